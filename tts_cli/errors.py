@@ -1,0 +1,64 @@
+"""What can go wrong, drawn as a tree. Imports nothing, so that every layer may raise from it.
+
+    TTSError                1  something failed while we worked
+    ├── UsageError          2  the request cannot be carried out as written
+    │   └── NothingToSay    2  the text holds nothing that can be spoken
+    ├── MissingError        3  this machine lacks something: weights, a package, an audio device
+    ├── OutputError         1  the sound could not be delivered: disk full, closed pipe, lost device
+    └── ModelError          1  weights or a voice file are damaged or do not fit
+
+`cli` turns an error into one line on stderr (`message`, then `remedy`) and the exit code on its left.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "INTERRUPTED",
+    "MissingError",
+    "ModelError",
+    "NothingToSay",
+    "OutputError",
+    "TTSError",
+    "UsageError",
+]
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells number it (128 + SIGINT)."""
+
+
+class TTSError(Exception):
+    """An error a user can act on: `message` says what is wrong, `remedy` what to do about it."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.remedy}" if self.remedy else self.message
+
+
+class UsageError(TTSError):
+    """The request is wrong: an unknown name, unreadable input, options that contradict each other."""
+
+    exit_code = 2
+
+
+class NothingToSay(UsageError):
+    """The text holds no letter and no digit, so no engine could speak it."""
+
+
+class MissingError(TTSError):
+    """Something this machine lacks; `remedy` is the command that brings it."""
+
+    exit_code = 3
+
+
+class OutputError(TTSError):
+    """Sound was made but could not be delivered."""
+
+
+class ModelError(TTSError):
+    """A model or voice file is damaged, or its tensors do not have the expected shapes."""
