@@ -44,19 +44,17 @@ class Engine(Protocol):
 
     name: str
     sample_rate: int
-    max_chars: int
-    """The longest text, in characters, that `stream` takes at once."""
     groups_sentences: bool
-    """Whether neighbouring sentences are spoken together, up to `max_chars`."""
+    """Whether neighbouring sentences are spoken together, up to `text.MAX_CHARS`."""
 
     def voices(self) -> list[str]:
         """Names of the voices that this engine can speak with now, its default first."""
         ...
 
     def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
-        """Speak `text` (at most `max_chars` long): chunks, in order, each as soon as it is computed.
+        """Speak `text`, at most `text.MAX_CHARS` long: chunks, in order, each as soon as it is computed.
 
-        Raises `TTSError` for what a user can mend. Closing the iterator ends the computation.
+        Raises `TTSError` for what a user can mend. Closing a generator ends the computation.
         """
         ...
 
@@ -71,11 +69,16 @@ ENGINES: Final[dict[str, str]] = {
 
 
 def load_engine(name: str, settings: EngineSettings) -> Engine:
-    """Import and load the engine called `name`.
+    """Import and load the engine called `name`: `auto`, a name in `ENGINES`, or an import string `module:Class`.
 
     Raises `UsageError` for an unknown name, `MissingError` where its package or weights are not here.
     """
-    if name not in ENGINES:
-        raise UsageError(f"there is no engine called {name!r}", f"choose one of: {', '.join(ENGINES)}")
-    module, _, attribute = ENGINES[name].partition(":")
-    return cast(Engine, getattr(import_module(module), attribute)(settings))
+    target = ENGINES.get("builtin" if name == "auto" else name, name)
+    module, _, attribute = target.partition(":")
+    if not (module and attribute):
+        raise UsageError(f"there is no engine called {name!r}", f"choose one of: auto, {', '.join(ENGINES)}")
+    try:
+        factory = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"the engine {name!r} cannot be imported ({error})", "check its module and class") from error
+    return cast(Engine, factory(settings))

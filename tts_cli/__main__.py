@@ -1,0 +1,14 @@
+"""`tts`, and `python -m tts_cli`."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    from tts_cli.cli import run  # noqa: PLC0415  so that a Ctrl-C while it loads is met in `run`'s own way
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

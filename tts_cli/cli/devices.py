@@ -1,0 +1,22 @@
+"""`tts devices`."""
+
+from __future__ import annotations
+
+from tts_cli.errors import MissingError
+
+
+def devices() -> None:
+    """List the audio outputs; --output-device takes a number or a part of a name."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    from tts_cli.sinks.devices import list_devices  # noqa: PLC0415
+
+    found = list_devices()
+    if not found:
+        raise MissingError("this machine has no audio output", "write a file instead: -o speech.wav")
+    table = Table("", "No.", "Name", "System", "Channels", "Rate", box=None)
+    for device in found:
+        mark = "*" if device.default else ""
+        table.add_row(mark, str(device.index), device.name, device.system, str(device.channels), str(device.rate))
+    Console().print(table)

@@ -1,0 +1,111 @@
+"""One run of `tts speak`, seen from the terminal: load, show, answer Ctrl-C, sum up."""
+
+from __future__ import annotations
+
+import json as json_format
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from tts_cli.display import View, render, report, summary
+from tts_cli.engines import EngineSettings, SpeakOptions, load_engine
+from tts_cli.errors import INTERRUPTED, MissingError, UsageError
+from tts_cli.metrics import Meter
+from tts_cli.pipeline import Speaking
+from tts_cli.sinks import Sink
+from tts_cli.source import TextSource
+
+REFRESH_SECONDS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where the sound is to go: how to open it, its name (None for the speaker), and what to write without one."""
+
+    open: Callable[[], Sink]
+    output: str | None
+    fallback: Path | None
+
+
+def speak_live(
+    engine_name: str,
+    settings: EngineSettings,
+    voice: str | None,
+    options: SpeakOptions,
+    source: TextSource,
+    destination: Destination,
+    json: bool,
+    quiet: bool,
+) -> None:
+    """Load engine and sink side by side, run, and report. Raises `TTSError` and, after Ctrl-C, `SystemExit`."""
+    console = Console(stderr=True, highlight=False)
+    meter = Meter()
+    with ThreadPoolExecutor(1) as opener:
+        # Opening a device takes about as long as loading the built-in voice.
+        opening = opener.submit(_opened, destination, console)
+        try:
+            engine = load_engine(engine_name, settings)
+        except BaseException:
+            if not opening.exception():
+                opening.result()[0].close()
+            raise
+    sink, output = opening.result()
+    with closing(sink), closing(engine):
+        voice = voice or engine.voices()[0]
+        if voice not in engine.voices():
+            known = ", ".join(engine.voices())
+            raise UsageError(f"the {engine.name} engine has no voice {voice!r}", f"it has: {known}")
+        run = Speaking(engine, voice, options, source, sink, meter)
+
+        def view() -> View:
+            return View(engine.name, voice, options.mode, run.state, meter.snapshot(), sink.status())
+
+        run.start()
+        try:
+            with _display(console, quiet) as show:
+                while not run.wait(REFRESH_SECONDS):
+                    show(view())
+                show(view())
+        except KeyboardInterrupt:
+            # A second Ctrl-C need not be polite.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            run.cancel()
+        run.result()
+        last = view()
+    if not quiet:
+        console.print(summary(last, output), soft_wrap=True)
+    if json:
+        print(json_format.dumps(report(last, last.run.characters, output)), flush=True)  # noqa: T201
+    if last.state == "interrupted":
+        sys.exit(INTERRUPTED)
+
+
+def _opened(destination: Destination, console: Console) -> tuple[Sink, str]:
+    from tts_cli.sinks.file import FileSink  # noqa: PLC0415
+
+    try:
+        return destination.open(), destination.output or ""
+    except MissingError as error:
+        if destination.fallback is None:
+            raise
+        console.print(f"tts: {error.message}; writing {destination.fallback} instead", soft_wrap=True)
+        return FileSink(destination.fallback), str(destination.fallback)
+
+
+@contextmanager
+def _display(console: Console, quiet: bool) -> Iterator[Callable[[View], None]]:
+    """A live display where there is a terminal that understands one, else nothing."""
+    if quiet or not console.is_terminal or console.is_dumb_terminal or "NO_COLOR" in os.environ:
+        yield lambda view: None
+        return
+    from rich.live import Live  # noqa: PLC0415
+
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        yield lambda view: live.update(render(view), refresh=True)

@@ -1,0 +1,162 @@
+"""`tts speak`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from tts_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from tts_cli.sinks import Sink
+    from tts_cli.source import TextSource
+
+Text = Annotated[
+    str | None, typer.Argument(metavar="[TEXT]", help="What to say; - or nothing: standard input.", show_default=False)
+]
+TextFile = Annotated[Path | None, typer.Option("--file", "-f", help="Read the text from a file.", show_default=False)]
+Voice = Annotated[str | None, typer.Option(help="Voice to speak with; `tts voice list` shows them.", show_default=False)]
+Chunk = Annotated[int, typer.Option(min=1, max=1000, help="Speech tokens (40 ms of sound each) decoded at a time.")]
+ModeName = Annotated[
+    Literal["streaming", "simple"], typer.Option(help="simple computes everything before the first sound.")
+]
+EngineName = Annotated[str, typer.Option(help="auto, builtin, or an import string module:Class.")]
+Seed = Annotated[int, typer.Option(help="Fixes everything that is random.")]
+Pause = Annotated[int, typer.Option(min=0, max=10_000, help="Milliseconds of silence behind a sentence.")]
+Output = Annotated[
+    str | None,
+    typer.Option(
+        "--output", "-o", help="Write a .wav, .flac, .mp3 or .ogg file; - is standard output.", show_default=False
+    ),
+]
+Raw = Annotated[bool, typer.Option("--raw", help="With -o -: 16-bit PCM, 24 kHz, mono, without a WAV header.")]
+Play = Annotated[bool, typer.Option("--play", help="With -o: play the sound as well.")]
+OutputDevice = Annotated[
+    str | None,
+    typer.Option(metavar="NAME|N", help="Audio output; `tts devices` lists them.", show_default=False),
+]
+Fallback = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Where this machine has no audio output, write this file instead.", show_default=False
+    ),
+]
+VoicesDir = Annotated[
+    Path | None,
+    typer.Option("--voices-dir", envvar="TTS_VOICES_DIR", help="Folder of cached voices.", show_default=False),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the measurements as one JSON object on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No live display and no summary.")]
+
+
+def speak(
+    text: Text = None,
+    file: TextFile = None,
+    voice: Voice = None,
+    chunk: Chunk = 10,
+    mode: ModeName = "streaming",
+    engine: EngineName = "auto",
+    seed: Seed = 0,
+    pause: Pause = 350,
+    output: Output = None,
+    raw: Raw = False,
+    play: Play = False,
+    output_device: OutputDevice = None,
+    fallback: Fallback = None,
+    voices_dir: VoicesDir = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Speak text: from the argument, a file, a pipe, or line by line from the terminal.
+
+    Examples: tts speak "Hello, world." · llm "Tell me a story" | tts speak · tts speak -f book.txt -o book.mp3
+    """
+    _check_options(text, file, output, raw, play, output_device, fallback, json)
+
+    from tts_cli.cli.live import Destination, speak_live  # noqa: PLC0415
+    from tts_cli.engines import EngineSettings, SpeakOptions  # noqa: PLC0415
+
+    source = _source(text, file)
+    speak_live(
+        engine_name=engine,
+        settings=EngineSettings(voices_dir=voices_dir),
+        voice=voice,
+        options=SpeakOptions(chunk=chunk, mode=mode, seed=seed, pause=pause / 1000),
+        source=source,
+        destination=Destination(lambda: _sink(output, raw, play, output_device), output, fallback),
+        json=json,
+        quiet=quiet,
+    )
+
+
+def _check_options(
+    text: str | None,
+    file: Path | None,
+    output: str | None,
+    raw: bool,
+    play: bool,
+    output_device: str | None,
+    fallback: Path | None,
+    json: bool,
+) -> None:
+    if text is not None and file is not None:
+        raise UsageError("there is a text and a file to read", "give one of them")
+    if raw and output != "-":
+        raise UsageError("--raw is for standard output", "add: -o -")
+    if play and output is None:
+        raise UsageError("--play adds sound to a file", "add -o FILE, or leave out --play")
+    if output_device is not None and output is not None and not play:
+        raise UsageError("an output device plays nothing when sound goes to a file", "add --play, or leave out one of both")
+    if fallback is not None and output is not None:
+        raise UsageError("--fallback is for playing", "leave out -o or --fallback")
+    if output == "-":
+        if json:
+            raise UsageError("--json and -o - both write to standard output", "choose one of them")
+        if sys.stdout.isatty():
+            raise UsageError("a terminal cannot show sound", "pipe it on: tts speak … -o - | player, or use -o FILE")
+
+
+def _source(text: str | None, file: Path | None) -> TextSource:
+    from tts_cli import source  # noqa: PLC0415
+
+    if file is not None and str(file) != "-":
+        return source.text_file(file)
+    if text is not None and text != "-":
+        return source.text_argument(text)
+    if sys.stdin is not None and sys.stdin.isatty():
+        print("Type a line and press Enter to hear it; Ctrl-D ends.", file=sys.stderr)  # noqa: T201
+        return source.text_lines(iter(sys.stdin.readline, ""))
+    return source.text_stdin()
+
+
+def _sink(output: str | None, raw: bool, play: bool, device: str | None) -> Sink:
+    from tts_cli.sinks import BothSinks  # noqa: PLC0415
+    from tts_cli.sinks.file import FileSink  # noqa: PLC0415
+    from tts_cli.sinks.stream import StreamSink, open_stream  # noqa: PLC0415
+
+    if output is None:
+        return _speaker(device)
+    target: Sink
+    if output == "-":
+        target = StreamSink(sys.stdout.buffer, "standard output", raw)
+    else:
+        target = open_stream(Path(output)) or FileSink(Path(output))
+    if not play:
+        return target
+    try:
+        return BothSinks(target, _speaker(device))
+    except BaseException:
+        target.close()
+        raise
+
+
+def _speaker(device: str | None) -> Sink:
+    from tts_cli.sinks.devices import find_device  # noqa: PLC0415
+    from tts_cli.sinks.speaker import SpeakerSink  # noqa: PLC0415
+
+    return SpeakerSink(find_device(device))
+
+

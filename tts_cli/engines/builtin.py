@@ -1,0 +1,197 @@
+"""The built-in voice: hibari-tts, whose model ships in its wheel. Needs numpy and onnxruntime, no network, no torch.
+
+The network is not autoregressive: it predicts a whole sentence's spectra at once, in a few tens of milliseconds.
+Most of the time goes into turning spectra into samples, so that part is done block by block here and sound leaves
+before the sentence is finished. `decode_blocks` equals `hibari.dsp.synth` (hibari-tts 0.2.1) on the same noise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from tts_cli.audio import AUDIBLE, SAMPLE_RATE, SAMPLES_PER_TOKEN, AudioChunk, Samples, as_samples, raised_cosine
+from tts_cli.engines import EngineSettings, SpeakOptions
+from tts_cli.errors import MissingError, UsageError
+from tts_cli.text import TAGS
+
+if TYPE_CHECKING:
+    from hibari import Hibari
+
+VOICE: Final = "heart"
+MAX_PHONEMES: Final = 400
+"""The longest phoneme string the model was made for (`hibari.tts.MAX_PHONEMES`)."""
+LEAD: Final = SAMPLE_RATE // 50
+"""Samples of near-silence kept in front of the first audible one, so that its onset is whole: 20 ms."""
+CLAUSE_PAUSE: Final = 0.4
+"""The share of a sentence's pause that a sentence cut at a comma, colon or dash gets."""
+
+_TAG = re.compile(rf"\[(?:{'|'.join(TAGS)})\]", re.IGNORECASE)
+"""This voice cannot laugh, and should not say "laugh" either."""
+_CLAUSE_END = re.compile(r"[,;:—–-][\"'”’)\]]*$")
+_PHONEME_CUT = re.compile(r"(?<=[.!?,;:—…])\s+")
+
+
+class BuiltinEngine:
+    """English, one voice. Speaks a sentence at a time, about a hundred times faster than it sounds."""
+
+    name = "builtin"
+    sample_rate = SAMPLE_RATE
+    groups_sentences = False
+
+    def __init__(self, settings: EngineSettings) -> None:
+        """Load the model and the pronunciation lexicon. Raises `MissingError` where hibari-tts is not installed."""
+        del settings
+        try:
+            from hibari import Hibari  # noqa: PLC0415
+        except ImportError as error:
+            raise MissingError(
+                f"the built-in voice is not installed ({error})", "run: pip install hibari-tts==0.2.1"
+            ) from error
+        self._hibari: Hibari = Hibari(voice=VOICE)
+        self._pronounce = self._hibari.g2p
+
+    def voices(self) -> list[str]:
+        """The one voice there is."""
+        return [VOICE]
+
+    def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+        """Chunks of `options.chunk` tokens' length; the last may be shorter. Nothing for text without sound."""
+        if voice != VOICE:
+            raise UsageError(f"the built-in engine has no voice {voice!r}", f"its voice is {VOICE!r}")
+        pause = options.pause * (CLAUSE_PAUSE if _CLAUSE_END.search(text) else 1.0)
+        length = options.chunk * SAMPLES_PER_TOKEN
+        return rechunk(self._sentence(text, length, pause, options.seed), length)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _sentence(self, text: str, length: int, pause: float, seed: int) -> Iterator[Samples]:
+        phonemes = self._pronounce(_TAG.sub(" ", text))
+        for part in split_phonemes(phonemes, MAX_PHONEMES):
+            yield from trim_silence(self._blocks(part, length, seed), pause)
+
+    def _blocks(self, phonemes: str, length: int, seed: int) -> Iterator[Samples]:
+        ids = self._hibari.ids(phonemes)
+        if len(ids) < 3:
+            return
+        inputs = {"ids": np.asarray([ids], np.int64), "speed": np.ones(1, np.float32)}
+        spectra = [output[0] for output in self._hibari.sess.run(None, inputs)]
+        yield from decode_blocks(spectra, np.random.default_rng(seed), length)
+
+
+def split_phonemes(phonemes: str, limit: int) -> list[str]:
+    """Cut a phoneme string into parts of at most `limit`: behind punctuation, else at a space, else anywhere."""
+    parts: list[str] = []
+    for clause in _PHONEME_CUT.split(phonemes):
+        rest = clause
+        if parts and len(parts[-1]) + 1 + len(rest) <= limit:
+            parts[-1] += " " + rest
+            continue
+        while len(rest) > limit:
+            cut = rest.rfind(" ", 1, limit)
+            cut = cut if cut > 0 else limit
+            parts.append(rest[:cut])
+            rest = rest[cut:].lstrip()
+        if rest:
+            parts.append(rest)
+    return parts
+
+
+def decode_blocks(spectra: list[Any], rng: np.random.Generator, length: int) -> Iterator[Samples]:
+    """The inverse STFT of a sentence, about `length` samples at a time, `hop` × frames in all.
+
+    `spectra` are the network's outputs: log magnitude and phase of the harmonics, log magnitude of the noise, log
+    magnitude and phase of the rest (each `[601, frames]`), and F0 `[frames]`. A frame reaches over four hops, so three
+    unfinished hops are carried from block to block.
+    """
+    from hibari import dsp  # noqa: PLC0415
+
+    harmonic, turn, noise_level, rest, rest_phase, f0 = spectra
+    hop, size, overlap = dsp.HOP, dsp.N_FFT, dsp.N_FFT // dsp.HOP
+    frames = len(f0)
+    pulses = np.pad(dsp.pulses(f0), size // 2, mode="reflect")
+    noise = rng.standard_normal((len(harmonic), 2 * frames), dtype=np.float32).view(np.complex64)
+    weight = (dsp.WIN * dsp.WIN).reshape(overlap, hop)
+
+    carried = np.zeros((overlap - 1, hop), np.float32)
+    step = max(1, -(-length // hop))
+    for start in range(0, frames, step):
+        stop = min(start + step, frames)
+        now = slice(start, stop)
+        excitation = np.lib.stride_tricks.sliding_window_view(pulses, size)[::hop][now] * dsp.WIN_SRC
+        spectrum = dsp.rfft(excitation, 1).T
+        spectrum = spectrum * _polar(dsp.ex(harmonic[:, now]), np.pi * np.tanh(turn[:, now]))
+        spectrum += dsp.ex(noise_level[:, now]) * noise[:, now]
+        spectrum += _polar(dsp.ex(rest[:, now]), rest_phase[:, now])
+        windows = dsp.irfft(spectrum.T, size, 1) * dsp.WIN
+
+        rows = np.zeros((stop - start + overlap - 1, hop), np.float32)
+        rows[: overlap - 1] = carried
+        for k in range(overlap):
+            rows[k : k + stop - start] += windows.reshape(-1, overlap, hop)[:, k]
+        carried = rows[stop - start :].copy()
+
+        # The transform is centred: half a window hangs over at both ends of the sentence and is not sound.
+        first = max(start, overlap // 2)
+        last = stop if stop < frames else frames + overlap // 2
+        done = rows[first - start : last - start]
+        done /= _window_sum(weight, first, last, frames)
+        yield done.reshape(-1)
+
+
+def _polar(magnitude: Any, phase: Any) -> Any:
+    out = np.empty(phase.shape, np.complex64)
+    out.real = magnitude * np.cos(phase)
+    out.imag = magnitude * np.sin(phase)
+    return out
+
+
+def _window_sum(weight: Any, first: int, last: int, frames: int) -> Any:
+    """Summed squared windows over output hops `first` to `last`: constant inside, smaller at both ends."""
+    total = np.zeros((last - first, weight.shape[1]), np.float32)
+    for k, part in enumerate(weight):
+        frame = np.arange(first, last) - k
+        total[(frame >= 0) & (frame < frames)] += part
+    return np.maximum(total, 1e-11)
+
+
+def trim_silence(blocks: Iterable[Samples], pause: float) -> Iterator[Samples]:
+    """Drop the silence in front of a sentence and give it `pause` seconds behind its last audible sample.
+
+    Silence inside is kept: it is held back only until sound follows it. All-silent blocks give nothing.
+    """
+    started = False
+    held = np.zeros(0, np.float32)
+    for block in blocks:
+        held = np.concatenate([held, block])
+        loud = np.flatnonzero(np.abs(held) >= AUDIBLE)
+        if not len(loud):
+            held = held if started else held[-LEAD:]
+            continue
+        begin = 0 if started else max(0, int(loud[0]) - LEAD)
+        end = int(loud[-1]) + 1
+        started = True
+        yield held[begin:end]
+        held = held[end:]
+    if started:
+        tail = np.zeros(round(pause * SAMPLE_RATE), np.float32)
+        kept = min(len(held), len(tail))
+        tail[:kept] = held[:kept]
+        tail[:kept] *= raised_cosine(kept)[::-1]
+        yield tail
+
+
+def rechunk(blocks: Iterable[Samples], length: int) -> Iterator[AudioChunk]:
+    """The same samples in chunks of `length`; the last may be shorter."""
+    held = np.zeros(0, np.float32)
+    for block in blocks:
+        held = np.concatenate([held, block])
+        while len(held) >= length:
+            yield AudioChunk(as_samples(held[:length]))
+            held = held[length:]
+    if len(held):
+        yield AudioChunk(as_samples(held))

@@ -1,0 +1,116 @@
+"""The one definition of what is measured, shared by the live display, `--json` and every benchmark.
+
+- **TTFA**, time to first audio: from "text known, engine ready" to the first *audible* sample handed to the sink.
+- **Cold start**: from the start of this process to that same sample.
+- **RTF**, real-time factor: seconds spent computing over seconds of sound computed. Waiting for text or for room in the
+  playback buffer is not computing.
+- **Total**: from "text known, engine ready" to the last sample handed to the sink.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tts_cli.audio import AudioChunk, first_audible
+
+State = Literal["loading", "waiting for text", "computing", "buffering", "speaking", "finishing", "done", "interrupted"]
+
+
+def process_age() -> float:
+    """Seconds since this process started, by the operating system's account (10 ms steps on Linux)."""
+    if sys.platform == "linux":
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    import psutil  # noqa: PLC0415
+
+    return time.time() - float(psutil.Process().create_time())
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What is known at one moment. Times in seconds; None for what has not happened yet."""
+
+    ttfa: float | None = None
+    cold_start: float | None = None
+    total: float = 0.0
+    computed: float = 0.0
+    """Seconds spent computing."""
+    sound: float = 0.0
+    """Seconds of sound computed."""
+    longest_gap: float = 0.0
+    """The longest time the sink had to wait for a chunk behind the first."""
+    chunks: int = 0
+    characters: int = 0
+
+    @property
+    def rtf(self) -> float | None:
+        """Compute time over sound time; None before there is sound."""
+        return self.computed / self.sound if self.sound else None
+
+
+class Meter:
+    """Takes the time of one run. `clock` is monotonic, in seconds; `age` is the process's age in seconds."""
+
+    def __init__(
+        self, clock: Callable[[], float] = time.perf_counter, age: Callable[[], float] = process_age
+    ) -> None:
+        self._clock = clock
+        self._born = clock() - age()
+        self._known: float | None = None
+        self._audible: float | None = None
+        self._last = 0.0
+        self._computed = 0.0
+        self._sound = 0.0
+        self._longest_gap = 0.0
+        self._chunks = 0
+        self._characters = 0
+
+    def text_known(self, text: str) -> None:
+        """The engine is ready and this text is about to be spoken. The first call starts TTFA's clock."""
+        self._characters += len(text)
+        if self._known is None:
+            self._known = self._last = self._clock()
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Counts the time inside as compute time."""
+        began = self._clock()
+        try:
+            yield
+        finally:
+            spent = self._clock() - began
+            self._computed += spent
+            if self._audible is not None:
+                self._longest_gap = max(self._longest_gap, spent)
+
+    def chunk_computed(self, chunk: AudioChunk) -> None:
+        """An engine has given this chunk."""
+        self._chunks += 1
+        self._sound += chunk.seconds
+
+    def chunk_handed(self, chunk: AudioChunk) -> None:
+        """This chunk goes to the sink now."""
+        self._last = self._clock()
+        if self._audible is None and first_audible(chunk.samples) is not None:
+            self._audible = self._last
+
+    def snapshot(self) -> Snapshot:
+        """Everything so far. May be called from any thread."""
+        audible, known = self._audible, self._known
+        return Snapshot(
+            ttfa=None if audible is None or known is None else audible - known,
+            cold_start=None if audible is None else audible - self._born,
+            total=0.0 if known is None else self._last - known,
+            computed=self._computed,
+            sound=self._sound,
+            longest_gap=self._longest_gap,
+            chunks=self._chunks,
+            characters=self._characters,
+        )

@@ -1,0 +1,118 @@
+"""Where sound goes. `Sink` is the protocol; each kind of sink has a file of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from tts_cli.audio import Samples
+
+
+@dataclass(frozen=True, slots=True)
+class SinkStatus:
+    """How playback stands; all zero for a sink that does not play."""
+
+    playing: bool = False
+    buffered: float = 0.0
+    """Seconds of sound waiting to be played."""
+    needed: float = 0.0
+    """Seconds of sound to gather before playing starts (`prebuffer`)."""
+    starved_frames: int = 0
+    """Frames of silence inserted because the sound was not computed in time."""
+    device_underflows: int = 0
+    """Times the system reported that it was not served in time, whatever was in our buffer."""
+    rate: int = 0
+    """Frames a second that the device plays."""
+
+
+class Sink(Protocol):
+    """Takes sound. One thread writes; `interrupt` and `status` may be called from another."""
+
+    def write(self, samples: Samples, needed: float) -> None:
+        """Take 24 kHz mono samples, waiting for room where there is none.
+
+        `needed`: seconds of sound to gather before playing starts; of no meaning to a sink that does not play.
+        Raises `OutputError` when the sound cannot be delivered any more.
+        """
+        ...
+
+    def text_pending(self) -> None:
+        """No more text is known for now: what has been written is to be heard, and silence behind it is no fault."""
+        ...
+
+    def finish(self) -> None:
+        """All sound has been written: deliver it, and return when it is delivered."""
+        ...
+
+    def interrupt(self) -> None:
+        """Fall silent now. A file keeps what it was given so far."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything. A file that was neither finished nor interrupted leaves no trace."""
+        ...
+
+    def status(self) -> SinkStatus:
+        """How playback stands."""
+        ...
+
+
+class NullSink:
+    """Takes sound and forgets it: for measuring."""
+
+    def write(self, samples: Samples, needed: float) -> None:
+        """Forget them."""
+
+    def text_pending(self) -> None:
+        """Nothing to do."""
+
+    def finish(self) -> None:
+        """Nothing to do."""
+
+    def interrupt(self) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+    def status(self) -> SinkStatus:
+        """All zero."""
+        return SinkStatus()
+
+
+class BothSinks(NullSink):
+    """The same sound into two sinks: a file, and the speaker that tells how playback stands."""
+
+    def __init__(self, file: Sink, speaker: Sink) -> None:
+        self._file = file
+        self._speaker = speaker
+
+    def write(self, samples: Samples, needed: float) -> None:
+        """Write to the file, then to the speaker (which may wait for room)."""
+        self._file.write(samples, needed)
+        self._speaker.write(samples, needed)
+
+    def text_pending(self) -> None:
+        """Tell the speaker."""
+        self._speaker.text_pending()
+
+    def finish(self) -> None:
+        """Complete the file first, since the speaker takes its time."""
+        self._file.finish()
+        self._speaker.finish()
+
+    def interrupt(self) -> None:
+        """Interrupt the speaker first, since somebody listens."""
+        self._speaker.interrupt()
+        self._file.interrupt()
+
+    def close(self) -> None:
+        """Close both, even if the first fails."""
+        try:
+            self._file.close()
+        finally:
+            self._speaker.close()
+
+    def status(self) -> SinkStatus:
+        """The speaker's."""
+        return self._speaker.status()

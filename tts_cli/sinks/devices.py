@@ -1,0 +1,116 @@
+"""Audio devices as PortAudio knows them, and the one place where sounddevice is imported."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Final
+
+from tts_cli.audio import SAMPLE_RATE
+from tts_cli.errors import MissingError, UsageError
+
+INSTALL_PORTAUDIO: Final = "install it (Debian: apt-get install libportaudio2) or write a file with -o speech.wav"
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """An output device. `rate` and `channels` are those we play with, chosen by `find_device`."""
+
+    index: int
+    name: str
+    system: str
+    channels: int
+    rate: int
+    default: bool
+
+
+def sounddevice() -> ModuleType:
+    """The sounddevice module, loaded at the first call. Raises `MissingError` where PortAudio is not installed."""
+    try:
+        with quiet_stderr():
+            import sounddevice as module  # noqa: PLC0415
+    except OSError as error:
+        raise MissingError(f"PortAudio, which plays sound, is missing ({error})", INSTALL_PORTAUDIO) from error
+    return module
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Keep what ALSA and PortAudio print from C off the user's terminal: they raise errors besides."""
+    sys.stderr.flush()
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
+
+
+def list_devices() -> list[Device]:
+    """Every output device, in PortAudio's order."""
+    sd = sounddevice()
+    systems = sd.query_hostapis()
+    default = sd.default.device[1]
+    return [
+        Device(
+            index=info["index"],
+            name=info["name"],
+            system=systems[info["hostapi"]]["name"],
+            channels=info["max_output_channels"],
+            rate=round(info["default_samplerate"]),
+            default=info["index"] == default,
+        )
+        for info in sd.query_devices()
+        if info["max_output_channels"] > 0
+    ]
+
+
+def find_device(wanted: str | None) -> Device:
+    """The device called `wanted` (a number, a name, or a part of one name), or the system's default for None.
+
+    It comes back with the rate and channels to open it with: 24 kHz mono where it takes that, else its own rate, and as
+    many channels as it insists on. Raises `UsageError` for a name that fits none or several, `MissingError` where
+    there is no device to play on.
+    """
+    devices = list_devices()
+    if not devices:
+        raise MissingError("this machine has no audio output", "write a file instead: -o speech.wav")
+    if wanted is None:
+        fits = [device for device in devices if device.default] or devices[:1]
+    elif wanted.isdigit():
+        fits = [device for device in devices if device.index == int(wanted)]
+    else:
+        fits = [device for device in devices if device.name == wanted] or [
+            device for device in devices if wanted.lower() in device.name.lower()
+        ]
+    if not fits:
+        raise UsageError(f"there is no output device {wanted!r}", "`tts devices` lists them")
+    if len(fits) > 1:
+        names = ", ".join(f"{device.index} {device.name}" for device in fits)
+        raise UsageError(f"{wanted!r} fits several output devices ({names})", "choose one by its number")
+    return _playable(fits[0])
+
+
+def _playable(device: Device) -> Device:
+    sd = sounddevice()
+    for rate in (SAMPLE_RATE, device.rate):
+        for channels in range(1, device.channels + 1):
+            try:
+                with quiet_stderr():
+                    sd.check_output_settings(device.index, channels, "float32", samplerate=rate)
+            except sd.PortAudioError:
+                if channels >= 2 and channels != device.channels:
+                    continue
+            else:
+                return Device(device.index, device.name, device.system, channels, rate, device.default)
+            if channels >= 8:
+                break
+    raise MissingError(
+        f"the audio device {device.name!r} cannot be opened", "try another one (`tts devices`), or -o speech.wav"
+    )

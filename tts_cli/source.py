@@ -1,0 +1,244 @@
+"""Where text comes from: an argument, a file, a pipe or a terminal; always as sentences.
+
+Text at hand is split as it is asked for. Text that arrives (`LiveText`) is read in a thread, so that a sentence can be
+spoken while the next one is still being written, and so that we know when there is nothing to say for now.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import os
+import queue
+import stat
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from tts_cli.errors import NothingToSay, TTSError, UsageError
+from tts_cli.text import MAX_CHARS, SentenceSplitter, is_speakable
+
+READ_BYTES = 65_536
+
+
+class TextSource(Protocol):
+    """Sentences, in order."""
+
+    def next_sentence(self, pending: Callable[[], None]) -> str | None:
+        """The next sentence, or None at the end. Calls `pending` before it waits for text to arrive."""
+        ...
+
+    def join_next(self, room: int) -> str | None:
+        """The next sentence if it is here already and at most `room` characters long, else None."""
+        ...
+
+    @property
+    def waiting_characters(self) -> int:
+        """Characters of the sentences that are known and not yet taken."""
+        ...
+
+    def close(self) -> None:
+        """Stop waiting: whoever waits for a sentence gets None."""
+        ...
+
+
+class ReadyText:
+    """Text that is all here. Splits only as far ahead as it must. Raises `NothingToSay` if there is nothing to speak."""
+
+    def __init__(self, pieces: Iterator[str]) -> None:
+        self._sentences = _sentences(pieces)
+        self._ahead: deque[str] = deque()
+        self._look_ahead()
+
+    def next_sentence(self, pending: Callable[[], None]) -> str | None:  # noqa: ARG002  nothing to wait for
+        """The next sentence, or None at the end."""
+        self._look_ahead()
+        return self._ahead.popleft() if self._ahead else None
+
+    def join_next(self, room: int) -> str | None:
+        """The next sentence if it is at most `room` long."""
+        self._look_ahead()
+        return self._ahead.popleft() if self._ahead and len(self._ahead[0]) <= room else None
+
+    def _look_ahead(self) -> None:
+        if len(self._ahead) < 2:
+            self._ahead.extend(next(self._sentences, []))
+
+    @property
+    def waiting_characters(self) -> int:
+        """Characters already split and not yet taken."""
+        return sum(len(sentence) for sentence in self._ahead)
+
+    def close(self) -> None:
+        """Nothing waits."""
+
+
+class LiveText:
+    """Text that arrives. `pieces` may block; it is read in a thread of its own."""
+
+    def __init__(self, pieces: Iterator[str]) -> None:
+        self._batches = _sentences(pieces)
+        self._arrived: queue.SimpleQueue[str | TTSError | None] = queue.SimpleQueue()
+        self._ahead: deque[str] = deque()
+        self._end: TTSError | None = None
+        self._ended = False
+        # A daemon: nothing can interrupt a read from a pipe that nobody writes to.
+        threading.Thread(target=self._read, name="read text", daemon=True).start()
+
+    def _read(self) -> None:
+        try:
+            for batch in self._batches:
+                for sentence in batch:
+                    self._arrived.put(sentence)
+        except TTSError as error:
+            self._arrived.put(error)
+        except OSError as error:
+            self._arrived.put(UsageError(f"cannot read the text ({error.strerror})", "is its source still there?"))
+        else:
+            self._arrived.put(None)
+
+    def next_sentence(self, pending: Callable[[], None]) -> str | None:
+        """The next sentence; waits for it, after calling `pending`. Raises what ended the reading early."""
+        self._take_arrived()
+        if not self._ahead and not self._ended:
+            pending()
+            self._accept(self._arrived.get())
+        if self._ahead:
+            return self._ahead.popleft()
+        if self._end is not None:
+            raise self._end
+        return None
+
+    def join_next(self, room: int) -> str | None:
+        """The next sentence if it has arrived and is at most `room` long."""
+        self._take_arrived()
+        return self._ahead.popleft() if self._ahead and len(self._ahead[0]) <= room else None
+
+    def _take_arrived(self) -> None:
+        while not self._arrived.empty():
+            self._accept(self._arrived.get())
+
+    def _accept(self, item: str | TTSError | None) -> None:
+        if isinstance(item, str):
+            self._ahead.append(item)
+            return
+        self._ended = True
+        self._end = item
+
+    @property
+    def waiting_characters(self) -> int:
+        """Characters that have arrived and were not yet taken."""
+        self._take_arrived()
+        return sum(len(sentence) for sentence in self._ahead)
+
+    def close(self) -> None:
+        """End the waiting."""
+        self._arrived.put(None)
+
+
+def _sentences(pieces: Iterator[str]) -> Iterator[list[str]]:
+    """Batches of speakable sentences, each batch as soon as the text that completes it is here.
+
+    Raises `NothingToSay` at the end if there was none.
+    """
+    splitter = SentenceSplitter(MAX_CHARS)
+    spoken = False
+    for piece in pieces:
+        if batch := [sentence for sentence in splitter.feed(piece) if is_speakable(sentence)]:
+            spoken = True
+            yield batch
+    if batch := [sentence for sentence in splitter.finish() if is_speakable(sentence)]:
+        spoken = True
+        yield batch
+    if not spoken:
+        raise NothingToSay("there is nothing to speak: the text holds no letters or digits", 'try: tts speak "Hello."')
+
+
+def text_argument(text: str) -> ReadyText:
+    """Text given on the command line."""
+    return ReadyText(iter([_checked(text)]))
+
+
+def text_file(path: Path) -> TextSource:
+    """Text in a file, all checked before any of it is spoken; a named pipe is read as it comes.
+
+    Raises `UsageError` for what cannot be read or is not UTF-8 text.
+    """
+    try:
+        handle = path.open("rb", buffering=0)
+        regular = stat.S_ISREG(os.fstat(handle.fileno()).st_mode)
+    except IsADirectoryError as error:
+        raise UsageError(f"{path} is a directory", "give a text file") from error
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", "check its name and its rights") from error
+    if not regular:
+        return LiveText(_decoded(_reads(handle), str(path)))
+    with handle:
+        try:
+            data = handle.readall()
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror}", "check its name and its rights") from error
+    return ReadyText(iter(list(_decoded(_slices(data), str(path)))))
+
+
+def text_stdin() -> TextSource:
+    """Text from standard input: whole if it is a file, else as it arrives."""
+    try:
+        mode = os.fstat(0).st_mode
+    except OSError as error:
+        raise UsageError("standard input is closed", "give the text as an argument or with -f FILE") from error
+    if stat.S_ISDIR(mode):
+        raise UsageError("standard input is a directory", "pipe text into it")
+    pieces = _decoded(_reads(io.FileIO(0, closefd=False)), "standard input")
+    if stat.S_ISREG(mode):
+        return ReadyText(iter(list(pieces)))
+    return LiveText(pieces)
+
+
+def text_lines(lines: Iterator[str]) -> LiveText:
+    """Lines typed at a terminal: each is spoken when it is entered, punctuation or not."""
+    return LiveText((_checked(line).rstrip("\n") + "\n\n" for line in lines))
+
+
+def _reads(file: io.FileIO) -> Iterator[bytes]:
+    while data := file.read(READ_BYTES):
+        yield data
+
+
+def _slices(data: bytes) -> Iterator[bytes]:
+    for start in range(0, len(data), READ_BYTES):
+        yield data[start : start + READ_BYTES]
+
+
+def _decoded(pieces: Iterator[bytes], name: str) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder("utf-8-sig")()
+    position = 0
+    for piece in pieces:
+        held = len(decoder.getstate()[0])
+        try:
+            text = decoder.decode(piece)
+        except UnicodeDecodeError as error:
+            raise _not_text(name, position - held + error.start) from error
+        if "\0" in text:
+            raise _not_text(name, position - held + len(text[: text.index("\0")].encode()))
+        position += len(piece)
+        yield text
+    try:
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise _not_text(name, position) from error
+
+
+def _not_text(name: str, position: int) -> UsageError:
+    return UsageError(f"{name} is not UTF-8 text (byte {position})", "convert it first: iconv -t UTF-8")
+
+
+def _checked(text: str) -> str:
+    """`text`, unless it holds bytes that the command line could not decode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError("the text is not valid UTF-8", "check the terminal's encoding: it should be UTF-8") from error
+    return text
