@@ -9,8 +9,8 @@ What ends a sentence:
 - `.`, `!`, `?` and their kin, with the quotes and brackets that close behind them, before white space. CJK
   and Indic marks need no space. Where the mark is ambiguous, the next word decides: after an ellipsis, an
   abbreviation or initial, or a closing quote, a small letter goes on with the sentence.
-- A blank line, always; the end of a line shorter than `WRAPPED`, or of a heading; the line before a list item.
-  A longer line without a mark at its end is hard-wrapped prose and goes on in the next line.
+- A blank line, always; the end of a line shorter than `WRAPPED`, of a heading, or of the line before a list
+  item. A longer line without a mark at its end is hard-wrapped prose and goes on in the next line.
 - `max_chars`: a longer sentence is cut behind the last clause mark of its second half, else at the last
   space, else anywhere but inside a tag or a character made of several code points.
 
@@ -210,7 +210,7 @@ class _Window:
         elif behind == "[":
             whole = self._is_tag(end)
         else:
-            whole = not behind or behind.isspace() and self._ends_before_space(at, marks_end, end)
+            whole = not behind or (behind.isspace() and self._ends_before_space(at, marks_end, end))
         return _Cut(end, whole)
 
     def _ends_before_space(self, at: int, marks_end: int, end: int) -> bool:
@@ -306,7 +306,8 @@ def _run(pattern: re.Pattern[str], text: str, at: int, end: int) -> int:
 def _best_cut(text: str, start: int, limit: int) -> int:
     """Where to cut `text[start:]`, of which more than `limit - start` characters are there."""
     half = start + (limit - start) // 2
-    clauses = [found.end() for found in _CLAUSE.finditer(text, half, limit + 1) if found.end() <= limit]
+    found = _CLAUSE.finditer(text, max(half - 1, start), limit + 1)
+    clauses = [clause.end() for clause in found if clause.end() <= limit]
     if clauses:
         cut = clauses[-1]
     else:
