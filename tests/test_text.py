@@ -93,6 +93,10 @@ CASES: list[tuple[str, list[str]]] = [
     (PROSE + "\nwoods. The end.", [PROSE + " woods.", "The end."]),
     (PROSE + "\r\nwoods and\r\nback", [PROSE + " woods and", "back"]),
     ("Begin. " + PROSE + "\nwoods.", ["Begin.", PROSE + " woods."]),
+    (
+        "It began long ago, they say. The fox had run through the whole\nwood. Oh.",
+        ["It began long ago, they say.", "The fox had run through the whole wood.", "Oh."],
+    ),
     (PROSE + "\n\nNext paragraph", [PROSE, "Next paragraph"]),
     (PROSE + " St.\nPaul church.", [PROSE + " St. Paul church."]),
     (PROSE + " U.S.\nThe end.", [PROSE + " U.S.", "The end."]),

@@ -74,12 +74,12 @@ _JOINING: Final = _words("e.g i.e vs cf viz ca approx resp incl excl z.b d.h u.a
 # Abbreviations before a number, else ordinary words.
 _BEFORE_NUMBER: Final = _words(
     "no nos nr p pp vol vols ch chap sec art fig figs eq par para ver v jan feb mar apr may jun jul aug"
-    " sep sept oct nov dec"
+    " sep sept oct nov dec tel ext"
 )
 # They end a sentence where a capital follows.
 _MAY_END: Final = _words(
     "etc inc ltd co corp bros jr sr esq al ave blvd rd dept est min max hrs lbs oz ft a.m p.m a.d b.c"
-    " b.c.e c.e ph.d m.d b.a m.a b.sc m.sc d.d.s usw u.s.w a.k.a w.r.t n.b"
+    " b.c.e c.e ph.d m.d temp avg b.a m.a b.sc m.sc d.d.s usw u.s.w a.k.a w.r.t n.b"
 )
 # Words that open a sentence and are no surnames: only they end it behind an initial (Plan B. Then …).
 _OPENERS: Final = _words(
