@@ -249,8 +249,6 @@ def test_speakable(sentence: str) -> None:
     assert is_speakable(sentence)
 
 
-@pytest.mark.parametrize(
-    "sentence", ["", " \n", "...", "😀🎉", "🇩🇪", "***", "---", "->", "\x00", "…!?", "[]", "_"]
-)
+@pytest.mark.parametrize("sentence", ["", " \n", "...", "😀🎉", "🇩🇪", "***", "---", "->", "\x00", "…!?", "[]", "_"])
 def test_not_speakable(sentence: str) -> None:
     assert not is_speakable(sentence)

@@ -1,3 +1,34 @@
-"""Speak text live, while the speech is still being computed."""
+"""Speak text live, while the speech is still being computed.
 
-__version__ = "0.1.0"
+The public Python API: `speak`, `stream`, what they give and what they raise. They load at first use, so that importing
+this package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from tts_cli.api import speak, stream
+    from tts_cli.audio import AudioChunk
+    from tts_cli.errors import TTSError
+    from tts_cli.metrics import Snapshot
+
+__version__: Final = "0.1.0"
+
+__all__ = ["AudioChunk", "Snapshot", "TTSError", "__version__", "speak", "stream"]
+
+_HOMES: Final = {
+    "AudioChunk": "tts_cli.audio",
+    "Snapshot": "tts_cli.metrics",
+    "TTSError": "tts_cli.errors",
+    "speak": "tts_cli.api",
+    "stream": "tts_cli.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -36,6 +36,7 @@ class AudioChunk:
 
     @property
     def seconds(self) -> float:
+        """How long it sounds."""
         return len(self.samples) / self.sample_rate
 
 

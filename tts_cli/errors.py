@@ -2,7 +2,7 @@
 
     TTSError                1  something failed while we worked
     ├── UsageError          2  the request cannot be carried out as written
-    │   └── NothingToSay    2  the text holds nothing that can be spoken
+    │   └── NothingToSayError 2  the text holds nothing that can be spoken
     ├── MissingError        3  this machine lacks something: weights, a package, an audio device
     ├── OutputError         1  the sound could not be delivered: disk full, closed pipe, lost device
     └── ModelError          1  weights or a voice file are damaged or do not fit
@@ -16,7 +16,7 @@ __all__ = [
     "INTERRUPTED",
     "MissingError",
     "ModelError",
-    "NothingToSay",
+    "NothingToSayError",
     "OutputError",
     "TTSError",
     "UsageError",
@@ -46,7 +46,7 @@ class UsageError(TTSError):
     exit_code = 2
 
 
-class NothingToSay(UsageError):
+class NothingToSayError(UsageError):
     """The text holds no letter and no digit, so no engine could speak it."""
 
 

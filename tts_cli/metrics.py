@@ -58,9 +58,7 @@ class Snapshot:
 class Meter:
     """Takes the time of one run. `clock` is monotonic, in seconds; `age` is the process's age in seconds."""
 
-    def __init__(
-        self, clock: Callable[[], float] = time.perf_counter, age: Callable[[], float] = process_age
-    ) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter, age: Callable[[], float] = process_age) -> None:
         self._clock = clock
         self._born = clock() - age()
         self._known: float | None = None

@@ -6,14 +6,16 @@ that is known. Then playing may start with
 
     0.12 s + r·c + max(0, r − 1)·R      seconds in the buffer.
 
-The first term absorbs the scheduler's jitter; the second lasts until the next chunk is here; the third is what an engine
-slower than real time falls behind until its last chunk. `R` is what is left of the text's characters at the pace heard so
-far. Where the text is complete, playing starts at once with what there is. The rule is asked again after a starvation.
+The first term absorbs the scheduler's jitter; the second lasts until the next chunk is here; the third is what an
+engine slower than real time falls behind until its last chunk. `R` is what is left of the text's characters at the
+pace heard so far. Where the text is complete, playing starts at once with what there is. The rule is asked again after a starvation.
 """
 
 from __future__ import annotations
 
 from typing import Final
+
+from tts_cli.metrics import Snapshot
 
 JITTER: Final = 0.12
 CAUTION: Final = 1.1
@@ -28,33 +30,29 @@ def seconds_needed(rtf: float, chunk: float, remaining: float) -> float:
 
 
 class Forecast:
-    """Foresees, chunk by chunk, how much sound must be gathered."""
+    """Foresees, chunk by chunk, how much sound must be gathered in one run."""
 
     def __init__(self) -> None:
+        self._first: Snapshot | None = None
         self._characters = 0
-        self._heard = 0.0
-        self._text = 0
-        self._spoken = 0.0
-        self._first: tuple[float, float] | None = None
+        self._complete = (0, 0.0)
 
-    def text_began(self, characters: int) -> None:
-        """The engine starts on a text of so many characters; the one before it is complete."""
-        self._characters += self._text
-        self._heard += self._spoken
-        self._text, self._spoken = characters, 0.0
+    def needed(self, run: Snapshot, chunk: float, waiting: int) -> float:
+        """Seconds to gather, now that a chunk of `chunk` seconds is computed and counted in `run`.
 
-    def needed(self, computed: float, sound: float, chunk: float, waiting: int) -> float:
-        """Seconds to gather, after a chunk of `chunk` seconds.
-
-        `computed` and `sound` are the run's compute and sound seconds so far, `waiting` the characters known behind
-        this text.
+        `waiting`: characters that are known behind those that the engine was given.
         """
-        self._spoken += chunk
         if self._first is None:
-            self._first = computed, sound
-        rtf = computed / sound if sound else 0.0
-        if sound > self._first[1]:
-            rtf = (computed - self._first[0]) / (sound - self._first[1])
-        pace = self._heard / self._characters if self._characters else SECONDS_PER_CHARACTER
-        remaining = max(0.0, self._text * pace - self._spoken) + waiting * pace
-        return seconds_needed(rtf, chunk, remaining)
+            self._first = run
+        if run.characters != self._characters:  # a new text: the ones before it are spoken, and teach the pace
+            self._complete = self._characters, run.sound - chunk
+            self._characters = run.characters
+
+        if run.sound > self._first.sound:
+            rtf = (run.computed - self._first.computed) / (run.sound - self._first.sound)
+        else:
+            rtf = run.rtf or 0.0
+        characters, sound = self._complete
+        pace = sound / characters if characters else SECONDS_PER_CHARACTER
+        present = max(0.0, (run.characters - characters) * pace - (run.sound - sound))
+        return seconds_needed(rtf, chunk, present + waiting * pace)

@@ -1,7 +1,7 @@
 """A ring of samples between one writer and one reader, with nothing in it that could make the reader wait.
 
-The reader is the audio callback: it may not allocate, lock, print or raise. Two counters that only ever grow are all the
-shared state; each is written by one side alone, after the samples it speaks of are in place.
+The reader is the audio callback: it may not allocate, lock, print or raise. Two counters that only ever grow are all
+the shared state; each is written by one side alone, after the samples it speaks of are in place.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Ring:
         return count
 
     def read(self, out: Samples) -> int:
-        """Copy out as many samples as there are, `len(out)` at most; how many were. The rest of `out` stays as it is."""
+        """Copy out as many samples as there are, `len(out)` at most; how many were. The rest of `out` stays."""
         count = min(len(out), self.available)
         start = self._read % self.capacity
         head = min(count, self.capacity - start)

@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
-from tts_cli.errors import NothingToSay, TTSError, UsageError
-from tts_cli.text import MAX_CHARS, SentenceSplitter, is_speakable
+from tts_cli.engines import MAX_CHARS
+from tts_cli.errors import NothingToSayError, TTSError, UsageError
+from tts_cli.text import SentenceSplitter, is_speakable
 
 READ_BYTES = 65_536
 
@@ -45,7 +46,7 @@ class TextSource(Protocol):
 
 
 class ReadyText:
-    """Text that is all here. Splits only as far ahead as it must. Raises `NothingToSay` if there is nothing to speak."""
+    """Text that is all here, split only as far ahead as it must be. Raises `NothingToSayError` where there is nothing to."""
 
     def __init__(self, pieces: Iterator[str]) -> None:
         self._sentences = _sentences(pieces)
@@ -141,7 +142,7 @@ class LiveText:
 def _sentences(pieces: Iterator[str]) -> Iterator[list[str]]:
     """Batches of speakable sentences, each batch as soon as the text that completes it is here.
 
-    Raises `NothingToSay` at the end if there was none.
+    Raises `NothingToSayError` at the end if there was none.
     """
     splitter = SentenceSplitter(MAX_CHARS)
     spoken = False
@@ -153,7 +154,9 @@ def _sentences(pieces: Iterator[str]) -> Iterator[list[str]]:
         spoken = True
         yield batch
     if not spoken:
-        raise NothingToSay("there is nothing to speak: the text holds no letters or digits", 'try: tts speak "Hello."')
+        raise NothingToSayError(
+            "there is nothing to speak: the text holds no letters or digits", 'try: tts speak "Hello."'
+        )
 
 
 def text_argument(text: str) -> ReadyText:
@@ -199,7 +202,7 @@ def text_stdin() -> TextSource:
 
 def text_lines(lines: Iterator[str]) -> LiveText:
     """Lines typed at a terminal: each is spoken when it is entered, punctuation or not."""
-    return LiveText((_checked(line).rstrip("\n") + "\n\n" for line in lines))
+    return LiveText(_checked(line).rstrip("\n") + "\n\n" for line in lines)
 
 
 def _reads(file: io.FileIO) -> Iterator[bytes]:

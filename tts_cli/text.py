@@ -190,9 +190,7 @@ class _Window:
     def _newline(self, at: int) -> _Cut:
         line = self.text[max(self._line_begin(at), self.start) : at].strip()
         # An empty line is a short one, too.
-        whole = (
-            self._is_short(at) or line.startswith("#") or line.endswith((":", "：")) or self._is_item(at + 1)
-        )
+        whole = self._is_short(at) or line.startswith("#") or line.endswith((":", "：")) or self._is_item(at + 1)
         return _Cut(at if whole else at + 1, whole)
 
     def _mark(self, at: int, limit: int) -> _Cut:

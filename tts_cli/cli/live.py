@@ -15,8 +15,8 @@ from pathlib import Path
 from rich.console import Console
 
 from tts_cli.display import View, render, report, summary
-from tts_cli.engines import EngineSettings, SpeakOptions, load_engine
-from tts_cli.errors import INTERRUPTED, MissingError, UsageError
+from tts_cli.engines import EngineSettings, SpeakOptions, choose_voice, load_engine
+from tts_cli.errors import INTERRUPTED, MissingError
 from tts_cli.metrics import Meter
 from tts_cli.pipeline import Speaking
 from tts_cli.sinks import Sink
@@ -58,14 +58,11 @@ def speak_live(
             raise
     sink, output = opening.result()
     with closing(sink), closing(engine):
-        voice = voice or engine.voices()[0]
-        if voice not in engine.voices():
-            known = ", ".join(engine.voices())
-            raise UsageError(f"the {engine.name} engine has no voice {voice!r}", f"it has: {known}")
-        run = Speaking(engine, voice, options, source, sink, meter)
+        chosen = choose_voice(engine, voice)
+        run = Speaking(engine, chosen, options, source, sink, meter)
 
         def view() -> View:
-            return View(engine.name, voice, options.mode, run.state, meter.snapshot(), sink.status())
+            return View(engine.name, chosen, options.mode, run.state, meter.snapshot(), sink.status())
 
         run.start()
         try:
@@ -103,7 +100,7 @@ def _opened(destination: Destination, console: Console) -> tuple[Sink, str]:
 def _display(console: Console, quiet: bool) -> Iterator[Callable[[View], None]]:
     """A live display where there is a terminal that understands one, else nothing."""
     if quiet or not console.is_terminal or console.is_dumb_terminal or "NO_COLOR" in os.environ:
-        yield lambda view: None
+        yield lambda _view: None
         return
     from rich.live import Live  # noqa: PLC0415
 

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from tts_cli.source import TextSource
 
 Text = Annotated[
-    str | None, typer.Argument(metavar="[TEXT]", help="What to say; - or nothing: standard input.", show_default=False)
+    str | None,
+    typer.Argument(metavar="[TEXT]", help="What to say; - or nothing: standard input.", show_default=False),
 ]
 TextFile = Annotated[Path | None, typer.Option("--file", "-f", help="Read the text from a file.", show_default=False)]
-Voice = Annotated[str | None, typer.Option(help="Voice to speak with; `tts voice list` shows them.", show_default=False)]
+Voice = Annotated[
+    str | None, typer.Option(help="Voice to speak with; `tts voice list` shows them.", show_default=False)
+]
 Chunk = Annotated[int, typer.Option(min=1, max=1000, help="Speech tokens (40 ms of sound each) decoded at a time.")]
 ModeName = Annotated[
     Literal["streaming", "simple"], typer.Option(help="simple computes everything before the first sound.")
@@ -29,7 +32,10 @@ Pause = Annotated[int, typer.Option(min=0, max=10_000, help="Milliseconds of sil
 Output = Annotated[
     str | None,
     typer.Option(
-        "--output", "-o", help="Write a .wav, .flac, .mp3 or .ogg file; - is standard output.", show_default=False
+        "--output",
+        "-o",
+        help="Write a .wav, .flac, .mp3 or .ogg file; - is standard output.",
+        show_default=False,
     ),
 ]
 Raw = Annotated[bool, typer.Option("--raw", help="With -o -: 16-bit PCM, 24 kHz, mono, without a WAV header.")]
@@ -41,7 +47,9 @@ OutputDevice = Annotated[
 Fallback = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="Where this machine has no audio output, write this file instead.", show_default=False
+        metavar="FILE",
+        help="Where this machine has no audio output, write this file instead.",
+        show_default=False,
     ),
 ]
 VoicesDir = Annotated[
@@ -109,7 +117,9 @@ def _check_options(
     if play and output is None:
         raise UsageError("--play adds sound to a file", "add -o FILE, or leave out --play")
     if output_device is not None and output is not None and not play:
-        raise UsageError("an output device plays nothing when sound goes to a file", "add --play, or leave out one of both")
+        raise UsageError(
+            "an output device plays nothing when sound goes to a file", "add --play, or leave out one of both"
+        )
     if fallback is not None and output is not None:
         raise UsageError("--fallback is for playing", "leave out -o or --fallback")
     if output == "-":
@@ -158,5 +168,3 @@ def _speaker(device: str | None) -> Sink:
     from tts_cli.sinks.speaker import SpeakerSink  # noqa: PLC0415
 
     return SpeakerSink(find_device(device))
-
-

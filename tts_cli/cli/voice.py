@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-
 app = typer.Typer(help="Show the voices there are.", no_args_is_help=True)
 
 VoicesDir = Annotated[

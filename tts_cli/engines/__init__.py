@@ -14,6 +14,10 @@ from typing import Final, Literal, Protocol, cast
 from tts_cli.audio import AudioChunk
 from tts_cli.errors import UsageError
 
+MAX_CHARS: Final = 300
+"""The longest text an engine is given at once. Chatterbox Turbo degrades above it; the built-in voice's model takes 400
+phonemes, which are about as many characters."""
+
 Mode = Literal["streaming", "simple"]
 
 
@@ -45,14 +49,14 @@ class Engine(Protocol):
     name: str
     sample_rate: int
     groups_sentences: bool
-    """Whether neighbouring sentences are spoken together, up to `text.MAX_CHARS`."""
+    """Whether neighbouring sentences are spoken together, up to `MAX_CHARS`."""
 
     def voices(self) -> list[str]:
         """Names of the voices that this engine can speak with now, its default first."""
         ...
 
     def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
-        """Speak `text`, at most `text.MAX_CHARS` long: chunks, in order, each as soon as it is computed.
+        """Speak `text`, at most `MAX_CHARS` long: chunks, in order, each as soon as it is computed.
 
         Raises `TTSError` for what a user can mend. Closing a generator ends the computation.
         """
@@ -66,6 +70,14 @@ class Engine(Protocol):
 ENGINES: Final[dict[str, str]] = {
     "builtin": "tts_cli.engines.builtin:BuiltinEngine",
 }
+
+
+def choose_voice(engine: Engine, wanted: str | None) -> str:
+    """`wanted`, or the engine's default voice for None. Raises `UsageError` for a voice that it does not have."""
+    voices = engine.voices()
+    if wanted is not None and wanted not in voices:
+        raise UsageError(f"the {engine.name} engine has no voice {wanted!r}", f"it has: {', '.join(voices)}")
+    return wanted or voices[0]
 
 
 def load_engine(name: str, settings: EngineSettings) -> Engine:

@@ -13,10 +13,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tts_cli.audio import AUDIBLE, SAMPLE_RATE, SAMPLES_PER_TOKEN, AudioChunk, Samples, as_samples, raised_cosine
+from tts_cli.audio import (
+    AUDIBLE,
+    SAMPLE_RATE,
+    SAMPLES_PER_TOKEN,
+    AudioChunk,
+    Samples,
+    as_samples,
+    raised_cosine,
+)
 from tts_cli.engines import EngineSettings, SpeakOptions
 from tts_cli.errors import MissingError, UsageError
-from tts_cli.text import TAGS
 
 if TYPE_CHECKING:
     from hibari import Hibari
@@ -26,11 +33,26 @@ MAX_PHONEMES: Final = 400
 """The longest phoneme string the model was made for (`hibari.tts.MAX_PHONEMES`)."""
 LEAD: Final = SAMPLE_RATE // 50
 """Samples of near-silence kept in front of the first audible one, so that its onset is whole: 20 ms."""
+TAGS: Final = (
+    *("clear throat", "sigh", "shush", "cough", "groan", "sniff", "gasp", "chuckle", "laugh"),
+    *(
+        "angry",
+        "fear",
+        "surprised",
+        "whispering",
+        "advertisement",
+        "dramatic",
+        "narration",
+        "crying",
+        "happy",
+        "sarcastic",
+    ),
+)
+"""The tags that Chatterbox Turbo acts out, written `[laugh]`. This voice cannot, and should not read them out either."""
 CLAUSE_PAUSE: Final = 0.4
 """The share of a sentence's pause that a sentence cut at a comma, colon or dash gets."""
 
 _TAG = re.compile(rf"\[(?:{'|'.join(TAGS)})\]", re.IGNORECASE)
-"""This voice cannot laugh, and should not say "laugh" either."""
 _CLAUSE_END = re.compile(r"[,;:—–-][\"'”’)\]]*$")
 _PHONEME_CUT = re.compile(r"(?<=[.!?,;:—…])\s+")
 
@@ -46,7 +68,7 @@ class BuiltinEngine:
         """Load the model and the pronunciation lexicon. Raises `MissingError` where hibari-tts is not installed."""
         del settings
         try:
-            from hibari import Hibari  # noqa: PLC0415
+            from hibari import Hibari
         except ImportError as error:
             raise MissingError(
                 f"the built-in voice is not installed ({error})", "run: pip install hibari-tts==0.2.1"
@@ -108,7 +130,7 @@ def decode_blocks(spectra: list[Any], rng: np.random.Generator, length: int) -> 
     magnitude and phase of the rest (each `[601, frames]`), and F0 `[frames]`. A frame reaches over four hops, so three
     unfinished hops are carried from block to block.
     """
-    from hibari import dsp  # noqa: PLC0415
+    from hibari import dsp
 
     harmonic, turn, noise_level, rest, rest_phase, f0 = spectra
     hop, size, overlap = dsp.HOP, dsp.N_FFT, dsp.N_FFT // dsp.HOP

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import functools
+import importlib
 import os
 import sys
 from collections.abc import Iterator
@@ -32,10 +35,26 @@ def sounddevice() -> ModuleType:
     """The sounddevice module, loaded at the first call. Raises `MissingError` where PortAudio is not installed."""
     try:
         with quiet_stderr():
-            import sounddevice as module  # noqa: PLC0415
+            module: ModuleType = importlib.import_module("sounddevice")
     except OSError as error:
         raise MissingError(f"PortAudio, which plays sound, is missing ({error})", INSTALL_PORTAUDIO) from error
+    _hush_alsa()
     return module
+
+
+@functools.cache
+def _hush_alsa() -> None:
+    """ALSA reports to stderr what PortAudio already tells us, in the middle of the live display."""
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_say_nothing)
+
+
+# ALSA passes more, as to printf; what a C function does not ask for is not its business. Lives as long as ALSA may call.
+_say_nothing = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p)(
+    lambda *_: None
+)
 
 
 @contextlib.contextmanager
@@ -112,5 +131,6 @@ def _playable(device: Device) -> Device:
             if channels >= 8:
                 break
     raise MissingError(
-        f"the audio device {device.name!r} cannot be opened", "try another one (`tts devices`), or -o speech.wav"
+        f"the audio device {device.name!r} cannot be opened",
+        "try another one (`tts devices`), or -o speech.wav",
     )

@@ -26,7 +26,8 @@ def check_target(path: Path) -> None:
     """Raise unless a sound file could be written at `path`. Nothing is created."""
     if path.suffix.lower() not in FORMATS:
         raise UsageError(
-            f"cannot tell a sound format from the name {str(path)!r}", f"end it with one of: {', '.join(FORMATS)}"
+            f"cannot tell a sound format from the name {str(path)!r}",
+            f"end it with one of: {', '.join(FORMATS)}",
         )
     if path.is_dir():
         raise UsageError(f"{path} is a directory", "give the name of a file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from typing import Any, Final
@@ -17,6 +18,8 @@ from tts_cli.sinks.devices import Device, quiet_stderr, sounddevice
 
 CAPACITY_SECONDS: Final = 60
 """What the ring holds, so the most that can be gathered before playing: 5.8 MB at 24 kHz."""
+LATENCY_SECONDS: Final = 0.1
+"""What the device buffers behind our ring. Less than this runs dry on two busy cores; Ctrl-C does not wait for it."""
 POLL_SECONDS: Final = 0.01
 """How often the owner looks for room in the ring. The callback must not wake anybody: that could make it wait."""
 DEAD_SECONDS: Final = 2.0
@@ -34,6 +37,7 @@ class SpeakerSink:
         self._underflows = 0
         self._asked = time.monotonic()
         self._interrupted = threading.Event()
+        self._stopping = threading.Lock()
         self._needed = 0.0
         self._resampler = _resampler(device.rate)
         sd = sounddevice()
@@ -44,7 +48,7 @@ class SpeakerSink:
                     device=device.index,
                     channels=device.channels,
                     dtype="float32",
-                    latency="low",
+                    latency=LATENCY_SECONDS,
                     callback=self._callback,
                 )
                 self._stream.start()
@@ -72,9 +76,7 @@ class SpeakerSink:
                 self._playout.open = False
             self._playout.draining = False
         self._put(self._resampled(samples, last=False))
-        if not self._playout.open and self._ring.available >= min(
-            needed * self._device.rate, self._ring.capacity // 2
-        ):
+        if not self._playout.open and self._ring.available >= min(needed * self._device.rate, self._ring.capacity // 2):
             self._playout.open = True
 
     def _put(self, samples: Samples) -> None:
@@ -101,8 +103,8 @@ class SpeakerSink:
         self.text_pending()
         while self._ring.available and not self._interrupted.is_set():
             self._wait()
-        if not self._interrupted.is_set():
-            # What the callback has handed over is still on its way: PortAudio's stop waits for it.
+        # What the callback has handed over is still on its way: PortAudio's stop waits for the last of it.
+        if not self._interrupted.wait(self._stream.latency):
             self._guarded(self._stream.stop)
 
     def _wait(self) -> None:
@@ -112,13 +114,16 @@ class SpeakerSink:
 
     def _lost(self) -> OutputError:
         return OutputError(
-            f"the audio device {self._device.name!r} has stopped playing", "is it still connected? `tts devices` lists what is"
+            f"the audio device {self._device.name!r} has stopped playing",
+            "is it still connected? `tts devices` lists what is",
         )
 
     def interrupt(self) -> None:
-        """Fade out within 5 ms and write no more."""
+        """Drop what is buffered, here and in the device, and write no more."""
         self._playout.cut = True
         self._interrupted.set()
+        with contextlib.suppress(OutputError):  # a device that has gone is silent, too
+            self._guarded(self._stream.abort)
 
     def close(self) -> None:
         """Stop at once and give the device back."""
@@ -131,7 +136,8 @@ class SpeakerSink:
 
         def run() -> None:
             try:
-                call()
+                with self._stopping:
+                    call()
             except Exception as error:  # noqa: BLE001  whatever PortAudio raises means that the device is gone
                 failure.append(error)
 
@@ -157,7 +163,7 @@ class SpeakerSink:
 def _resampler(rate: int) -> Any:
     if rate == SAMPLE_RATE:
         return None
-    import soxr  # noqa: PLC0415
+    import soxr
 
     return soxr.ResampleStream(SAMPLE_RATE, rate, 1, dtype="float32")
 

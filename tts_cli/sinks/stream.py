@@ -14,7 +14,7 @@ from tts_cli.errors import OutputError
 from tts_cli.sinks import NullSink
 
 UNKNOWN_LENGTH: Final = 0xFFFF_FFFF
-"""What a WAV header says where the length is not known yet; players then read to the end (as ffmpeg writes to a pipe)."""
+"""What a WAV header says where the length is not known yet; players then read to the end, as they do from ffmpeg."""
 
 
 def wav_header(rate: int) -> bytes:
@@ -29,7 +29,8 @@ def wav_header(rate: int) -> bytes:
 
 def to_pcm16(samples: Samples) -> bytes:
     """Little-endian 16-bit PCM, rounded; what lies beyond full scale is clipped."""
-    return np.rint(np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
+    pcm: bytes = np.rint(np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
+    return pcm
 
 
 def open_stream(path: Path) -> StreamSink | None:
@@ -76,5 +77,6 @@ class StreamSink(NullSink):
             ) from error
         except OSError as error:
             raise OutputError(
-                f"cannot write to {self._name}: {error.strerror or error}", "free some space or choose another place with -o"
+                f"cannot write to {self._name}: {error.strerror or error}",
+                "free some space or choose another place with -o",
             ) from error

@@ -1,0 +1,91 @@
+"""The Python API: iterate over sound as it is computed, or have it played or written.
+
+from tts_cli import speak, stream
+
+for chunk in stream("Hello, world."):
+    print(len(chunk.samples), chunk.sample_rate)
+
+speak("Hello, world.", output="hello.wav")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tts_cli.engines import Engine, EngineSettings, Mode, SpeakOptions, choose_voice, load_engine
+from tts_cli.metrics import Meter, Snapshot
+from tts_cli.pipeline import Speaking, synthesize
+from tts_cli.sinks import Sink
+from tts_cli.source import text_argument
+
+if TYPE_CHECKING:
+    from tts_cli.audio import AudioChunk
+
+
+def stream(
+    text: str,
+    *,
+    voice: str | None = None,
+    engine: str = "auto",
+    chunk: int = 10,
+    mode: Mode = "streaming",
+    seed: int = 0,
+) -> Iterator[AudioChunk]:
+    """Chunks of float32 mono sound, each as soon as it is computed.
+
+    `chunk` counts speech tokens of 40 ms. Raises `TTSError` for what a caller can mend, before the first chunk for what
+    is known by then. Closing the iterator ends the computation.
+    """
+    source = text_argument(text)
+    loaded = load_engine(engine, EngineSettings())
+    chosen = choose_voice(loaded, voice)
+    return _closing(loaded, synthesize(loaded, chosen, SpeakOptions(chunk, mode, seed), source, Meter()))
+
+
+def _closing(engine: Engine, chunks: Generator[AudioChunk, None, None]) -> Iterator[AudioChunk]:
+    with closing(engine), closing(chunks):
+        yield from chunks
+
+
+def speak(
+    text: str,
+    *,
+    voice: str | None = None,
+    engine: str = "auto",
+    chunk: int = 10,
+    mode: Mode = "streaming",
+    seed: int = 0,
+    output: str | Path | None = None,
+    device: str | None = None,
+) -> Snapshot:
+    """Play `text`, or write it to `output` (.wav, .flac, .mp3, .ogg); returns when it is heard or written.
+
+    `device` is a number or a part of a name, as `tts devices` lists them. Returns the measurements.
+    """
+    source = text_argument(text)
+    meter = Meter()
+    options = SpeakOptions(chunk, mode, seed)
+    with closing(load_engine(engine, EngineSettings())) as loaded, closing(_sink(output, device)) as sink:
+        run = Speaking(loaded, choose_voice(loaded, voice), options, source, sink, meter)
+        run.start()
+        try:
+            run.result()
+        except KeyboardInterrupt:
+            run.cancel()
+            run.result()
+            raise
+    return meter.snapshot()
+
+
+def _sink(output: str | Path | None, device: str | None) -> Sink:
+    if output is not None:
+        from tts_cli.sinks.file import FileSink  # noqa: PLC0415
+
+        return FileSink(Path(output))
+    from tts_cli.sinks.devices import find_device  # noqa: PLC0415
+    from tts_cli.sinks.speaker import SpeakerSink  # noqa: PLC0415
+
+    return SpeakerSink(find_device(device))
