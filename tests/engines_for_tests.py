@@ -1,0 +1,65 @@
+"""Engines whose sound and pace are known in advance; `--engine engines_for_tests:NAME` selects one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from tts_cli.audio import SAMPLE_RATE, SAMPLES_PER_TOKEN, AudioChunk, as_samples
+from tts_cli.engines import EngineSettings, SpeakOptions
+from tts_cli.errors import ModelError
+from tts_cli.prebuffer import SECONDS_PER_CHARACTER
+
+
+class ToneEngine:
+    """Speaks every text as a tone of 220 Hz, at the pace of speech, as fast as it can."""
+
+    name = "tone"
+    sample_rate = SAMPLE_RATE
+    groups_sentences = False
+    rtf = 0.0
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.closed = False
+
+    def voices(self) -> list[str]:
+        return ["sine"]
+
+    def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+        length = options.chunk * SAMPLES_PER_TOKEN
+        total = int(len(text) * SECONDS_PER_CHARACTER * SAMPLE_RATE)
+        tone = as_samples(0.5 * np.sin(2 * np.pi * 220 / SAMPLE_RATE * np.arange(total)))
+        for start in range(0, total, length):
+            chunk = AudioChunk(tone[start : start + length])
+            time.sleep(self.rtf * chunk.seconds)
+            yield chunk
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class SlowEngine(ToneEngine):
+    """Needs one and a half times as long as its sound lasts."""
+
+    rtf = 1.5
+
+
+class StallingEngine(ToneEngine):
+    """As fast as can be, but stops for 1.5 s in the middle of each text."""
+
+    def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+        chunks = list(super().stream(text, voice, options))
+        for number, chunk in enumerate(chunks):
+            if number == len(chunks) // 2:
+                time.sleep(1.5)
+            yield chunk
+
+
+class BrokenEngine(ToneEngine):
+    """Fails after its first chunk."""
+
+    def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+        yield next(super().stream(text, voice, options))
+        raise ModelError("the model has fallen apart", "put it together again")

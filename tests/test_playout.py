@@ -1,0 +1,98 @@
+"""What the callback plays: every sample once, and no click however the sound arrives."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tts_cli.playout import FADE_SECONDS, Playout
+from tts_cli.ring import Ring
+
+RATE = 24_000
+FADE = round(FADE_SECONDS * RATE)
+STEEPEST = np.pi / 2 / FADE * 1.05
+"""The largest step between two samples in a raised-cosine fade of a constant 1."""
+
+
+def playout(samples: np.ndarray) -> Playout:
+    result = Playout(Ring(200_000), RATE)
+    result.ring.write(samples.astype(np.float32))
+    return result
+
+
+def blocks(player: Playout, *sizes: int) -> np.ndarray:
+    played = []
+    for size in sizes:
+        out = np.full(size, 9.0, np.float32)
+        player.fill(out)
+        played.append(out)
+    return np.concatenate(played)
+
+
+def test_is_silent_until_it_is_opened_and_counts_none_of_that_as_starved() -> None:
+    player = playout(np.ones(1000))
+    assert (blocks(player, 512, 512) == 0).all()
+    assert player.starved_frames == 0
+
+
+@given(st.lists(st.integers(1, 900), min_size=1, max_size=40), st.integers(0, 5000))
+def test_plays_every_sample_once_and_unchanged_when_all_of_it_is_there(sizes: list[int], length: int) -> None:
+    sound = np.random.default_rng(length).uniform(-1, 1, length).astype(np.float32)
+    player = playout(sound)
+    player.open = player.draining = True
+    heard = blocks(player, *sizes, length)
+    assert np.array_equal(heard[:length], sound)
+    assert (heard[length:] == 0).all()
+    assert player.starved_frames == 0
+
+
+@given(
+    arrivals=st.lists(st.integers(0, 1500), min_size=1, max_size=20), block=st.sampled_from([64, 256, 600, 1200, 2400])
+)
+def test_starvation_never_clicks_and_loses_no_sample(arrivals: list[int], block: int) -> None:
+    """A constant 1 arrives in bursts. However they fall, what is heard moves no faster than a fade does."""
+    player = Playout(Ring(200_000), RATE)
+    heard = [np.zeros(1, np.float32)]
+    # Sound that starts out of silence is the engine's own affair: it begins with a fade here.
+    player.ring.write(np.sin(np.linspace(0, np.pi / 2, 500)).astype(np.float32))
+    for count in arrivals:
+        player.ring.write(np.ones(count, np.float32))
+        if player.ring.available > FADE:
+            player.open = True
+        heard.append(blocks(player, block))
+    starved = player.starved_frames
+    player.ring.write(np.ones(2 * FADE, np.float32))
+    player.open = player.draining = True
+    remaining = player.ring.available
+    heard.append(blocks(player, remaining))
+    assert np.abs(np.diff(np.concatenate(heard))).max() <= STEEPEST
+    assert player.played_frames == 500 + sum(arrivals) + 2 * FADE
+    assert starved <= len(arrivals) * block
+
+
+def test_counts_the_silence_of_a_starvation_until_it_is_opened_again() -> None:
+    player = playout(np.ones(1000))
+    player.open = True
+    blocks(player, 600)
+    heard = blocks(player, 600, 600)
+    assert heard[:400].any()
+    assert (heard[400:] == 0).all()
+    assert not player.open
+    assert player.starved_frames == 800
+    player.ring.write(np.ones(2000, np.float32))
+    player.open = True
+    resumed = blocks(player, 600)
+    assert resumed[0] < 0.01
+    assert resumed[-1] == 1.0
+    assert player.starved_frames == 800
+
+
+def test_cut_fades_out_within_five_milliseconds_and_stays_silent() -> None:
+    player = playout(np.ones(5000))
+    player.open = True
+    before = blocks(player, 480)
+    player.cut = True
+    after = blocks(player, 480, 480)
+    assert np.abs(np.diff(np.concatenate([before, after]))).max() <= STEEPEST
+    assert (after[FADE:] == 0).all()

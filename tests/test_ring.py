@@ -1,0 +1,56 @@
+"""The ring: first in, first out, whatever the sizes, and across threads."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tts_cli.ring import Ring
+
+
+@given(
+    capacity=st.integers(1, 40),
+    steps=st.lists(st.tuples(st.booleans(), st.integers(0, 60)), max_size=60),
+)
+def test_behaves_as_a_bounded_queue(capacity: int, steps: list[tuple[bool, int]]) -> None:
+    ring = Ring(capacity)
+    model: list[float] = []
+    counter = 0.0
+    for writing, count in steps:
+        if writing:
+            samples = np.arange(counter, counter + count, dtype=np.float32)
+            taken = ring.write(samples)
+            assert taken == min(count, capacity - len(model))
+            model += samples[:taken].tolist()
+            counter += count
+        else:
+            out = np.full(count, -1.0, np.float32)
+            given_back = ring.read(out)
+            assert given_back == min(count, len(model))
+            assert out[:given_back].tolist() == model[:given_back]
+            assert (out[given_back:] == -1.0).all()
+            del model[:given_back]
+        assert ring.available == len(model)
+        assert ring.space == capacity - len(model)
+
+
+def test_a_writer_and_a_reader_in_two_threads_lose_nothing() -> None:
+    ring = Ring(997)
+    sent = np.arange(200_000, dtype=np.float32)
+    received = np.zeros_like(sent)
+
+    def write() -> None:
+        position = 0
+        while position < len(sent):
+            position += ring.write(sent[position : position + 301])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    position = 0
+    while position < len(received):
+        position += ring.read(received[position : position + 128])
+    writer.join()
+    assert np.array_equal(sent, received)
