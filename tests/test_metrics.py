@@ -7,9 +7,10 @@ import sys
 
 import numpy as np
 import pytest
+from harness import clean_environment
 
 from tts_cli.audio import AudioChunk
-from tts_cli.metrics import Meter, process_age
+from tts_cli.metrics import Meter
 
 
 class Clock:
@@ -72,4 +73,4 @@ def test_process_age_counts_from_the_start_of_the_interpreter() -> None:
         "import time; early = time.perf_counter(); from tts_cli.metrics import process_age;"
         "known = time.perf_counter() - early; age = process_age(); print(0 < known <= age + 0.02 < known + 60)"
     )
-    assert subprocess.check_output([sys.executable, "-c", code]).strip() == b"True"
+    assert subprocess.check_output([sys.executable, "-c", code], env=clean_environment()).strip() == b"True"

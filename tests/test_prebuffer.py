@@ -15,7 +15,9 @@ def starved_seconds(rtf: float, chunk: float, count: int) -> tuple[float, float]
     forecast, now, heard_until, began, starved, buffered = Forecast(), 0.0, 0.0, None, 0.0, 0.0
     for number in range(1, count + 1):
         now += rtf * chunk
-        needed = forecast.needed(Snapshot(computed=now, sound=number * chunk, chunks=number, characters=characters), chunk, 0)
+        needed = forecast.needed(
+            Snapshot(computed=now, sound=number * chunk, chunks=number, characters=characters), chunk, 0
+        )
         if began is not None:
             starved += max(0.0, now - heard_until)
             heard_until = max(now, heard_until) + chunk

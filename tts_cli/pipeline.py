@@ -24,8 +24,8 @@ def synthesize(
 ) -> Generator[AudioChunk, None, None]:
     """Everything `source` holds, as sound; `pending` is called before a wait for text that has yet to arrive.
 
-    In `simple` mode all of it is computed before the first chunk is given. Raises `NothingToSayError` where the engine finds
-    no sound in the text, and whatever source and engine raise.
+    In `simple` mode all of it is computed before the first chunk is given. Raises `NothingToSayError` where the engine
+    finds no sound in the text, and whatever source and engine raise.
     """
     chunks = _computed(engine, voice, options, source, meter, pending)
     yield from list(chunks) if options.mode == "simple" else chunks
@@ -86,6 +86,8 @@ class Speaking:
         self._cancelled = False
         self._error: BaseException | None = None
         self._state: State = "computing"
+        # Not the thread's own end: a join that Ctrl-C breaks off takes a running thread for ended (seen on CPython 3.11).
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="speak", daemon=True)
 
     def start(self) -> None:
@@ -94,12 +96,11 @@ class Speaking:
 
     def wait(self, seconds: float) -> bool:
         """Wait at most so long; whether the run has ended."""
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
+        return self._ended.wait(seconds)
 
     def result(self) -> None:
         """Wait for the end and raise what went wrong, if anything did."""
-        self._thread.join()
+        self._ended.wait()
         if self._error is not None:
             raise self._error
 
@@ -123,6 +124,7 @@ class Speaking:
         finally:
             if self._cancelled:
                 self._state = "interrupted"
+            self._ended.set()
 
     def _speak(self) -> None:
         forecast = Forecast()

@@ -18,7 +18,8 @@ class Playout:
 
     - While the gate is shut (`open` is false) it plays silence.
     - Once open, it plays the ring. When the ring runs low before the sound is complete, it fades out over its last
-      5 ms, shuts the gate and counts every frame of silence as *starved* until the owner opens the gate again, then fades in.
+      5 ms, shuts the gate and counts every frame of silence as *starved* until the owner opens the gate again; then it
+      fades in.
     - `draining` says that what is in the ring is all there is for now (end of the text, or text not yet known): then it
       is played to its last sample, and the silence behind it is nobody's fault.
     - `cut` fades out at once and stays silent.

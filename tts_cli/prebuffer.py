@@ -8,7 +8,8 @@ that is known. Then playing may start with
 
 The first term absorbs the scheduler's jitter; the second lasts until the next chunk is here; the third is what an
 engine slower than real time falls behind until its last chunk. `R` is what is left of the text's characters at the
-pace heard so far. Where the text is complete, playing starts at once with what there is. The rule is asked again after a starvation.
+pace heard so far. Where the text is complete, playing starts at once with what there is. After a starvation the rule
+is asked again.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import stat
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -46,7 +47,7 @@ class TextSource(Protocol):
 
 
 class ReadyText:
-    """Text that is all here, split only as far ahead as it must be. Raises `NothingToSayError` where there is nothing to."""
+    """Text that is all here, split as far ahead as it must be. Raises `NothingToSayError` where nothing is."""
 
     def __init__(self, pieces: Iterator[str]) -> None:
         self._sentences = _sentences(pieces)
@@ -206,8 +207,9 @@ def text_lines(lines: Iterator[str]) -> LiveText:
 
 
 def _reads(file: io.FileIO) -> Iterator[bytes]:
-    while data := file.read(READ_BYTES):
-        yield data
+    with file:
+        while data := file.read(READ_BYTES):
+            yield data
 
 
 def _slices(data: bytes) -> Iterator[bytes]:
@@ -217,21 +219,17 @@ def _slices(data: bytes) -> Iterator[bytes]:
 
 def _decoded(pieces: Iterator[bytes], name: str) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    position = 0
-    for piece in pieces:
-        held = len(decoder.getstate()[0])
+    read = 0
+    for piece in chain(pieces, [b""]):
+        start = read - len(decoder.getstate()[0])
         try:
-            text = decoder.decode(piece)
+            text = decoder.decode(piece, final=not piece)
         except UnicodeDecodeError as error:
-            raise _not_text(name, position - held + error.start) from error
+            raise _not_text(name, start + error.start) from error
         if "\0" in text:
-            raise _not_text(name, position - held + len(text[: text.index("\0")].encode()))
-        position += len(piece)
+            raise _not_text(name, start + len(text[: text.index("\0")].encode()))
+        read += len(piece)
         yield text
-    try:
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError as error:
-        raise _not_text(name, position) from error
 
 
 def _not_text(name: str, position: int) -> UsageError:

@@ -48,7 +48,7 @@ TAGS: Final = (
         "sarcastic",
     ),
 )
-"""The tags that Chatterbox Turbo acts out, written `[laugh]`. This voice cannot, and should not read them out either."""
+"""The tags that Chatterbox Turbo acts out, written `[laugh]`. This voice cannot, and should not read them out."""
 CLAUSE_PAUSE: Final = 0.4
 """The share of a sentence's pause that a sentence cut at a comma, colon or dash gets."""
 
@@ -160,9 +160,8 @@ def decode_blocks(spectra: list[Any], rng: np.random.Generator, length: int) -> 
         # The transform is centred: half a window hangs over at both ends of the sentence and is not sound.
         first = max(start, overlap // 2)
         last = stop if stop < frames else frames + overlap // 2
-        done = rows[first - start : last - start]
-        done /= _window_sum(weight, first, last, frames)
-        yield done.reshape(-1)
+        if first < last:
+            yield (rows[first - start : last - start] / _window_sum(weight, first, last, frames)).reshape(-1)
 
 
 def _polar(magnitude: Any, phase: Any) -> Any:

@@ -51,7 +51,7 @@ def _hush_alsa() -> None:
         ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_say_nothing)
 
 
-# ALSA passes more, as to printf; what a C function does not ask for is not its business. Lives as long as ALSA may call.
+# ALSA passes more, as to printf; a C function may ignore that. It lives here for as long as ALSA may call it.
 _say_nothing = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p)(
     lambda *_: None
 )

@@ -88,8 +88,8 @@ class FileSink(NullSink):
         try:
             sound.close()
             self._raw.close()
-            self._raise_if_failed()
             if self._keep:
+                self._raise_if_failed()
                 # mkstemp's files are private; a finished one gets the rights that any new file would.
                 umask = os.umask(0)
                 os.umask(umask)

@@ -1,0 +1,273 @@
+"""The command line as its users meet it: real processes, real pipes, bad input."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from harness import PATIENCE, TTS, Run
+
+TONE = ("--engine", "engines_for_tests:ToneEngine")
+
+
+def complaint(result: subprocess.CompletedProcess[bytes]) -> str:
+    """The one line that a failed run prints."""
+    lines = result.stderr.decode().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("tts: ")
+    assert b"Traceback" not in result.stderr
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["speak", ""], 2, "nothing to speak"),
+        (["speak", "  \n "], 2, "nothing to speak"),
+        (["speak", "😀 🎉 !!!"], 2, "nothing to speak"),
+        (["speak", "[laugh]", "-o", "x.wav", "--engine", "builtin"], 2, "nothing to speak"),
+        (["speak", "-o", "x.wav"], 2, "nothing to speak"),
+        (["speak", "-f", "missing.txt"], 2, "missing.txt"),
+        (["speak", "-f", "."], 2, "is a directory"),
+        (["speak", "-f", "binary"], 2, "not UTF-8 text (byte 4)"),
+        (["speak", "-f", "latin1"], 2, "iconv"),
+        (["speak", "hi", "-f", "text"], 2, "one of them"),
+        (["speak", b"caf\xe9"], 2, "not valid UTF-8"),
+        (["speak", "hi", "--voice", "bob", "-o", "x.wav"], 2, "heart"),
+        (["speak", "hi", "--engine", "bob", "-o", "x.wav"], 2, "builtin"),
+        (["speak", "hi", "--engine", "no.such:Engine", "-o", "x.wav"], 2, "no.such"),
+        (["speak", "hi", "--chunk", "0"], 2, "--chunk"),
+        (["speak", "hi", "--mode", "fast"], 2, "--mode"),
+        (["speak", "hi", "--no-such-option"], 2, "--no-such-option"),
+        (["speak", "hi", "there"], 2, "there"),
+        (["speak", "hi", "-o", "x.xyz"], 2, ".flac"),
+        (["speak", "hi", "-o", "no/x.wav"], 2, "mkdir -p no"),
+        (["speak", "hi", "-o", "-", "--json"], 2, "standard output"),
+        (["speak", "hi", "--raw"], 2, "-o -"),
+        (["speak", "hi", "--play"], 2, "-o FILE"),
+        (["speak", "hi", "--output-device", "0", "-o", "x.wav"], 2, "--play"),
+        (["speak", "hi", "-o", "/dev/full"], 1, "No space left"),
+        (["speak", "hi"], 3, "no audio output"),
+        (["speak", "hi", "--output-device", "bob"], 3, "no audio output"),
+        (["speak", "hi", "-o", "x.wav", "--play"], 3, "no audio output"),
+        (["devices"], 3, "no audio output"),
+        (["voice", "info", "bob"], 2, "bob"),
+        (["voice", "info", "../bob"], 2, "../bob"),
+        (["sing"], 2, "sing"),
+    ],
+)
+def test_bad_input_gets_one_line_and_its_exit_code(
+    tts: Run, tmp_path: Path, arguments: list[str], code: int, says: str
+) -> None:
+    (tmp_path / "binary").write_bytes(b"\x7fELF\0\1\2\3")
+    (tmp_path / "latin1").write_bytes("déjà vu".encode("latin-1"))
+    (tmp_path / "text").write_text("Hello.")
+    before = set(tmp_path.iterdir())
+    result = tts(*arguments)
+    assert says in complaint(result)
+    assert result.returncode == code
+    assert result.stdout == b""
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_no_rights_to_write(tts: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o500)
+    result = tts("speak", "hi", "-o", "locked/x.wav") if os.geteuid() else tts("speak", "hi", "-o", "/proc/x.wav")
+    assert result.returncode == 1
+    assert "cannot write" in complaint(result)
+
+
+def test_no_rights_to_read(tts: Run, tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    (tmp_path / "secret").touch(mode=0)
+    result = tts("speak", "-f", "secret")
+    assert result.returncode == 2
+    assert "Permission denied" in complaint(result)
+
+
+def test_bytes_that_go_bad_in_a_pipe_leave_no_half_file(tts: Run, tmp_path: Path) -> None:
+    result = tts("speak", "-o", "x.wav", input=b"The first sentence is fine.\n\xff\xfe")
+    assert result.returncode == 2
+    assert "standard input is not UTF-8 text (byte 28)" in complaint(result)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_pipe(environment: dict[str, str], tmp_path: Path) -> None:
+    command = f"{' '.join(TTS)} speak -f long.txt -o - | head -c 100 | wc -c; echo ${{PIPESTATUS[0]}}"
+    (tmp_path / "long.txt").write_text("This sentence is long enough to be heard. " * 100)
+    result = subprocess.run(
+        ["bash", "-c", command], env=environment, cwd=tmp_path, capture_output=True, timeout=PATIENCE, check=True
+    )
+    assert result.stdout.split() == [b"100", b"1"]
+    assert "was closed" in complaint(result)
+
+
+def test_an_engine_that_fails_is_reported_and_leaves_nothing(tts: Run, tmp_path: Path) -> None:
+    result = tts("speak", "Hello, this is long enough.", "--engine", "engines_for_tests:BrokenEngine", "-o", "x.wav")
+    assert complaint(result) == "tts: the model has fallen apart; put it together again"
+    assert result.returncode == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_portaudio_missing(tts: Run, environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
+    result = tts("speak", "hi", env=environment | {"PYTHONPATH": f"{tmp_path}:{environment['PYTHONPATH']}"})
+    assert result.returncode == 3
+    assert "libportaudio2" in complaint(result)
+
+
+def test_the_fallback_is_written_where_nothing_can_play(tts: Run, tmp_path: Path) -> None:
+    result = tts("speak", "Hello, world.", "--fallback", "speech.wav")
+    assert result.returncode == 0
+    assert b"writing speech.wav instead" in result.stderr
+    sound, rate = soundfile.read(tmp_path / "speech.wav")
+    assert rate == 24_000
+    assert len(sound) > 12_000
+
+
+def test_the_same_text_from_everywhere_gives_the_same_sound(tts: Run, tmp_path: Path) -> None:
+    text = "The first one. Is this the second? Yes!"
+    (tmp_path / "text").write_text(text)
+    sounds = [
+        tts("speak", text, "-o", "-").stdout,
+        tts("speak", "-f", "text", "-o", "-").stdout,
+        tts("speak", "-o", "-", input=text.encode()).stdout,
+        tts("speak", "-", "-o", "-", input=text.encode()).stdout,
+        tts("speak", "-f", "-", "-o", "-", input=text.encode()).stdout,
+        tts("speak", text, "-o", "-", "--mode", "simple").stdout,
+    ]
+    assert len(sounds[0]) > 50_000
+    assert all(sound == sounds[0] for sound in sounds)
+    raw = tts("speak", text, "-o", "-", "--raw").stdout
+    assert raw == sounds[0][44:]
+    tts("speak", text, "-o", "x.wav")
+    smaller = tts("speak", text, "-o", "-", "--raw", "--chunk", "1").stdout
+    difference = np.frombuffer(smaller, "<i2").astype(int) - np.frombuffer(raw, "<i2")
+    assert np.abs(difference).max() <= 1
+    written, _ = soundfile.read(tmp_path / "x.wav", dtype="int16")
+    assert np.array_equal(written, np.frombuffer(raw, "<i2"))
+
+
+def test_the_first_sentence_sounds_before_the_second_is_written(environment: dict[str, str]) -> None:
+    with subprocess.Popen(
+        [*TTS, "speak", "-o", "-", "--raw", "-q"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"First sentence.\n")
+        process.stdin.flush()
+        first = process.stdout.read(9600 * 2)
+        assert any(first)
+        process.stdin.write(b"Second one.\n")
+        process.stdin.close()
+        rest = process.stdout.read()
+    assert len(rest) > 9600
+    assert process.returncode == 0
+
+
+def test_the_first_bytes_leave_with_the_first_chunk(environment: dict[str, str]) -> None:
+    command = [*TTS, "speak", "word " * 50, "--engine", "engines_for_tests:SlowEngine", "-o", "-", "-q"]
+    with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert len(process.stdout.read(44 + 9600 * 2)) == 44 + 9600 * 2
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+
+
+def test_interrupted_file_is_whole_and_the_rest_is_silent(environment: dict[str, str], tmp_path: Path) -> None:
+    command = [*TTS, "speak", "word " * 50, "--engine", "engines_for_tests:SlowEngine", "-o", "x.flac"]
+    with subprocess.Popen(
+        command, env=environment, cwd=tmp_path, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        grown = threading.Event()
+        while not grown.is_set():
+            parts = list(tmp_path.glob(".x.flac.*.part"))
+            if parts and parts[0].stat().st_size > 0:
+                grown.set()
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+        assert process.stderr.read().startswith(b"interrupted")
+    sound, _ = soundfile.read(tmp_path / "x.flac")
+    assert len(sound) % 9600 == 0
+    assert 0 < len(sound) < 17 * 24_000
+    assert [path.name for path in tmp_path.iterdir()] == ["x.flac"]
+
+
+def test_json_tells_what_happened(tts: Run) -> None:
+    result = tts("speak", "Hello, world. How are you?", "-o", "x.wav", "--json", "--quiet")
+    assert result.stderr == b""
+    report = json.loads(result.stdout)
+    assert report["mode"] == "streaming"
+    assert (report["engine"], report["voice"], report["output"]) == ("builtin", "heart", "x.wav")
+    assert report["text_chars"] == 25
+    assert report["chunks"] >= 4
+    assert 0 < report["ttfa_ms"] <= report["total_ms"]
+    assert report["cold_start_ms"] > report["ttfa_ms"]
+    assert report["rtf"] == pytest.approx(report["compute_ms"] / report["audio_ms"], rel=0.01)
+    assert report["starved_frames"] == 0
+
+
+def test_simple_mode_gives_nothing_before_everything(tts: Run) -> None:
+    streaming, simple = (
+        json.loads(tts("speak", "A sentence. " * 20, "-o", "x.wav", "--json", "--mode", mode).stdout)
+        for mode in ("streaming", "simple")
+    )
+    assert simple["ttfa_ms"] > 0.9 * simple["compute_ms"]
+    assert streaming["ttfa_ms"] < 0.5 * streaming["compute_ms"]
+
+
+def test_no_control_codes_where_no_terminal_is(tts: Run) -> None:
+    result = tts("speak", "Hello.", "-o", "x.wav")
+    assert b"\x1b" not in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert tts("speak", "Hello.", "-o", "x.wav", "--quiet").stderr == b""
+
+
+def test_a_ten_megabyte_line_is_spoken_from_its_start(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "line").write_text("never ending " * 800_000)
+    command = [*TTS, "speak", "-f", "line", "-o", "-", "--raw", "-q"]
+    with subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert len(process.stdout.read(480_000)) == 480_000
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 130
+
+
+def test_help_names_every_command_and_loads_nothing_heavy(environment: dict[str, str]) -> None:
+    code = (
+        "import sys\ntry:\n    sys.argv = ['tts', '--help']\n    from tts_cli.__main__ import main\n    main()\n"
+        "except SystemExit:\n    pass\n"
+        "print([name for name in ('numpy', 'torch', 'sounddevice', 'onnxruntime', 'hibari') if name in sys.modules])"
+    )
+    output = subprocess.check_output([TTS[0], "-c", code], env=environment, text=True)
+    assert output.splitlines()[-1] == "[]"
+    assert all(command in output for command in ("speak", "voice", "devices"))
+
+
+def test_voices_are_listed(tts: Run) -> None:
+    assert b"heart" in tts("voice", "list").stdout
+    info = tts("voice", "info", "heart").stdout.decode()
+    assert "builtin" in info
+
+
+def test_version(tts: Run) -> None:
+    assert tts("--version").stdout.split()[0] == b"tts"
+
+
+def test_a_streamed_wav_from_a_pipe_is_playable(tts: Run) -> None:
+    sound, rate = soundfile.read(io.BytesIO(tts("speak", "Hello.", "-o", "-").stdout))
+    assert rate == 24_000
+    assert np.abs(sound).max() > 0.05
