@@ -34,7 +34,7 @@ def render(view: View) -> Panel:
     table.add_column(min_width=14)
     table.add_column(style="dim", justify="right")
     table.add_column(min_width=16)
-    table.add_row("TTFA", _milliseconds(run.ttfa), "state", Text(view.state, style="bold green"))
+    table.add_row("TTFA", _milliseconds(run.ttfa), "state", Text(_activity(view), style="bold green"))
     table.add_row("RTF", _ratio(run.rtf), "spoken", f"{max(0.0, run.sound - sink.buffered):.1f} s")
     table.add_row("buffered", _milliseconds(sink.buffered), "computed", f"{run.sound:.1f} s, {run.chunks} chunks")
     table.add_row("pre-buffer", _milliseconds(sink.needed), "starved", _starved(sink.starved_frames))
@@ -83,6 +83,16 @@ def report(view: View, characters: int, destination: str) -> dict[str, object]:
         "starved_frames": sink.starved_frames,
         "device_underflows": sink.device_underflows,
     }
+
+
+def _activity(view: View) -> State:
+    """The state as a listener meets it: sound that plays matters more than what the engine does meanwhile."""
+    if view.state in ("computing", "finishing"):
+        if view.sink.playing:
+            return "speaking"
+        if view.sink.buffered:
+            return "buffering"
+    return view.state
 
 
 def _ms(seconds: float | None) -> float | None:

@@ -1,0 +1,170 @@
+"""What the documentation says is so: its commands run, its code runs, its links lead somewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from harness import PATIENCE, ROOT, TTS, Speaker
+
+import tts_cli
+from tts_cli import errors
+from tts_cli.cli import app
+from tts_cli.display import View, report
+from tts_cli.metrics import Snapshot
+from tts_cli.sinks import SinkStatus
+
+PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "voices/README.md")] + sorted(
+    (ROOT / "docs").glob("*.md")
+)
+SPEAK = re.compile(r"\bspeak\([^)]*\)")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks in `language`."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def plays(code: str) -> bool:
+    return any("output=" not in call for call in SPEAK.findall(code))
+
+
+def python_examples() -> Iterator[pytest.param]:
+    for page in PAGES:
+        for number, code in enumerate(blocks(page, "python")):
+            yield pytest.param(
+                code, marks=[pytest.mark.speaker] if plays(code) else [], id=f"{page.relative_to(ROOT)}-{number}"
+            )
+
+
+def shell_lines() -> list[str]:
+    """The README's shell commands that call `tts`, without comments."""
+    lines = [
+        line.partition(" #")[0].strip() for block in blocks(ROOT / "README.md", "sh") for line in block.splitlines()
+    ]
+    return [line for line in lines if re.search(r"\btts\b", line)]
+
+
+def calls() -> Iterator[list[str]]:
+    """The words of each call of `tts` in the README's shell commands."""
+    for line in shell_lines():
+        lexer = shlex.shlex(line, posix=True, punctuation_chars="|;()")
+        lexer.whitespace_split = True
+        call: list[str] = []
+        for word in [*lexer, ";"]:
+            if set(word) <= set("|;()"):
+                if call[:1] == ["tts"]:
+                    yield call
+                call = []
+            else:
+                call.append(word)
+
+
+def test_generated_pages_are_fresh() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/make_docs.py", "--check"],
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}run: python scripts/make_docs.py"
+
+
+@pytest.mark.parametrize("code", list(python_examples()))
+def test_python_example_runs(code: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    name = "speaker" if plays(code) else "environment"
+    fixture: Speaker | dict[str, str] = request.getfixturevalue(name)
+    environment = fixture.environment if isinstance(fixture, Speaker) else fixture
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, timeout=PATIENCE, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_readme_has_examples() -> None:
+    assert len(list(calls())) >= 10
+    assert blocks(ROOT / "README.md", "python")
+
+
+@pytest.mark.parametrize("call", list(calls()), ids=" ".join)
+def test_readme_call_is_accepted(call: list[str]) -> None:
+    """The command line of it is parsed as it would be, and nothing is run."""
+    command, words = typer.main.get_command(app), call[1:]
+    while subcommands := getattr(command, "commands", {}):
+        command = subcommands[words.pop(0)]
+    command.make_context(" ".join(call), words)
+
+
+@pytest.mark.parametrize("line", [line for line in shell_lines() if " -o " in line and "--play" not in line])
+def test_readme_command_that_needs_no_device_runs(line: str, environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "tts").write_text(f'#!/bin/sh\nexec {shlex.join(TTS)} "$@"\n')
+    (tmp_path / "tts").chmod(0o755)
+    environment["PATH"] = f"{tmp_path}:{environment['PATH']}"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    if "--json" in line:
+        assert json.loads(done.stdout)["state"] == "done"
+
+
+def test_readme_names_only_options_there_are() -> None:
+    named = set(
+        re.findall(r"(?<![\w-])--[a-z][a-z-]*", re.sub(r"```sh.*?```", "", prose("README.md"), flags=re.DOTALL))
+    )
+    there = set(re.findall(r"--[a-z][a-z-]*", prose("docs/cli.md")))
+    assert named <= there
+
+
+def test_readme_names_the_commands_a_newcomer_needs() -> None:
+    lines = [line for block in blocks(ROOT / "README.md", "sh") for line in block.splitlines()]
+    assert {'scripts/speak "Hello, world."', "scripts/test", "pip install ."} <= set(lines)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_relative_links_resolve(page: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    relative = [link.partition("#")[0] for link in links if "://" not in link]
+    assert [link for link in relative if link and not (page.parent / link).exists()] == []
+
+
+def test_json_fields_are_documented() -> None:
+    view = View("builtin", "heart", "streaming", "done", Snapshot(), SinkStatus())
+    rows = prose("docs/metrics.md").partition("## The JSON object")[2]
+    assert re.findall(r"^\| `(\w+)` \|", rows, re.MULTILINE) == list(report(view, 0, ""))
+
+
+def test_public_names() -> None:
+    assert tts_cli.__all__ == ["AudioChunk", "Snapshot", "TTSError", "__version__", "speak", "stream"]
+    assert all(getattr(tts_cli, name) for name in tts_cli.__all__)
+    assert set(re.findall(r"^## `(\w+)`$", prose("docs/python.md"), re.MULTILINE)) == set(tts_cli.__all__)
+
+
+def test_every_module_is_in_the_architecture() -> None:
+    named = set(re.findall(r"`(tts_cli/[\w/]+\.py)`", prose("docs/architecture.md")))
+    there = {str(file.relative_to(ROOT)) for file in (ROOT / "tts_cli").rglob("*.py")}
+    assert named == there
+
+
+def test_exit_codes_are_documented() -> None:
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", prose("README.md"), re.MULTILINE)}
+    raised = {kind.exit_code for kind in vars(errors).values() if isinstance(kind, type)}
+    assert codes == {0, errors.INTERRUPTED} | raised
+
+
+def prose(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
