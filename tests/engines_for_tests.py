@@ -29,7 +29,8 @@ class ToneEngine:
 
     def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
         length = options.chunk * SAMPLES_PER_TOKEN
-        total = int(len(text) * SECONDS_PER_CHARACTER * SAMPLE_RATE)
+        # 1200 samples are 11 periods: the tone ends where it began, at zero.
+        total = round(len(text) * SECONDS_PER_CHARACTER * SAMPLE_RATE / 1200) * 1200
         tone = as_samples(0.5 * np.sin(2 * np.pi * 220 / SAMPLE_RATE * np.arange(total)))
         for start in range(0, total, length):
             chunk = AudioChunk(tone[start : start + length])
@@ -47,12 +48,11 @@ class SlowEngine(ToneEngine):
 
 
 class StallingEngine(ToneEngine):
-    """As fast as can be, but stops for 1.5 s in the middle of each text."""
+    """As fast as can be, but stops for 1.5 s behind its third chunk."""
 
     def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
-        chunks = list(super().stream(text, voice, options))
-        for number, chunk in enumerate(chunks):
-            if number == len(chunks) // 2:
+        for number, chunk in enumerate(super().stream(text, voice, options)):
+            if number == 3:
                 time.sleep(1.5)
             yield chunk
 
@@ -63,3 +63,13 @@ class BrokenEngine(ToneEngine):
     def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
         yield next(super().stream(text, voice, options))
         raise ModelError("the model has fallen apart", "put it together again")
+
+
+class StuckEngine(ToneEngine):
+    """Gives two chunks and then nothing, for an hour, and does not notice being closed."""
+
+    def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+        for number, chunk in enumerate(super().stream(text, voice, options)):
+            if number == 2:
+                time.sleep(3600)
+            yield chunk

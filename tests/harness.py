@@ -34,17 +34,25 @@ class Recording:
 
     _blocks: list[bytes] = field(default_factory=list)
     _more: threading.Condition = field(default_factory=threading.Condition)
+    _ended: bool = False
 
     def add(self, block: bytes) -> None:
         with self._more:
             self._blocks.append(block)
             self._more.notify_all()
 
+    def end(self) -> None:
+        """The speaker has gone: nothing more will come."""
+        with self._more:
+            self._ended = True
+            self._more.notify_all()
+
     def wait_for_seconds(self, seconds: float) -> None:
-        """Until so much more has been recorded: the monitor runs in real time, sound or silence."""
+        """Until so much more has been recorded, or the end: the monitor runs in real time, sound or silence."""
         with self._more:
             target = self._size() + int(seconds * 24_000) * 2
-            assert self._more.wait_for(lambda: self._size() >= target, PATIENCE), "the recorder has stopped"
+            enough = self._more.wait_for(lambda: self._ended or self._size() >= target, PATIENCE)
+        assert enough, "the recorder has stopped"
 
     def wait_for_sound(self) -> None:
         """Until something that is not silence has been recorded."""
@@ -88,6 +96,7 @@ class Speaker:
             def read() -> None:
                 while block := os.read(descriptor, 4096):
                     recording.add(block)
+                recording.end()
 
             reader = threading.Thread(target=read)
             reader.start()

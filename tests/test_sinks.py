@@ -14,10 +14,11 @@ from harness import clean_environment
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tts_cli.audio import to_pcm16
 from tts_cli.errors import OutputError, UsageError
 from tts_cli.sinks import BothSinks
 from tts_cli.sinks.file import FORMATS, FileSink
-from tts_cli.sinks.stream import StreamSink, to_pcm16, wav_header
+from tts_cli.sinks.stream import StreamSink, wav_header
 
 TONE = (0.5 * np.sin(np.arange(48_000) * 2 * np.pi * 220 / 24_000)).astype(np.float32)
 
@@ -112,12 +113,12 @@ def test_raw_is_pcm_and_nothing_else() -> None:
     sink = StreamSink(buffer, "here", raw=True)
     sink.write(TONE, 0.0)
     sink.finish()
-    assert buffer.getvalue() == to_pcm16(TONE)
+    assert buffer.getvalue() == to_pcm16(TONE).tobytes()
 
 
 @given(st.lists(st.floats(-3, 3, width=32), max_size=50))
 def test_pcm_clips_and_never_wraps(values: list[float]) -> None:
-    pcm = np.frombuffer(to_pcm16(np.array(values, np.float32)), "<i2") / 32767
+    pcm = to_pcm16(np.array(values, np.float32)) / 32767
     assert np.abs(pcm - np.clip(values, -1, 1)).max(initial=0) <= 0.5 / 32767 + 1e-6
 
 
@@ -132,4 +133,4 @@ def test_both_sinks_get_the_same(tmp_path: Path) -> None:
     both.write(TONE, 0.0)
     both.finish()
     both.close()
-    assert one.getvalue() == two.getvalue() == to_pcm16(TONE)
+    assert one.getvalue() == two.getvalue() == to_pcm16(TONE).tobytes()

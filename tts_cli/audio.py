@@ -45,6 +45,12 @@ def as_samples(values: Any) -> Samples:
     return np.ascontiguousarray(values, dtype=np.float32)
 
 
+def to_pcm16(samples: Samples) -> npt.NDArray[np.int16]:
+    """Little-endian 16-bit PCM, rounded; what lies beyond full scale is clipped. One conversion for every output."""
+    pcm: npt.NDArray[np.int16] = np.rint(np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2")
+    return pcm
+
+
 def first_audible(samples: Samples) -> int | None:
     """Index of the first sample at or above `AUDIBLE`, or None where all is silence."""
     loud = np.abs(samples) >= AUDIBLE

@@ -35,7 +35,7 @@ def render(view: View) -> Panel:
     table.add_column(style="dim", justify="right")
     table.add_column(min_width=16)
     table.add_row("TTFA", _milliseconds(run.ttfa), "state", Text(_activity(view), style="bold green"))
-    table.add_row("RTF", _ratio(run.rtf), "spoken", f"{max(0.0, run.sound - sink.buffered):.1f} s")
+    table.add_row("RTF", _ratio(run.rtf), "spoken", f"{_spoken(view):.1f} s")
     table.add_row("buffered", _milliseconds(sink.buffered), "computed", f"{run.sound:.1f} s, {run.chunks} chunks")
     table.add_row("pre-buffer", _milliseconds(sink.needed), "starved", _starved(sink.starved_frames))
     bar = _bar(sink)
@@ -49,7 +49,7 @@ def summary(view: View, destination: str) -> str:
     """One line for the end of a run."""
     run, sink = view.run, view.sink
     parts = [
-        f"{run.sound:.1f} s {'to ' + destination if destination else 'spoken'}",
+        f"{_spoken(view):.1f} s {'to ' + destination if destination else 'spoken'}",
         f"TTFA {_milliseconds(run.ttfa)}",
         f"RTF {_ratio(run.rtf)}",
         f"{run.chunks} chunks",
@@ -85,6 +85,11 @@ def report(view: View, characters: int, destination: str) -> dict[str, object]:
     }
 
 
+def _spoken(view: View) -> float:
+    """Seconds of sound that have left our buffer; after Ctrl-C that is less than was computed."""
+    return max(0.0, view.run.sound - view.sink.buffered)
+
+
 def _activity(view: View) -> State:
     """The state as a listener meets it: sound that plays matters more than what the engine does meanwhile."""
     if view.state in ("computing", "finishing"):
@@ -93,6 +98,11 @@ def _activity(view: View) -> State:
         if view.sink.buffered:
             return "buffering"
     return view.state
+
+
+def _spoken(view: View) -> float:
+    """Seconds of sound that have left us: what was computed, less what waits to be played."""
+    return max(0.0, view.run.sound - view.sink.buffered)
 
 
 def _ms(seconds: float | None) -> float | None:

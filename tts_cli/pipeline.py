@@ -86,7 +86,7 @@ class Speaking:
         self._cancelled = False
         self._error: BaseException | None = None
         self._state: State = "computing"
-        # Not the thread's own end: a join that Ctrl-C breaks off takes a running thread for ended (seen on CPython 3.11).
+        # Not the thread's own end: a join that Ctrl-C breaks off can take a running thread for ended (CPython 3.11).
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="speak", daemon=True)
 

@@ -45,6 +45,7 @@ def main(
 
 def run() -> NoReturn:
     """Run the command line: results on stdout, one line on stderr for an error, and its exit code."""
+    _own_stderr()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = app(standalone_mode=False)
@@ -63,6 +64,16 @@ def run() -> NoReturn:
         message = error.format_message()
         code = _fail(message, 2) if message else 2
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _own_stderr() -> None:
+    """Keep stderr to ourselves: ALSA, PortAudio and their kin print to file descriptor 2 from C, whatever we catch."""
+    if sys.stderr is None:
+        return
+    sys.stderr.flush()
+    own = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors=sys.stderr.errors)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    vars(sys).update(stderr=own, __stderr__=own)  # Rich asks the latter for the terminal's size
 
 
 def _fail(message: str, code: int) -> int:

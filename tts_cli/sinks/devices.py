@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import functools
 import importlib
-import os
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Final
@@ -34,41 +28,9 @@ class Device:
 def sounddevice() -> ModuleType:
     """The sounddevice module, loaded at the first call. Raises `MissingError` where PortAudio is not installed."""
     try:
-        with quiet_stderr():
-            module: ModuleType = importlib.import_module("sounddevice")
+        return importlib.import_module("sounddevice")
     except OSError as error:
         raise MissingError(f"PortAudio, which plays sound, is missing ({error})", INSTALL_PORTAUDIO) from error
-    _hush_alsa()
-    return module
-
-
-@functools.cache
-def _hush_alsa() -> None:
-    """ALSA reports to stderr what PortAudio already tells us, in the middle of the live display."""
-    if sys.platform != "linux":
-        return
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_say_nothing)
-
-
-# ALSA passes more, as to printf; a C function may ignore that. It lives here for as long as ALSA may call it.
-_say_nothing = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p)(
-    lambda *_: None
-)
-
-
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Keep what ALSA and PortAudio print from C off the user's terminal: they raise errors besides."""
-    sys.stderr.flush()
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)
 
 
 def list_devices() -> list[Device]:
@@ -121,8 +83,7 @@ def _playable(device: Device) -> Device:
     for rate in (SAMPLE_RATE, device.rate):
         for channels in range(1, device.channels + 1):
             try:
-                with quiet_stderr():
-                    sd.check_output_settings(device.index, channels, "float32", samplerate=rate)
+                sd.check_output_settings(device.index, channels, "float32", samplerate=rate)
             except sd.PortAudioError:
                 if channels >= 2 and channels != device.channels:
                     continue

@@ -9,7 +9,7 @@ from typing import IO, Any, Final
 
 import soundfile
 
-from tts_cli.audio import SAMPLE_RATE, Samples
+from tts_cli.audio import SAMPLE_RATE, Samples, to_pcm16
 from tts_cli.errors import OutputError, UsageError
 from tts_cli.sinks import NullSink
 
@@ -62,7 +62,7 @@ class FileSink(NullSink):
         """Encode and write. Raises `OutputError` for a full disk."""
         assert self._sound is not None
         try:
-            self._sound.write(samples)
+            self._sound.write(to_pcm16(samples))
         except (soundfile.LibsndfileError, AssertionError) as error:
             self._raise_if_failed()
             raise OutputError(f"cannot encode {self._path} ({error})", "try another format") from error

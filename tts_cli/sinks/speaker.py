@@ -14,7 +14,7 @@ from tts_cli.errors import MissingError, OutputError
 from tts_cli.playout import Playout
 from tts_cli.ring import Ring
 from tts_cli.sinks import SinkStatus
-from tts_cli.sinks.devices import Device, quiet_stderr, sounddevice
+from tts_cli.sinks.devices import Device, sounddevice
 
 CAPACITY_SECONDS: Final = 60
 """What the ring holds, so the most that can be gathered before playing: 5.8 MB at 24 kHz."""
@@ -42,16 +42,15 @@ class SpeakerSink:
         self._resampler = _resampler(device.rate)
         sd = sounddevice()
         try:
-            with quiet_stderr():
-                self._stream: Any = sd.OutputStream(
-                    samplerate=device.rate,
-                    device=device.index,
-                    channels=device.channels,
-                    dtype="float32",
-                    latency=LATENCY_SECONDS,
-                    callback=self._callback,
-                )
-                self._stream.start()
+            self._stream: Any = sd.OutputStream(
+                samplerate=device.rate,
+                device=device.index,
+                channels=device.channels,
+                dtype="float32",
+                latency=LATENCY_SECONDS,
+                callback=self._callback,
+            )
+            self._stream.start()
         except sd.PortAudioError as error:
             raise MissingError(
                 f"the audio device {device.name!r} cannot be opened ({_first_line(error)})",

@@ -7,9 +7,7 @@ import struct
 from pathlib import Path
 from typing import BinaryIO, Final
 
-import numpy as np
-
-from tts_cli.audio import SAMPLE_RATE, Samples
+from tts_cli.audio import SAMPLE_RATE, Samples, to_pcm16
 from tts_cli.errors import OutputError
 from tts_cli.sinks import NullSink
 
@@ -25,12 +23,6 @@ def wav_header(rate: int) -> bytes:
         *(b"RIFF", UNKNOWN_LENGTH, b"WAVE", b"fmt ", 16, 1, 1, rate, rate * width, width, 8 * width),
         *(b"data", UNKNOWN_LENGTH - 36),
     )
-
-
-def to_pcm16(samples: Samples) -> bytes:
-    """Little-endian 16-bit PCM, rounded; what lies beyond full scale is clipped."""
-    pcm: bytes = np.rint(np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
-    return pcm
 
 
 def open_stream(path: Path) -> StreamSink | None:
@@ -54,7 +46,7 @@ class StreamSink(NullSink):
 
     def write(self, samples: Samples, needed: float) -> None:  # noqa: ARG002
         """Write and flush. Raises `OutputError` when the reader has gone or the disk is full."""
-        self._send(self._header + to_pcm16(samples))
+        self._send(self._header + to_pcm16(samples).tobytes())
         self._header = b""
 
     def finish(self) -> None:
