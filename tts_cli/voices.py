@@ -1,0 +1,220 @@
+"""The voice store: which voices there are, where their files lie, and how they get there whole.
+
+A cached voice is `NAME.pt` (conditionals, in upstream's format), beside it `NAME.json` (where it came from)
+and, where an engine found something worth keeping, `NAME.t3.safetensors`. The `.pt` alone makes a voice:
+one copied here by hand is listed too. New files are written in a folder beside their place and renamed into
+it, the `.pt` last, so that a voice is there whole or not at all.
+
+What is inside a `.pt` is the engine's business (`engines.chatterbox.voice`); this module needs no torch.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from platformdirs import user_data_path
+
+from tts_cli.errors import OutputError, TTSError, UsageError
+
+OWN_VOICES: Final = {"heart": "builtin", "default": "chatterbox"}
+"""Voices that come with an engine, and their engine. Their names cannot be taken."""
+
+_NAME = re.compile(r"\w[\w-]{0,63}")
+_SUFFIXES: Final = (".json", ".t3.safetensors", ".pt")  # in the order they are put in place
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceInfo:
+    """What is known about a voice without loading it; fields nobody wrote down are empty or None."""
+
+    name: str
+    engine: str = "chatterbox"
+    path: Path | None = None
+    """Its `.pt`; None for a voice inside an engine's own model."""
+    source: str = ""
+    """File name of the recording."""
+    sha256: str = ""
+    """Of the recording, in hex."""
+    duration: float | None = None
+    """Seconds of the recording."""
+    created: str = ""
+    """When it was cached: ISO 8601, UTC."""
+    model: str = ""
+    """Fingerprint of the model that made it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Where to write the files of a voice that is being made."""
+
+    pt: Path
+    prefix: Path
+    json: Path
+
+    def describe(self, info: VoiceInfo) -> None:
+        """Write `info` down, beside the voice."""
+        fields = {key: value for key, value in asdict(info).items() if key not in ("name", "path")}
+        self.json.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
+
+
+def default_dir() -> Path:
+    """`TTS_VOICES_DIR`, else `voices/` of the checkout we run from, else a folder among the user's data."""
+    if chosen := os.environ.get("TTS_VOICES_DIR"):
+        return Path(chosen).expanduser()
+    checkout = Path(__file__).resolve().parent.parent
+    if (checkout / "pyproject.toml").is_file() and (checkout / "voices").is_dir():
+        return checkout / "voices"
+    return user_data_path("tts", appauthor=False) / "voices"
+
+
+def check_name(name: str) -> str:
+    """`name` itself, where it can name a voice.
+
+    Raises `UsageError` for anything but letters, digits, `_` and `-` (1 to 64 of them, no `-` in front).
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot name a voice", "use letters, digits, - and _ only, at most 64, no - in front"
+        )
+    return name
+
+
+def name_from(file: Path) -> str:
+    """A voice name made from a recording's file name: `My voice (2).wav` becomes `My-voice-2`."""
+    return re.sub(r"[^\w]+", "-", file.stem).strip("-")[:64] or "voice"
+
+
+def own_voices(model_folder: Path | None = None) -> list[VoiceInfo]:
+    """The engines' own voices: `heart`, and `default` where `model_folder` holds a `conds.pt`."""
+    voices = [VoiceInfo("heart", OWN_VOICES["heart"])]
+    if model_folder is not None and (model_folder / "conds.pt").is_file():
+        voices.append(VoiceInfo("default", OWN_VOICES["default"], model_folder / "conds.pt"))
+    return voices
+
+
+class VoiceStore:
+    """The cached voices in one folder. Holds nothing but the folder's path, so it is never out of date."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.directory = directory or default_dir()
+
+    def names(self) -> list[str]:
+        """Names of the cached voices, sorted; none where the folder does not exist."""
+        return sorted(file.stem for file in self.directory.glob("*.pt") if _NAME.fullmatch(file.stem))
+
+    def list(self) -> list[VoiceInfo]:
+        """What is known about each cached voice, sorted by name."""
+        return [self.info(name) for name in self.names()]
+
+    def path(self, name: str) -> Path:
+        """The `.pt` of the voice. Raises `UsageError` where there is none of that name."""
+        path = self.directory / f"{check_name(name)}.pt"
+        if not path.is_file():
+            known = ", ".join(self.names())
+            raise UsageError(
+                f"there is no voice called {name!r}",
+                f"cached voices: {known}" if known else "make one with: tts voice cache FILE --name " + name,
+            )
+        return path
+
+    def prefix_path(self, name: str) -> Path:
+        """Where the voice's T3 prefix lies, or would."""
+        return self.directory / f"{check_name(name)}.t3.safetensors"
+
+    def info(self, name: str) -> VoiceInfo:
+        """What is known about the voice; a missing or damaged JSON leaves the fields empty."""
+        path = self.path(name)
+        try:
+            fields = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            fields = {}
+        return _described(VoiceInfo(name, path=path), fields)
+
+    def check_free(self, name: str, force: bool = False) -> None:
+        """Raise `UsageError` where a voice of that name cannot be made: a bad, reserved or taken name."""
+        if check_name(name) in OWN_VOICES:
+            raise UsageError(f"{name!r} is the name of an engine's own voice", "choose another with --name")
+        if not force and (self.directory / f"{name}.pt").exists():
+            raise UsageError(
+                f"there is already a voice called {name!r}", "choose another --name, or use --force"
+            )
+
+    @contextmanager
+    def reserve(self, name: str, force: bool = False) -> Iterator[Draft]:
+        """Make a voice: write its files where the draft says; they are put in place when the block ends well.
+
+        Raises `UsageError` as `check_free` does and `OutputError` where they cannot be written; then, and
+        after any other error inside the block, nothing is left behind and a voice that was there is
+        untouched.
+        """
+        self.check_free(name, force)
+        draft: Path | None = None
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=self.directory))
+            yield Draft(draft / f"{name}.pt", draft / f"{name}.t3.safetensors", draft / f"{name}.json")
+            self._put_in_place(draft, name)
+        except OSError as error:
+            raise _cannot_write(self.directory, error) from error
+        finally:
+            if draft is not None:
+                shutil.rmtree(draft, ignore_errors=True)
+
+    def remove(self, name: str) -> None:
+        """Delete the voice and what lies beside it. Raises `UsageError` for an unknown name."""
+        if name in OWN_VOICES:
+            raise UsageError(f"{name!r} is the voice of an engine and cannot be removed")
+        self.path(name)
+        try:
+            for suffix in reversed(_SUFFIXES):
+                (self.directory / f"{name}{suffix}").unlink(missing_ok=True)
+        except OSError as error:
+            raise _cannot_write(self.directory, error) from error
+
+    def _put_in_place(self, draft: Path, name: str) -> None:
+        for suffix in _SUFFIXES:
+            new, place = draft / f"{name}{suffix}", self.directory / f"{name}{suffix}"
+            if new.exists():
+                new.replace(place)
+            else:  # what lay beside the voice that is being replaced says nothing about the new one
+                place.unlink(missing_ok=True)
+
+
+def _described(info: VoiceInfo, fields: object) -> VoiceInfo:
+    """`info` with the fields of a JSON that are of their type; anything else in it is passed over."""
+    if not isinstance(fields, dict):
+        return info
+
+    def text(key: str, otherwise: str = "") -> str:
+        value = fields.get(key)
+        return value if isinstance(value, str) else otherwise
+
+    duration = fields.get("duration")
+    return replace(
+        info,
+        engine=text("engine", info.engine),
+        source=text("source"),
+        sha256=text("sha256"),
+        created=text("created"),
+        model=text("model"),
+        duration=float(duration) if isinstance(duration, int | float) else None,
+    )
+
+
+def _cannot_write(directory: Path, error: OSError) -> TTSError:
+    reason = error.strerror or str(error)
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return OutputError(
+        f"cannot write to {directory}: {reason}",
+        "free some space there" if full else "choose another folder with TTS_VOICES_DIR",
+    )
