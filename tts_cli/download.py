@@ -105,8 +105,11 @@ def pull(
     `revision` is a branch, a tag or a commit (default `main`); `token` defaults to HF_TOKEN or the stored
     login, `cache` to the Hugging Face cache. With `offline`, or HF_HUB_OFFLINE set, nothing is asked of the
     network. What an interrupted pull has fetched stays, for the next one. Raises `TTSError` for whatever
-    goes wrong on the way. """ model = find_model(name) cache = cache or hub_cache() if offline or
-    _environment_is_offline():
+    goes wrong on the way.
+    """
+    model = find_model(name)
+    cache = cache or hub_cache()
+    if offline or _environment_is_offline():
         return _already_here(model, cache, revision)
     revision = revision or "main"
     ref = ref_file(storage(model, cache), revision)

@@ -145,8 +145,10 @@ def locate(
     `model_dir`, or else the environment's `TTS_MODEL_DIR`, is a folder with the files themselves and then
     the only place looked at; otherwise it is the cache (`locate_cached`). With `voice_caching` the files
     that make a voice of a recording must be there too. Raises `MissingError` with the command to run,
-    `UsageError` for unknown names. """ model = find_model(name) if folder := model_dir or
-    _folder_from_environment():
+    `UsageError` for unknown names.
+    """
+    model = find_model(name)
+    if folder := model_dir or _folder_from_environment():
         return _whole_folder(model, folder.expanduser(), voice_caching)
     return locate_cached(model, revision=revision, voice_caching=voice_caching)
 

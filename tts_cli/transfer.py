@@ -33,7 +33,9 @@ def fetch(
 
     A connection that breaks after it brought something is taken up again at once; where it brought nothing,
     httpx's error is let through and `partial` stays. What is not as published is removed and raised as
-    `ModelError`. """ try:
+    `ModelError`.
+    """
+    try:
         with partial.open("ab") as out:
             while out.tell() < file.size:
                 _fetch_more(file, url, out, headers, note)
