@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from tts_cli.engines.chatterbox.config import T3Config
 from tts_cli.engines.chatterbox.sampling import (
     MAX_TOKENS,
     SILENCE,
@@ -58,7 +59,7 @@ def upstream() -> Any:
 
 @pytest.fixture(scope="module")
 def ours(upstream: Any) -> T3:
-    model = T3(LAYERS, WIDTH, HEADS)
+    model = T3(T3Config(n_layer=LAYERS, n_embd=WIDTH, n_head=HEADS))
     state = upstream.state_dict()
     state = {name: state[name] for name in model.state_dict()}
     model.load_state_dict(state)

@@ -14,12 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own name for it)
 from torch import Tensor, nn
 
+from tts_cli.engines.chatterbox.config import T3Config, read_config
 from tts_cli.engines.chatterbox.sampling import (
     MAX_TOKENS,
     SILENCE,
@@ -29,9 +31,9 @@ from tts_cli.engines.chatterbox.sampling import (
     Sampler,
     Sampling,
 )
+from tts_cli.engines.chatterbox.weights import load_module
 
 SPEAKER_WIDTH: Final = 256
-POSITIONS: Final = 8196
 TEXT_VOCAB: Final = 50_276
 SPEECH_VOCAB_WITH_MARKS: Final = 6563
 """6561 tokens of sound, start and stop."""
@@ -115,11 +117,12 @@ class MLP(nn.Module):
 class Block(nn.Module):
     """One layer: attention and MLP, each on the normalised input and added to it."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, config: T3Config) -> None:
         super().__init__()
-        self.ln_1 = nn.LayerNorm(width)
+        width, heads, eps = config.n_embd, config.n_head, config.layer_norm_epsilon
+        self.ln_1 = nn.LayerNorm(width, eps)
         self.attn = Attention(width, heads)
-        self.ln_2 = nn.LayerNorm(width)
+        self.ln_2 = nn.LayerNorm(width, eps)
         self.mlp = MLP(width)
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, filled: int) -> Tensor:
@@ -131,11 +134,11 @@ class Block(nn.Module):
 class Backbone(nn.Module):
     """GPT-2 without its token embedding."""
 
-    def __init__(self, layers: int, width: int, heads: int) -> None:
+    def __init__(self, config: T3Config) -> None:
         super().__init__()
-        self.wpe = nn.Embedding(POSITIONS, width)
-        self.h = nn.ModuleList(Block(width, heads) for _ in range(layers))
-        self.ln_f = nn.LayerNorm(width)
+        self.wpe = nn.Embedding(config.n_positions, config.n_embd)
+        self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
+        self.ln_f = nn.LayerNorm(config.n_embd, config.layer_norm_epsilon)
 
     def forward(self, x: Tensor, cache: Cache) -> Tensor:
         """New positions `[new, width]` in, the last one's state `[width]` out; the cache grows by `new`."""
@@ -168,16 +171,23 @@ class TokenRequest:
 
 
 class T3(nn.Module):
-    """Draws speech tokens. Read-only once loaded: everything of an utterance lives in the generator `tokens`."""
+    """Draws speech tokens. Read-only once loaded: an utterance's state lives in the generator `tokens`."""
 
-    def __init__(self, n_layer: int, n_embd: int, n_head: int) -> None:
+    def __init__(self, config: T3Config) -> None:
         super().__init__()
-        self.cond_enc = SpeakerProjection(n_embd)
-        self.text_emb = nn.Embedding(TEXT_VOCAB, n_embd)
-        self.speech_emb = nn.Embedding(SPEECH_VOCAB_WITH_MARKS, n_embd)
-        self.tfmr = Backbone(n_layer, n_embd, n_head)
-        self.speech_head = nn.Linear(n_embd, SPEECH_VOCAB_WITH_MARKS)
-        self.cache_shape = (n_layer, n_head, 0, n_embd // n_head)
+        width = config.n_embd
+        self.config = config
+        self.cond_enc = SpeakerProjection(width)
+        self.text_emb = nn.Embedding(TEXT_VOCAB, width)
+        self.speech_emb = nn.Embedding(SPEECH_VOCAB_WITH_MARKS, width)
+        self.tfmr = Backbone(config)
+        self.speech_head = nn.Linear(width, SPEECH_VOCAB_WITH_MARKS)
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device | str = "cpu") -> T3:
+        """Turbo's or Nano's T3 out of a folder of weights. Raises as `weights.read_tensors` does."""
+        config = read_config(folder)
+        return load_module(lambda: cls(config.t3), folder / config.t3_file, "", device)
 
     @torch.inference_mode()
     def prefix(self, speaker: Tensor, voice_tokens: Tensor) -> T3Prefix:
@@ -196,7 +206,8 @@ class T3(nn.Module):
         be. Upstream does not look at the very first token when it decides to stop, so a leading stop token
         is yielded.
         """
-        limit = MAX_TOKENS if request.budget is None else min(request.budget, MAX_TOKENS)
+        room = self.config.n_positions - request.prefix.positions - len(request.text_ids) - 1
+        limit = min(MAX_TOKENS if request.budget is None else request.budget, MAX_TOKENS, room)
         device = self.speech_head.weight.device
         sampler = Sampler(
             request.sampling, torch.Generator(device).manual_seed(request.seed), SPEECH_VOCAB_WITH_MARKS
@@ -228,7 +239,7 @@ class T3(nn.Module):
         return self.speech_head(self.tfmr(embeddings, cache)).float()  # type: ignore[no-any-return]
 
     def _room(self, positions: int) -> Cache:
-        layers, heads, _, width = self.cache_shape
+        sizes = self.config
+        shape = (sizes.n_layer, sizes.n_head, positions, sizes.n_embd // sizes.n_head)
         weight = self.speech_head.weight
-        shape = (layers, heads, positions, width)
         return Cache(weight.new_empty(shape), weight.new_empty(shape))
