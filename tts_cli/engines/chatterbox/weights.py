@@ -64,36 +64,44 @@ def _checked(file: Path, content: safe_open, there: set[str], name: str, shape: 
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
+def stored_shapes(build: Callable[[], nn.Module], prefix: str) -> dict[str, Shape]:
+    """Name and shape in the file, behind `prefix`, of every tensor that the module `build` builds stands on."""
+    with torch.device("meta"):
+        module = build()
+    return {name: shape for parts in _stored(module, prefix).values() for name, shape in parts.items()}
+
+
 def load_module(
     build: Callable[[], Module], file: Path, prefix: str, device: torch.device | str = "cpu"
 ) -> Module:
-    """What `build` builds, holding the tensors of `file` whose names begin with `prefix`.
+    """What `build` builds, holding the tensors of `file` whose names begin with `prefix`; ready to infer.
 
-    The module's own names, behind `prefix`, are the names in the file. A convolution inside a `weight_normed` module
-    is stored as direction and magnitude (torch's `weight_norm`); the two are folded into its weight.
+    The module's own names, behind `prefix`, are the names in the file. A convolution whose class says `weight_normed`
+    is stored as magnitude and direction (torch's `weight_norm`); the two are folded into its weight.
     Raises as `read_tensors` does.
     """
     with torch.device("meta"):
         module = build()
-    shapes: dict[str, Shape] = {}
-    pairs: dict[str, tuple[str, str]] = {}
-    for name, tensor in module.state_dict().items():
-        full = prefix + name
-        owner = module.get_submodule(name.rpartition(".")[0])
-        if name.endswith(".weight") and getattr(owner, "weight_normed", False):
-            magnitude, direction = (f"{full[:-7]}.parametrizations.weight.original{i}" for i in (0, 1))
-            pairs[name] = (magnitude, direction)
-            shapes[magnitude] = (tensor.shape[0], *([1] * (tensor.ndim - 1)))
-            shapes[direction] = tuple(tensor.shape)
-        else:
-            shapes[full] = tuple(tensor.shape)
-    tensors = read_tensors(file, shapes)
+    stored = _stored(module, prefix)
+    tensors = read_tensors(file, {name: shape for parts in stored.values() for name, shape in parts.items()})
     state = {}
-    for name in module.state_dict():
-        if name in pairs:
-            magnitude, direction = pairs[name]
-            state[name] = tensors[direction] * (tensors[magnitude] / torch.norm_except_dim(tensors[direction], 2, 0))
-        else:
-            state[name] = tensors[prefix + name]
+    for own, parts in stored.items():
+        values = [tensors[name] for name in parts]
+        # `_weight_norm` is what torch's parametrization calls: the folded weight is equal to the last bit.
+        state[own] = values[0] if len(values) == 1 else torch._weight_norm(values[1], values[0], 0)  # noqa: SLF001
     module.load_state_dict(state, assign=True)
     return module.requires_grad_(False).eval().to(device)
+
+
+def _stored(module: nn.Module, prefix: str) -> dict[str, dict[str, Shape]]:
+    """For each of the module's tensors the names and shapes it is stored under: one, or magnitude and direction."""
+    stored: dict[str, dict[str, Shape]] = {}
+    for own, tensor in module.state_dict().items():
+        owner, _, kind = own.rpartition(".")
+        if kind == "weight" and getattr(module.get_submodule(owner), "weight_normed", False):
+            pair = f"{prefix}{owner}.parametrizations.weight.original"
+            magnitude = (tensor.shape[0], *[1] * (tensor.ndim - 1))
+            stored[own] = {f"{pair}0": magnitude, f"{pair}1": tuple(tensor.shape)}
+        else:
+            stored[own] = {prefix + own: tuple(tensor.shape)}
+    return stored
