@@ -35,7 +35,13 @@ TINY: dict[str, dict[str, Any]] = {
         "num_blocks": 1,
         "num_up_blocks": 1,
     },
-    "estimator": {"channels": [16], "attention_head_dim": 8, "n_blocks": 1, "num_mid_blocks": 1, "num_heads": 2},
+    "estimator": {
+        "channels": [16],
+        "attention_head_dim": 8,
+        "n_blocks": 1,
+        "num_mid_blocks": 1,
+        "num_heads": 2,
+    },
     "vocoder": {
         "base_channels": 16,
         "resblock_kernel_sizes": [3],
@@ -145,7 +151,9 @@ def s3gen_tensors(folder: Path, seed: int, *, full: bool) -> Tensors:
     from tts_cli.engines.chatterbox.weights import stored_shapes
 
     config = read_config(folder)
-    shapes = stored_shapes(lambda: Flow(config), "flow.") | stored_shapes(lambda: HiFT(config.vocoder), "mel2wav.")
+    shapes = stored_shapes(lambda: Flow(config), "flow.") | stored_shapes(
+        lambda: HiFT(config.vocoder), "mel2wav."
+    )
     tensors = random_tensors(shapes, seed)
     return tensors | (voice_side(seed) if full else {})
 
@@ -162,7 +170,11 @@ def voice_side(seed: int) -> Tensors:
             "tokenizer": S3Tokenizer("speech_tokenizer_v2_25hz"),
             "speaker_encoder": CAMPPlus(memory_efficient=False),
         }
-    return {f"{part}.{name}": value for part, module in parts.items() for name, value in module.state_dict().items()}
+    return {
+        f"{part}.{name}": value
+        for part, module in parts.items()
+        for name, value in module.state_dict().items()
+    }
 
 
 def conditionals(seed: int, tokens: int, t3_tokens: int) -> dict[str, Any]:
@@ -221,7 +233,9 @@ def write_tokenizer(folder: Path) -> None:
     lines = ["#version: 0.2", *(" ".join(pair) for pair in pairs)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     write_json(folder / "added_tokens.json", added)
-    write_json(folder / "special_tokens_map.json", dict.fromkeys(("bos_token", "eos_token", "unk_token"), end))
+    write_json(
+        folder / "special_tokens_map.json", dict.fromkeys(("bos_token", "eos_token", "unk_token"), end)
+    )
     write_json(
         folder / "tokenizer_config.json",
         {

@@ -69,7 +69,8 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         query, key, value = (
-            linear(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for linear in (self.to_q, self.to_k, self.to_v)
+            linear(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for linear in (self.to_q, self.to_k, self.to_v)
         )
         return self.to_out[0](F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
 

@@ -84,7 +84,8 @@ class Flow(nn.Module):
             length = len(tokens) if length is None else int(_tensor(length).reshape(-1)[0])
         except (KeyError, RuntimeError, TypeError, ValueError, IndexError) as error:
             raise ModelError(
-                f"the voice does not fit this model ({type(error).__name__}: {error})", "cache the voice again"
+                f"the voice does not fit this model ({type(error).__name__}: {error})",
+                "cache the voice again",
             ) from error
         # A token and its two frames go together, whatever was cut off at the reference's end.
         length = min(length, len(tokens), len(mels) // FRAMES_PER_TOKEN)
@@ -107,7 +108,8 @@ def check_tokens(tokens: Tensor) -> Tensor:
     wrong = tokens[(tokens < 0) | (tokens >= SPEECH_VOCABULARY)]
     if len(wrong):
         raise UsageError(
-            f"{int(wrong[0])} is no speech token", f"ids go from 0 to {SPEECH_VOCABULARY - 1}: drop the others"
+            f"{int(wrong[0])} is no speech token",
+            f"ids go from 0 to {SPEECH_VOCABULARY - 1}: drop the others",
         )
     return tokens
 

@@ -46,7 +46,8 @@ class ResBlock(nn.Module):
     def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]) -> None:
         super().__init__()
         self.convs1 = nn.ModuleList(
-            NormedConv(channels, channels, kernel, dilation=d, padding=(kernel - 1) * d // 2) for d in dilations
+            NormedConv(channels, channels, kernel, dilation=d, padding=(kernel - 1) * d // 2)
+            for d in dilations
         )
         self.convs2 = nn.ModuleList(
             NormedConv(channels, channels, kernel, padding=(kernel - 1) // 2) for _ in dilations
@@ -108,13 +109,18 @@ class HiFT(nn.Module):
             )
         )
         self.source_downs = nn.ModuleList(
-            nn.Conv1d(bins, width, 2 * rate, rate, padding=rate // 2) if rate > 1 else nn.Conv1d(bins, width, 1)
+            nn.Conv1d(bins, width, 2 * rate, rate, padding=rate // 2)
+            if rate > 1
+            else nn.Conv1d(bins, width, 1)
             for width, rate in zip(widths[1:], source_rates(config), strict=True)
         )
         self.source_resblocks = nn.ModuleList(
             ResBlock(width, kernel, dilations)
             for width, kernel, dilations in zip(
-                widths[1:], config.source_resblock_kernel_sizes, config.source_resblock_dilation_sizes, strict=True
+                widths[1:],
+                config.source_resblock_kernel_sizes,
+                config.source_resblock_dilation_sizes,
+                strict=True,
             )
         )
         self.resblocks = nn.ModuleList(
@@ -167,11 +173,18 @@ def receptive_frames(config: VocoderConfig) -> int:
     depends on five more frames by way of F0.
     """
     per_frame = math.prod(config.upsample_rates) * config.hop
-    blocks = [_block_radius(k, d) for k, d in zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True)]
+    blocks = [
+        _block_radius(k, d)
+        for k, d in zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True)
+    ]
     mel = (config.n_fft + 4 * config.hop) / per_frame
     source = 0.0
     for i in reversed(range(len(config.upsample_rates))):
-        down, rate, kernel = source_rates(config)[i], config.upsample_rates[i], config.upsample_kernel_sizes[i]
+        down, rate, kernel = (
+            source_rates(config)[i],
+            config.upsample_rates[i],
+            config.upsample_kernel_sizes[i],
+        )
         position = down * config.hop / per_frame
         mel += max(blocks) * position
         side = _block_radius(config.source_resblock_kernel_sizes[i], config.source_resblock_dilation_sizes[i])
