@@ -214,11 +214,12 @@ def _snapshots(folder: Path, revision: str | None) -> Iterator[Path]:
     if not _COMMIT.fullmatch(commit):
         ref = ref_file(folder, commit)
         commit = ref.read_text().strip() if ref.is_file() else ""
-    first = folder / "snapshots" / commit
-    if _COMMIT.fullmatch(commit) and first.is_dir():
+    snapshots = folder / "snapshots"
+    first = snapshots / commit
+    if commit and first.is_dir():
         yield first
-    if revision is None and first.parent.is_dir():
-        others = [path for path in first.parent.iterdir() if path.is_dir() and path != first]
+    if revision is None and snapshots.is_dir():
+        others = [path for path in snapshots.iterdir() if path.is_dir() and path.name != commit]
         yield from sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
