@@ -238,8 +238,11 @@ class T3(nn.Module):
     def _step(self, embeddings: Tensor, cache: Cache) -> Tensor:
         return self.speech_head(self.tfmr(embeddings, cache)).float()  # type: ignore[no-any-return]
 
-    def _room(self, positions: int) -> Cache:
+    def cache_shape(self, positions: int) -> tuple[int, int, int, int]:
+        """Shape of the keys, and of the values, of so many positions."""
         sizes = self.config
-        shape = (sizes.n_layer, sizes.n_head, positions, sizes.n_embd // sizes.n_head)
-        weight = self.speech_head.weight
+        return sizes.n_layer, sizes.n_head, positions, sizes.n_embd // sizes.n_head
+
+    def _room(self, positions: int) -> Cache:
+        shape, weight = self.cache_shape(positions), self.speech_head.weight
         return Cache(weight.new_empty(shape), weight.new_empty(shape))
