@@ -36,6 +36,8 @@ class Hub:
     """Sizes that the listing gives in place of the true ones."""
     damaged: dict[str, bytes] = field(default_factory=dict)
     """What is sent in place of the content that the listing describes."""
+    redirects: bool = False
+    """Send those who want a large file to another host, as the real hub does."""
     ignores_range: bool = False
     chunked: bool = False
     """Send bodies without saying how long they are."""
@@ -79,6 +81,7 @@ class Hub:
 class _Handler(BaseHTTPRequestHandler):
     hub: Hub
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each answer waits 40 ms between its header and its body
 
     def log_message(self, *_: object) -> None:
         pass
@@ -89,8 +92,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
         headers = {name.lower(): value for name, value in self.headers.items()}
+        names = "|".join(map(re.escape, self.hub.files))
         self.hub.requests.append((self.command, path, headers))
-        if self.hub.token and headers.get("authorization") != f"Bearer {self.hub.token}":
+        if path.startswith("/elsewhere/"):
+            self._file(path.removeprefix("/elsewhere/"))
+        elif self.hub.token and headers.get("authorization") != f"Bearer {self.hub.token}":
             self._error(401, "")
         elif not re.match(rf"(/api/models)?/{self.hub.repo}/", path):
             self._error(404, "RepoNotFound")
@@ -101,10 +107,12 @@ class _Handler(BaseHTTPRequestHandler):
                 self._error(404, "RevisionNotFound")
         elif re.fullmatch(rf"/api/models/[^/]+/[^/]+/tree/{COMMIT}", path):
             self._json([self._tree_entry(entry) for entry in self.hub.listing()])
-        elif (match := re.fullmatch(rf"/[^/]+/[^/]+/resolve/{COMMIT}/(.+)", path)) and match[
-            1
-        ] in self.hub.files:
-            self._file(match[1])
+        elif match := re.fullmatch(rf"/[^/]+/[^/]+/resolve/{COMMIT}/({names})", path):
+            if self.hub.redirects and len(self.hub.files[match[1]]) > 1000:
+                port = self.server.server_address[1]
+                self._body(302, b"", {"Location": f"http://localhost:{port}/elsewhere/{match[1]}"})
+            else:
+                self._file(match[1])
         else:
             self._error(404, "EntryNotFound")
 

@@ -5,6 +5,8 @@ huggingface_hub reads its environment when it is imported, so each pull is a pro
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import signal
@@ -16,9 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
+from rich.console import Console
 
 import tts_cli
 from tests.hub import COMMIT, Hub
+from tts_cli.download import Transfer
+from tts_cli.download_bars import download_bars
 from tts_cli.errors import MissingError, UsageError
 from tts_cli.models import MODELS, find_model, hub_cache, installed, locate, ref_file, require_packages
 
@@ -104,6 +110,7 @@ class Machine:
         process = self.start(code, *arguments)
         out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
+        assert err == ""
         return out
 
     def pull(self, **options: Any) -> dict[str, Any]:
@@ -142,16 +149,14 @@ def fill(folder: Path, files: dict[str, bytes]) -> Path:
 
 
 class TestPull:
-    def test_brings_what_is_needed_and_no_more(self, machine: Machine) -> None:
+    def test_brings_what_is_needed_and_says_how_far_it_is(self, machine: Machine) -> None:
         answer = machine.pull()
         assert answer["path"] == str(machine.snapshot)
         assert {path.name for path in machine.snapshot.iterdir()} == WANTED
         assert all((machine.snapshot / name).read_bytes() == FILES[name] for name in WANTED)
         assert machine.partials() == {}
         assert locate("turbo", voice_caching=True) == machine.snapshot
-
-    def test_counts_every_file_and_all_together(self, machine: Machine) -> None:
-        states = machine.pull()["states"]
+        states = answer["states"]
         total = sum(len(FILES[name]) for name in WANTED)
         assert {name for name, *_ in states} == WANTED
         assert {state[4] for state in states} == {total}
@@ -159,12 +164,6 @@ class TestPull:
         assert sums == sorted(sums)
         assert sums[-1] == total
         assert all(size == len(FILES[name]) and done <= size for name, done, size, *_ in states)
-
-    def test_asks_for_no_byte_twice(self, machine: Machine) -> None:
-        machine.pull()
-        machine.hub.requests.clear()
-        assert machine.pull()["path"] == str(machine.snapshot)
-        assert not [path for _, path, _ in machine.hub.requests if "/resolve/" in path]
 
     def test_upstream_finds_what_we_pulled(self, machine: Machine) -> None:
         machine.hub.files.pop("s3gen.safetensors")
@@ -289,20 +288,22 @@ class TestRefusal:
         machine.hub.statuses["vocab.json"] = [404]
         assert "HTTP 404" in machine.error("TTSError")
 
-    def test_token_is_needed(self, machine: Machine) -> None:
+    def test_token_is_needed_and_not_shown(self, machine: Machine) -> None:
         machine.hub.token = "hf_secret"
-        text = machine.error("MissingError")
+        text = machine.error("MissingError", token="hf_wrong")
         assert "HF_TOKEN" in text
         assert "401" in text
+        assert "hf_wrong" not in text
 
-    def test_token_is_sent(self, machine: Machine) -> None:
+    def test_token_is_sent_to_the_hub_and_nobody_else(self, machine: Machine) -> None:
         machine.hub.token = "hf_secret"
+        machine.hub.redirects = True
+        machine.hub.cuts[T3] = [300_000]
         machine.environment["HF_TOKEN"] = "hf_secret"
         assert machine.pull()["path"] == str(machine.snapshot)
-
-    def test_token_is_not_shown(self, machine: Machine) -> None:
-        machine.hub.token = "hf_secret"
-        assert "hf_wrong" not in machine.error("MissingError", token="hf_wrong")
+        elsewhere = [headers for _, path, headers in machine.hub.requests if path == f"/elsewhere/{T3}"]
+        assert [headers.get("range") for headers in elsewhere] == [None, "bytes=300000-"]
+        assert not any("authorization" in headers for headers in elsewhere)
 
     def test_no_network(self, machine: Machine) -> None:
         machine.environment["HF_ENDPOINT"] = "http://127.0.0.1:9"
@@ -321,9 +322,36 @@ class TestRefusal:
         assert "free" in text
         assert not machine.place.exists()
 
+    def test_two_at_once(self, machine: Machine) -> None:
+        lock = (
+            machine.home / "hub" / ".locks" / machine.place.name / f"{hashlib.sha256(BIG).hexdigest()}.lock"
+        )
+        lock.parent.mkdir(parents=True)
+        with FileLock(lock):
+            assert "another process" in machine.error("TTSError")
+
     def test_no_folder_can_be_made(self, machine: Machine) -> None:
         machine.home.write_text("a file where the cache should be")
         assert str(machine.home) in machine.error("TTSError")
+
+
+class TestBars:
+    def test_show_each_file_and_the_total(self) -> None:
+        console = Console(file=io.StringIO(), force_terminal=True, width=100)
+        with download_bars(console) as report:
+            assert report is not None
+            report(Transfer("a.json", 10, 10, 10, 4000))
+            report(Transfer(T3, 1990, 3990, 2000, 4000))
+        shown = console.file.getvalue()
+        assert "a.json" in shown
+        assert T3 in shown
+        assert "2.0/4.0 kB" in shown
+
+    def test_are_silent_where_nobody_looks(self) -> None:
+        console = Console(file=io.StringIO())
+        with download_bars(console) as report:
+            assert report is None
+        assert console.file.getvalue() == ""
 
 
 class TestOffline:
