@@ -216,7 +216,7 @@ def _snapshots(folder: Path, revision: str | None) -> Iterator[Path]:
         commit = ref.read_text().strip() if ref.is_file() else ""
     snapshots = folder / "snapshots"
     first = snapshots / commit
-    if commit and first.is_dir():
+    if _COMMIT.fullmatch(commit) and first.is_dir():
         yield first
     if revision is None and snapshots.is_dir():
         others = [path for path in snapshots.iterdir() if path.is_dir() and path.name != commit]
