@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from tts_cli.errors import MissingError, ModelError, NothingToSay
+from tts_cli.errors import MissingError, ModelError
 
 _REPLACED: Final = str.maketrans(
     {"…": ", ", ":": ",", "—": "-", "–": "-", "“": '"', "”": '"', "‘": "'", "’": "'"}
@@ -25,10 +25,10 @@ _END_OF_TEXT: Final = "<|endoftext|>"
 def normalise(text: str) -> str:
     """Give `text` a capital first letter, single spaces, plain punctuation, an ending; tags stay.
 
-    Raises `NothingToSay` for the empty string, for which upstream speaks a sentence of its own.
+    The empty string stays empty; upstream would speak a sentence of its own.
     """
     if not text:
-        raise NothingToSay("there is no text to speak")
+        return ""
     if text[0].islower():
         text = text[0].upper() + text[1:]
     text = " ".join(text.split()).translate(_REPLACED).replace(" ,", ",").rstrip(" ")
