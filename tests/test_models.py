@@ -254,9 +254,11 @@ class TestDamage:
     def test_wrong_size(self, machine: Machine, sent: bytes, chunked: bool) -> None:
         machine.hub.damaged[T3] = sent
         machine.hub.chunked = chunked
-        text = machine.error("ModelError")
-        assert T3 in text
-        assert str(len(BIG)) in text
+        answer = machine.pull()
+        assert answer["error"] == "ModelError"
+        assert T3 in answer["message"]
+        assert str(len(BIG)) in answer["message"]
+        assert chunked or max(done for name, done, *_ in answer["states"] if name == T3) == 0
         assert machine.partials() == {}
         assert not (machine.snapshot / T3).exists()
 
@@ -395,6 +397,13 @@ class TestLocate:
         assert locate("turbo") == other
         with pytest.raises(MissingError, match="tts model pull turbo --revision v2"):
             locate("turbo", revision="v2")
+
+    def test_the_newest_one_serves_where_there_is_no_main(self, tmp_path: Path) -> None:
+        place = tmp_path / "home" / "hub" / "models--ResembleAI--chatterbox-turbo"
+        for digit, age in (("a", 30), ("b", 10), ("c", 20)):
+            snapshot = fill(place / "snapshots" / (digit * 40), SPOKEN)
+            os.utime(snapshot, (0, 1_000_000 - age))
+        assert locate("turbo").name == "b" * 40
 
     def test_lists_what_is_here(self, tmp_path: Path) -> None:
         folder = fill(tmp_path / "weights", {**SPOKEN, "ve.safetensors": b"12345"})
