@@ -7,7 +7,9 @@ is an error. Every tensor is checked before it reaches a model.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -165,3 +167,26 @@ def load_prefix(file: Path, key: str, t3: T3) -> T3Prefix | None:
         return None
     shape = t3.cache_shape(keys.shape[2])
     return T3Prefix(keys, values) if keys.shape == shape == values.shape else None
+
+
+def prefix_of(voice: Conditionals, file: Path, model: str, t3: T3) -> T3Prefix:
+    """The voice's prefix: the one in `file` where it fits, else computed and, if the disk allows, kept there.
+
+    `model` is the fingerprint of T3's weights.
+    """
+    key = prefix_key(model, voice)
+    kept = load_prefix(file, key, t3)
+    if kept is not None:
+        return kept
+    prefix = t3.prefix(voice.speaker, voice.voice_tokens)
+    new = file.with_name(f".{file.name}.{os.getpid()}")
+    with contextlib.suppress(
+        OSError
+    ):  # it will be computed again, and the utterance does not wait for a disk
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            save_prefix(prefix, key, new)
+            new.replace(file)
+        finally:
+            new.unlink(missing_ok=True)
+    return prefix
