@@ -11,6 +11,7 @@ import json
 import re
 import socket
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -21,7 +22,7 @@ COMMIT = "c0ffee" * 6 + "c0ff"
 
 @dataclass
 class Hub:
-    """`files` by name; those longer than 1 kB are kept as by Git LFS. Use as a context manager."""
+    """What a `HubServer` holds: `files` by name, those longer than 1 kB as kept by Git LFS."""
 
     repo: str
     files: dict[str, bytes]
@@ -44,22 +45,6 @@ class Hub:
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     """Method, path and headers (names in lower case) of every request."""
 
-    def __enter__(self) -> Hub:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
     def ranges(self, name: str) -> list[str]:
         """The `Range` header ("" where there was none) of every request for the bytes of `name`."""
         return [
@@ -78,10 +63,38 @@ class Hub:
         return {"git": git, "size": size, "sha256": sha256}
 
 
+class HubServer:
+    """Serves `hub`, which may be changed at any time, at `url` while the `with` block runs."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+
+    def __enter__(self) -> HubServer:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"owner": self}))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
 class _Handler(BaseHTTPRequestHandler):
-    hub: Hub
+    owner: HubServer
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # or each answer waits 40 ms between its header and its body
+
+    @property
+    def hub(self) -> Hub:
+        return self.owner.hub
+
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # a client that has seen enough
+            super().handle()
 
     def log_message(self, *_: object) -> None:
         pass

@@ -1,6 +1,6 @@
 """Weights: found where they are, pulled whole or continued, and every failure said in one line.
 
-huggingface_hub reads its environment when it is imported, so each pull is a process of its own.
+huggingface_hub reads its environment when it is imported, so pulls happen in other processes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from filelock import FileLock
 from rich.console import Console
 
 import tts_cli
-from tests.hub import COMMIT, Hub
+from tests.hub import COMMIT, Hub, HubServer
 from tts_cli.download import Transfer
 from tts_cli.download_bars import download_bars
 from tts_cli.errors import MissingError, UsageError
@@ -51,15 +51,20 @@ WANTED = set(FILES) - {"s3gen.safetensors", "README.md", "onnx/vocab.json"}
 PULL = """
 import json, sys
 from dataclasses import astuple
+from pathlib import Path
 from tts_cli.download import pull
 from tts_cli.errors import TTSError
-states = []
-try:
-    answer = {"path": str(pull(report=states.append, **json.loads(sys.argv[1])))}
-except TTSError as error:
-    answer = {"error": type(error).__name__, "message": error.message, "remedy": error.remedy}
-answer["heavy"] = sorted({"torch", "chatterbox", "hf_xet"} & set(sys.modules))
-print(json.dumps({**answer, "states": [astuple(state) for state in states]}))
+for line in sys.stdin:
+    home, options = json.loads(line)
+    states = []
+    try:
+        path = pull(report=states.append, cache=Path(home, "hub"), **options)
+    except TTSError as error:
+        answer = {"error": type(error).__name__, "message": error.message, "remedy": error.remedy}
+    else:
+        answer = {"path": str(path)}
+    answer["heavy"] = sorted({"torch", "chatterbox", "hf_xet"} & set(sys.modules))
+    print(json.dumps({**answer, "states": [astuple(state) for state in states]}), flush=True)
 """
 
 UPSTREAM = """
@@ -72,11 +77,16 @@ print(snapshot_download(sys.argv[1], token=os.getenv("HF_TOKEN") or None, allow_
 
 @dataclass
 class Machine:
-    """A home folder of its own, and processes that run there against `hub`."""
+    """A home folder of its own, and processes that run there with `server` for their hub."""
 
     home: Path
-    hub: Hub
+    server: HubServer
+    puller: subprocess.Popen[str]
     environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def hub(self) -> Hub:
+        return self.server.hub
 
     @property
     def place(self) -> Path:
@@ -89,32 +99,28 @@ class Machine:
     def partials(self) -> dict[str, int]:
         return {path.name: path.stat().st_size for path in self.place.glob("blobs/*.incomplete")}
 
-    def start(self, code: str, *arguments: str) -> subprocess.Popen[str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "TTS_"))}
-        environment = {
-            **kept,
-            "PYTHONPATH": str(Path(tts_cli.__file__).parents[1]),
-            "HF_ENDPOINT": self.hub.url,
-            "HF_HOME": str(self.home),
-            **self.environment,
-        }
-        return subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", code, *arguments],
-            env=environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-
-    def run(self, code: str, *arguments: str) -> str:
-        process = self.start(code, *arguments)
-        out, err = process.communicate(timeout=60)
+    def run(self, code: str, *arguments: str, stdin: str = "") -> str:
+        process = start(code, *arguments, **self.settings())
+        out, err = process.communicate(stdin, timeout=60)
         assert process.returncode == 0, err
         assert err == ""
         return out
 
+    def settings(self) -> dict[str, str]:
+        return {"HF_ENDPOINT": self.server.url, "HF_HOME": str(self.home), **self.environment}
+
     def pull(self, **options: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(self.run(PULL, json.dumps(options)))
+        """What became of a pull, in a process of its own where this machine's environment is special."""
+        line = json.dumps([str(self.home), options]) + "\n"
+        if self.environment:
+            out = self.run(PULL, stdin=line)
+        else:
+            assert self.puller.stdin is not None
+            assert self.puller.stdout is not None
+            self.puller.stdin.write(line)
+            self.puller.stdin.flush()
+            out = self.puller.stdout.readline()
+        answer: dict[str, Any] = json.loads(out)
         assert answer["heavy"] == []
         return answer
 
@@ -127,10 +133,32 @@ class Machine:
         return text
 
 
+def start(code: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "TTS_"))}
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", code, *arguments],
+        env={**kept, "PYTHONPATH": str(Path(tts_cli.__file__).parents[1]), **environment},
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[tuple[HubServer, subprocess.Popen[str]]]:
+    """A hub and a process that pulls from it, line by line: importing is most of what a pull costs here."""
+    with HubServer(Hub(REPO, FILES)) as server, start(PULL, HF_ENDPOINT=server.url) as puller:
+        yield server, puller
+        _, err = puller.communicate(timeout=60)
+        assert err == ""
+
+
 @pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Machine]:
-    with Hub(REPO, dict(FILES)) as hub:
-        yield Machine(tmp_path / "home", hub)
+def machine(tmp_path: Path, running: tuple[HubServer, subprocess.Popen[str]]) -> Machine:
+    server, puller = running
+    server.hub = Hub(REPO, dict(FILES))
+    return Machine(tmp_path / "home", server, puller)
 
 
 @pytest.fixture(autouse=True)
@@ -238,8 +266,8 @@ class TestCut:
             "report=states.append",
             "report=lambda state: signal.raise_signal(signal.SIGINT) if state.done > 300_000 else None",
         ).replace("import json", "import signal, json")
-        process = machine.start(interrupting, "{}")
-        process.communicate(timeout=60)
+        process = start(interrupting, **machine.settings())
+        process.communicate(json.dumps([str(machine.home), {}]) + "\n", timeout=60)
         assert process.returncode in {-signal.SIGINT, 1, 130}
         (kept,) = machine.partials().values()
         assert kept > 300_000
@@ -314,7 +342,7 @@ class TestRefusal:
     def test_not_a_hub(self, machine: Machine) -> None:
         machine.hub.revisions = ()
         machine.hub.files = {T3: b"short"}
-        machine.environment["HF_ENDPOINT"] = machine.hub.url + "/nowhere"
+        machine.environment["HF_ENDPOINT"] = machine.server.url + "/nowhere"
         assert "HF_ENDPOINT" in machine.error("TTSError")
 
     def test_no_room(self, machine: Machine) -> None:
