@@ -239,6 +239,15 @@ def test_what_is_missing_is_said(tiny: Path, settings: EngineSettings, tmp_path:
         next(iter(silent.stream(TEXT, "default", OPTIONS)))
 
 
+def test_nano_loads_the_same_way(tiny: Path, settings: EngineSettings, tmp_path: Path) -> None:
+    for file in tiny.iterdir():
+        (tmp_path / file.name.replace("turbo", "nano")).symlink_to(file)
+    nano = ChatterboxEngine(replace(settings, model="nano", model_dir=tmp_path))
+    np.testing.assert_array_equal(sound(nano, OPTIONS), sound(ChatterboxEngine(settings), OPTIONS))
+    with pytest.raises(MissingError, match="--model nano"):
+        ChatterboxEngine(replace(settings, model_dir=tmp_path))
+
+
 def test_speaking_imports_nothing_of_upstream(tiny: Path, tmp_path: Path) -> None:
     code = """
 import sys
