@@ -27,6 +27,14 @@ class EngineSettings:
 
     voices_dir: Path | None = None
     """Where cached voices live; None for the place `voices.default_dir` finds."""
+    model: str = "turbo"
+    """Which Chatterbox: `turbo` or `nano`."""
+    model_dir: Path | None = None
+    """A folder that holds the weights; None for the place `models.locate` finds."""
+    device: str = "auto"
+    """Where networks are computed: `auto`, `cpu`, `cuda` or `mps`."""
+    watermark: bool = True
+    """Whether the sound carries the mark of synthetic speech (Chatterbox only)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,17 @@ class SpeakOptions:
     """Fixes the noise and, for a sampling engine, the tokens."""
     pause: float = 0.35
     """Seconds of silence behind a sentence, where the engine shapes its own pauses."""
+    temperature: float = 0.8
+    top_k: int = 1000
+    top_p: float = 0.95
+    repetition_penalty: float = 1.2
+    """How speech tokens are drawn: see `engines.chatterbox.sampling.Sampling`."""
+    guard: bool = True
+    """End an utterance that goes on for much longer than its text, or stays silent."""
+    strategy: str = "context"
+    """The way chunks are decoded: a name in `engines.chatterbox.strategies.STRATEGIES`."""
+    parallel: bool = True
+    """Draw the next tokens in a thread of its own while a chunk is decoded."""
 
 
 class Engine(Protocol):
@@ -68,6 +87,7 @@ class Engine(Protocol):
 
 
 ENGINES: Final[dict[str, str]] = {
+    "chatterbox": "tts_cli.engines.chatterbox.engine:ChatterboxEngine",
     "builtin": "tts_cli.engines.builtin:BuiltinEngine",
 }
 

@@ -1,0 +1,223 @@
+import contextlib
+import io
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from tts_cli.engines.chatterbox.config import T3Config
+from tts_cli.engines.chatterbox.sampling import (
+    MAX_TOKENS,
+    SILENCE,
+    SILENCE_CAP,
+    START,
+    STOP,
+    Sampler,
+    Sampling,
+    token_budget,
+)
+from tts_cli.engines.chatterbox.t3 import T3, T3Prefix, TokenRequest
+from tts_cli.errors import ModelError, UsageError
+
+LAYERS, WIDTH, HEADS = 3, 64, 4
+TEXT = [15496, 11, 995, 13, 50270]
+OPTIONS = [
+    Sampling(),
+    Sampling(temperature=0),
+    Sampling(temperature=1, top_k=0, top_p=1, repetition_penalty=1),
+    Sampling(temperature=1.7, top_k=50),
+    Sampling(top_k=0, top_p=0.5, repetition_penalty=2.0),
+    Sampling(top_k=100_000, top_p=0.999, repetition_penalty=0.7),
+]
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Any:
+    """Upstream's T3 with a tiny GPT-2 and random weights large enough for the context to matter."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from chatterbox.models.t3 import llama_configs
+        from chatterbox.models.t3 import t3 as upstream_t3
+        from chatterbox.models.t3.modules.t3_config import T3Config
+    tiny = {"n_layer": LAYERS, "n_embd": WIDTH, "hidden_size": WIDTH, "n_head": HEADS}
+    llama_configs.LLAMA_CONFIGS["tiny"] = {**llama_configs.GPT2_MEDIUM_CONFIG, **tiny}
+    hp = T3Config(text_tokens_dict_size=50276)
+    hp.llama_config_name = "tiny"
+    hp.speech_tokens_dict_size = 6563
+    hp.input_pos_emb = None
+    hp.speech_cond_prompt_len = 375
+    hp.use_perceiver_resampler = False
+    hp.emotion_adv = False
+    model = upstream_t3.T3(hp)
+    generator = torch.Generator().manual_seed(1)
+    for weight in model.parameters():
+        weight.data.normal_(0, 0.2, generator=generator)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def ours(upstream: Any) -> T3:
+    model = T3(T3Config(n_layer=LAYERS, n_embd=WIDTH, n_head=HEADS))
+    state = upstream.state_dict()
+    state = {name: state[name] for name in model.state_dict()}
+    model.load_state_dict(state)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def voice() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(2)
+    return torch.randn(1, 256, generator=generator), torch.randint(0, 6561, (1, 375), generator=generator)
+
+
+@pytest.fixture(scope="module")
+def prefix(ours: T3, voice: tuple[torch.Tensor, torch.Tensor]) -> T3Prefix:
+    return ours.prefix(*voice)
+
+
+def upstream_tokens(model: Any, voice: Any, sampling: Sampling, seed: int, count: int) -> list[int]:
+    from chatterbox.models.t3.modules.cond_enc import T3Cond
+
+    greedy = sampling.temperature == 0
+    with torch.random.fork_rng(devices=[]), contextlib.redirect_stderr(io.StringIO()):
+        torch.manual_seed(seed)
+        tokens = model.inference_turbo(
+            T3Cond(speaker_emb=voice[0], cond_prompt_speech_tokens=voice[1]),
+            torch.tensor([TEXT]),
+            temperature=1.0 if greedy else sampling.temperature,
+            top_k=1 if greedy else sampling.top_k,
+            top_p=sampling.top_p,
+            repetition_penalty=sampling.repetition_penalty,
+            max_gen_len=count - 1,
+        )
+    return [int(token) for token in tokens[0]]
+
+
+@pytest.mark.parametrize("sampling", OPTIONS, ids=str)
+@pytest.mark.parametrize("seed", [0, 7])
+def test_the_tokens_are_upstreams(upstream: Any, ours: T3, voice: Any, sampling: Sampling, seed: int) -> None:
+    expected = upstream_tokens(upstream, voice, sampling, seed, 60)
+    request = TokenRequest(ours.prefix(*voice), TEXT, sampling, seed)
+    tokens = [token for token, _ in zip(ours.tokens(request), range(60), strict=False)]
+    assert tokens == expected
+    assert len(set(tokens)) > 2, "a stream that says nothing proves nothing"
+
+
+def with_bias(model: T3, token: int, value: float) -> Iterator[None]:
+    with torch.no_grad():
+        before = model.speech_head.bias[token].item()
+        model.speech_head.bias[token] = value
+    yield
+    with torch.no_grad():
+        model.speech_head.bias[token] = before
+
+
+@pytest.fixture
+def stops_soon(ours: T3) -> Iterator[None]:
+    yield from with_bias(ours, STOP, 6.0)
+
+
+@pytest.fixture
+def only_silence(ours: T3) -> Iterator[None]:
+    yield from with_bias(ours, SILENCE, 1e4)
+
+
+@pytest.mark.usefixtures("stops_soon")
+@pytest.mark.parametrize("seed", range(5))
+def test_the_stop_token_ends_as_upstream(
+    upstream: Any, ours: T3, voice: Any, prefix: T3Prefix, seed: int
+) -> None:
+    with torch.no_grad():
+        upstream.speech_head.bias.copy_(ours.speech_head.bias)
+    tokens = list(ours.tokens(TokenRequest(prefix, TEXT, seed=seed)))
+    assert tokens == upstream_tokens(upstream, voice, Sampling(), seed, MAX_TOKENS)
+    assert len(tokens) < MAX_TOKENS
+    assert STOP not in tokens[1:]
+
+
+@pytest.mark.usefixtures("only_silence")
+def test_the_guard_ends_endless_silence_and_can_be_turned_off(ours: T3, prefix: T3Prefix) -> None:
+    assert list(ours.tokens(TokenRequest(prefix, TEXT, budget=900))) == [SILENCE] * SILENCE_CAP
+    trusting = ours.tokens(TokenRequest(prefix, TEXT))
+    assert [next(trusting) for _ in range(3 * SILENCE_CAP)] == [SILENCE] * (3 * SILENCE_CAP)
+
+
+def test_the_budget_ends_a_babbling_model(ours: T3, prefix: T3Prefix) -> None:
+    free = ours.tokens(TokenRequest(prefix, TEXT))
+    expected = [next(free) for _ in range(37)]
+    assert list(ours.tokens(TokenRequest(prefix, TEXT, budget=37))) == expected
+
+
+def test_no_stream_is_endless(ours: T3, prefix: T3Prefix) -> None:
+    request = TokenRequest(prefix, TEXT, Sampling(temperature=10, top_p=1), budget=10**9)
+    assert len(list(ours.tokens(request))) == MAX_TOKENS
+
+
+def test_a_prefix_serves_every_text_and_stays_as_it_is(ours: T3, voice: Any, prefix: T3Prefix) -> None:
+    before = prefix.keys.clone(), prefix.values.clone()
+    first = list(ours.tokens(TokenRequest(prefix, TEXT, budget=20)))
+    other = list(ours.tokens(TokenRequest(prefix, [1, 2, 3], budget=20)))
+    fresh = ours.prefix(*voice)
+    assert first != other
+    assert list(ours.tokens(TokenRequest(fresh, TEXT, budget=20))) == first
+    assert torch.equal(prefix.keys, before[0])
+    assert torch.equal(prefix.values, before[1])
+    assert prefix.positions == 376
+
+
+def test_streams_do_not_disturb_each_other(ours: T3, prefix: T3Prefix) -> None:
+    alone = [list(ours.tokens(TokenRequest(prefix, TEXT, seed=seed, budget=15))) for seed in (1, 2)]
+    interleaved = zip(
+        *(ours.tokens(TokenRequest(prefix, TEXT, seed=seed, budget=15)) for seed in (1, 2)), strict=True
+    )
+    assert [list(stream) for stream in zip(*interleaved, strict=True)] == alone
+
+
+def test_the_global_generator_is_left_alone(ours: T3, prefix: T3Prefix) -> None:
+    before = torch.get_rng_state()
+    list(ours.tokens(TokenRequest(prefix, TEXT, budget=10)))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not torch.is_inference_mode_enabled()
+
+
+def test_damaged_weights_are_named() -> None:
+    sampler = Sampler(Sampling(), torch.Generator(), 6563)
+    with pytest.raises(ModelError, match="NaN"):
+        sampler.draw(torch.full((6563,), torch.nan))
+
+
+def test_the_start_token_is_penalised_once() -> None:
+    sampling = Sampling(temperature=1, top_k=0, top_p=1, repetition_penalty=10)
+    logits = torch.zeros(6563)
+    logits[START] = 30.0
+    logits[5] = 20.0
+    sampler = Sampler(sampling, torch.Generator(), 6563)
+    assert sampler.draw(logits) == 5
+    assert sampler.draw(logits) == START
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"temperature": -0.1},
+        {"temperature": float("nan")},
+        {"top_p": 0.0},
+        {"top_p": 1.1},
+        {"top_k": -1},
+        {"repetition_penalty": 0.0},
+    ],
+)
+def test_options_out_of_range(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        Sampling(**wrong)
+
+
+def test_the_budget_grows_with_the_text_and_leaves_room_for_slow_speech() -> None:
+    sentence = "The quick brown fox jumps over the lazy dog."
+    slow = len(sentence) / 10 * 25  # tokens at ten characters a second
+    assert 1.3 * slow < token_budget(sentence) < 3 * slow
+    assert token_budget("1000000") > token_budget("aaaaaaa")
+    assert token_budget("") < token_budget("a")
+    assert token_budget("a" * 10_000) == MAX_TOKENS

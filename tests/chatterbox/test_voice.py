@@ -1,0 +1,378 @@
+import errno
+import json
+import pickle
+import time
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from tts_cli.engines.chatterbox import cloning
+from tts_cli.engines.chatterbox.cloning import at_upstream_loudness, prepare, read_recording, resample
+from tts_cli.engines.chatterbox.config import T3Config
+from tts_cli.engines.chatterbox.t3 import T3
+from tts_cli.engines.chatterbox.voice import Conditionals, fingerprint, load_prefix, prefix_key, save_prefix
+from tts_cli.errors import MissingError, ModelError, UsageError
+from tts_cli.voices import VoiceStore
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from chatterbox.tts_turbo import ChatterboxTurboTTS
+    from chatterbox.tts_turbo import Conditionals as UpstreamConditionals
+
+
+def voice(tokens: int = 12, mels: int = 24) -> Conditionals:
+    generator = torch.Generator().manual_seed(3)
+    return Conditionals(
+        torch.randn(1, 256, generator=generator),
+        torch.randint(0, 6561, (1, 20), generator=generator),
+        {
+            "prompt_token": torch.randint(0, 6561, (1, tokens), generator=generator),
+            "prompt_token_len": torch.tensor([tokens]),
+            "prompt_feat": torch.randn(1, mels, 80, generator=generator),
+            "prompt_feat_len": None,
+            "embedding": torch.randn(1, 192, generator=generator),
+        },
+    )
+
+
+def assert_same(ours: Conditionals, speaker: torch.Tensor, tokens: torch.Tensor, gen: dict[str, Any]) -> None:
+    torch.testing.assert_close(ours.speaker, speaker, rtol=0, atol=0)
+    torch.testing.assert_close(ours.voice_tokens, tokens, rtol=0, atol=0)
+    assert ours.gen.keys() == gen.keys()
+    for name, value in ours.gen.items():
+        if value is None:
+            assert gen[name] is None
+        else:
+            torch.testing.assert_close(value, gen[name], rtol=0, atol=0)
+
+
+def test_upstream_reads_ours(tmp_path: Path) -> None:
+    ours = voice()
+    ours.save(tmp_path / "v.pt")
+    theirs = UpstreamConditionals.load(tmp_path / "v.pt")
+    assert_same(ours, theirs.t3.speaker_emb, theirs.t3.cond_prompt_speech_tokens, theirs.gen)
+    assert theirs.t3.emotion_adv.shape == (1, 1, 1)
+
+
+def test_ours_reads_upstreams_even_after_it_spoke(tmp_path: Path) -> None:
+    ours = voice(mels=25)
+    ours.save(tmp_path / "v.pt")
+    theirs = UpstreamConditionals.load(tmp_path / "v.pt")
+    theirs.t3.cond_prompt_speech_emb = torch.zeros(1, 20, 64)  # upstream leaves this behind when it speaks
+    theirs.save(tmp_path / "theirs.pt")
+    again = Conditionals.load(tmp_path / "theirs.pt")
+    assert_same(again, theirs.t3.speaker_emb, theirs.t3.cond_prompt_speech_tokens, theirs.gen)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_an_os_error(t3: T3) -> None:
+    prefix = t3.prefix(voice().speaker, voice().voice_tokens)
+    for write in (voice().save, lambda file: save_prefix(prefix, "key", file)):
+        with pytest.raises(OSError, match="No space left") as caught:
+            write(Path("/dev/full"))
+        assert caught.value.errno == errno.ENOSPC
+
+
+class Evil:
+    def __init__(self, proof: Path) -> None:
+        self.proof = proof
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.proof,)
+
+
+@pytest.mark.parametrize("old_format", [False, True])
+def test_a_malicious_file_executes_nothing(tmp_path: Path, old_format: bool) -> None:
+    proof = tmp_path / "proof"
+    file = tmp_path / "evil.pt"
+    torch.save({"t3": {}, "gen": Evil(proof)}, file, _use_new_zipfile_serialization=not old_format)
+    with pytest.raises(ModelError, match="more than tensors"):
+        Conditionals.load(file)
+    file.write_bytes(pickle.dumps(Evil(proof)))
+    with pytest.raises(ModelError, match="more than tensors"):
+        Conditionals.load(file)
+    assert not proof.exists()
+
+
+def test_damaged_files_are_errors_and_never_tracebacks(tmp_path: Path) -> None:
+    file = tmp_path / "v.pt"
+    voice().save(file)
+    content = file.read_bytes()
+    for cut in (0, 1, 10, len(content) // 3, len(content) // 2, len(content) - 1):
+        file.write_bytes(content[:cut])
+        with pytest.raises(ModelError):
+            Conditionals.load(file)
+    file.write_bytes(b"RIFF" + bytes(range(256)) * 40)
+    with pytest.raises(ModelError):
+        Conditionals.load(file)
+    with pytest.raises(ModelError):
+        Conditionals.load(tmp_path / "none.pt")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: [], "t3 is missing"),
+        (lambda c: {**c, "gen": None}, "gen is missing"),
+        (lambda c: c["t3"].pop("speaker_emb"), "speaker_emb is missing"),
+        (lambda c: c["t3"].update(speaker_emb=torch.zeros(256)), "speaker_emb has shape"),
+        (lambda c: c["t3"].update(speaker_emb=torch.full((1, 256), torch.nan)), "finite"),
+        (lambda c: c["t3"].update(cond_prompt_speech_tokens=torch.tensor([[6561]])), "outside 0 to 6560"),
+        (lambda c: c["t3"].update(cond_prompt_speech_tokens=torch.tensor([[-1]])), "outside"),
+        (lambda c: c["t3"].update(cond_prompt_speech_tokens=torch.zeros(1, 0).long()), "speech tokens"),
+        (lambda c: c["gen"].update(prompt_token=torch.zeros(1, 3)), "speech tokens"),
+        (lambda c: c["gen"].update(prompt_feat=torch.zeros(1, 23, 80)), "too few"),
+        (lambda c: c["gen"].update(embedding=torch.zeros(1, 191)), "expected \\[1, 192\\]"),
+    ],
+)
+def test_a_file_with_other_tensors_names_them(tmp_path: Path, change: Any, message: str) -> None:
+    file = tmp_path / "v.pt"
+    voice().save(file)
+    content = torch.load(file, weights_only=True)
+    changed = change(content)
+    torch.save(content if changed is None or isinstance(changed, torch.Tensor) else changed, file)
+    with pytest.raises(ModelError, match=message):
+        Conditionals.load(file)
+
+
+@pytest.fixture(scope="module")
+def t3() -> T3:
+    torch_state = torch.random.get_rng_state()
+    model = T3(T3Config(n_layer=2, n_embd=16, n_head=2))
+    generator = torch.Generator().manual_seed(1)
+    for weight in model.parameters():
+        weight.data.normal_(0, 0.2, generator=generator)
+    torch.random.set_rng_state(torch_state)
+    return model.eval()
+
+
+def test_a_prefix_is_kept_for_its_key_only(tmp_path: Path, t3: T3) -> None:
+    file = tmp_path / "v.t3.safetensors"
+    assert load_prefix(file, "key", t3) is None
+    prefix = t3.prefix(voice().speaker, voice().voice_tokens)
+    save_prefix(prefix, "key", file)
+    again = load_prefix(file, "key", t3)
+    assert again is not None
+    assert torch.equal(again.keys, prefix.keys)
+    assert torch.equal(again.values, prefix.values)
+    assert load_prefix(file, "other", t3) is None
+    content = file.read_bytes()
+    for cut in (0, 5, len(content) // 2, len(content) - 1):
+        file.write_bytes(content[:cut])
+        assert load_prefix(file, "key", t3) is None
+    other = T3(T3Config(n_layer=3, n_embd=16, n_head=2))
+    file.write_bytes(content)
+    assert load_prefix(file, "key", other) is None
+
+
+def test_the_key_depends_on_model_and_voice() -> None:
+    first, second = voice(), voice()
+    second.voice_tokens[0, 0] += 1
+    keys = {prefix_key("m", first), prefix_key("m", second), prefix_key("n", first)}
+    assert len(keys) == 3
+    assert prefix_key("m", voice()) in keys
+
+
+def test_a_fingerprint_tells_files_apart(tmp_path: Path) -> None:
+    file = tmp_path / "weights"
+    content = np.random.default_rng(0).bytes(1_000_000)
+    file.write_bytes(content)
+    one = fingerprint(file)
+    assert fingerprint(file) == one
+    for changed in (content[:-1] + b"x", b"x" + content[1:], content + b"x", b""):
+        file.write_bytes(changed)
+        assert fingerprint(file) != one
+
+
+def speech(seconds: float, rate: int, channels: int = 1) -> Any:
+    """A buzz with a wandering pitch, in syllables: float64 `[frames, channels]`."""
+    time_axis = np.arange(round(seconds * rate)) / rate
+    pitch = 120 + 30 * np.sin(2 * np.pi * 0.4 * time_axis)
+    phase = 2 * np.pi * np.cumsum(pitch) / rate
+    buzz = sum(np.sin(harmonic * phase) / harmonic for harmonic in range(1, 20))
+    syllables = np.clip(np.sin(2 * np.pi * 2.5 * time_axis), 0, 1)
+    noise = np.random.default_rng(5).normal(0, 0.01, (len(time_axis), channels))
+    return 0.15 * (buzz * syllables)[:, None] + noise
+
+
+@pytest.mark.parametrize(
+    ("name", "sound", "rate", "message"),
+    [
+        ("short.wav", speech(5.0, 24_000), 24_000, "too short: 5.0 s"),
+        ("empty.wav", np.zeros((0, 1)), 16_000, "too short"),
+        ("silent.wav", np.zeros((16_000 * 6, 1)), 16_000, "silent"),
+        ("clipped.wav", np.clip(8 * speech(6, 16_000), -1, 1), 16_000, "clipped"),
+        ("clipped.flac", np.clip(8 * speech(6, 16_000, 2), -1, 1), 16_000, "clipped"),
+    ],
+)
+def test_recordings_that_cannot_be_cloned(
+    tmp_path: Path, name: str, sound: Any, rate: int, message: str
+) -> None:
+    file = tmp_path / name
+    soundfile.write(file, sound, rate)
+    with pytest.raises(UsageError, match=message):
+        read_recording(file)
+
+
+def test_no_numbers(tmp_path: Path) -> None:
+    sound = speech(6, 16_000)
+    sound[77] = np.nan
+    soundfile.write(tmp_path / "v.wav", sound, 16_000, subtype="FLOAT")
+    with pytest.raises(UsageError, match="no numbers"):
+        read_recording(tmp_path / "v.wav")
+
+
+def test_files_that_are_no_sound(tmp_path: Path) -> None:
+    for name, content in (("text.wav", b"hello"), ("a.mp3", b""), ("b.m4a", bytes(3000))):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UsageError, match="cannot be read as sound"):
+            read_recording(tmp_path / name)
+    for missing in (tmp_path / "none.wav", tmp_path):
+        with pytest.raises(UsageError, match="no file"):
+            read_recording(missing)
+    file = tmp_path / "cut.flac"
+    soundfile.write(file, speech(8, 24_000), 24_000)
+    content = file.read_bytes()
+    for cut in (3, 50, len(content) // 2):
+        file.write_bytes(content[:cut])
+        with pytest.raises(UsageError):
+            read_recording(file)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "mp3", "ogg"])
+@pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (44_100, 2), (48_000, 1)])
+def test_any_format_rate_and_channel_count(tmp_path: Path, suffix: str, rate: int, channels: int) -> None:
+    file = tmp_path / f"v.{suffix}"
+    soundfile.write(file, speech(5.5, rate, channels), rate)
+    sound, seconds = read_recording(file)
+    assert seconds == pytest.approx(5.5, abs=0.1)
+    assert len(sound) == pytest.approx(5.5 * 24_000, abs=2400)
+    assert 0.05 < np.abs(sound).max() <= 1.1
+
+
+def test_a_normal_level_is_not_called_clipped(tmp_path: Path) -> None:
+    sound = speech(6, 16_000)
+    soundfile.write(tmp_path / "v.wav", sound / np.abs(sound).max(), 16_000)
+    read_recording(tmp_path / "v.wav")
+
+
+def test_only_the_first_minutes_of_a_long_file_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soundfile.write(tmp_path / "v.wav", speech(9, 8000), 8000)
+    monkeypatch.setattr(cloning, "LONGEST", 7)
+    sound, seconds = read_recording(tmp_path / "v.wav")
+    assert seconds == pytest.approx(9)
+    assert len(sound) == 7 * 24_000
+
+
+def test_loudness_is_brought_to_upstreams() -> None:
+    sound = speech(6, 24_000)[:, 0].astype(np.float32)
+    expected = ChatterboxTurboTTS.norm_loudness(None, sound, 24_000)
+    np.testing.assert_array_equal(at_upstream_loudness(sound), expected)
+    assert np.array_equal(at_upstream_loudness(np.zeros(30_000, np.float32)), np.zeros(30_000, np.float32))
+
+
+RECORDINGS = [
+    ("a.wav", 5.53, 24_000, 1),
+    ("b.flac", 12.3, 44_100, 2),
+    ("c.ogg", 14.99, 16_000, 1),
+    ("d.wav", 21, 48_000, 1),
+]
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Upstream's Turbo without the parts that only speak, and a folder with its weights and a tiny T3."""
+    from chatterbox.models.s3gen import S3Gen
+    from chatterbox.models.voice_encoder import VoiceEncoder
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("model")
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(0)
+        s3gen, encoder = S3Gen(meanflow=True).eval(), VoiceEncoder().eval()
+        hp = SimpleNamespace(speech_cond_prompt_len=375)
+        model = ChatterboxTurboTTS(SimpleNamespace(hp=hp), s3gen, encoder, None, "cpu")  # type: ignore[arg-type]
+        sizes = {"n_layer": 2, "n_embd": 16, "n_head": 2}
+        t3 = T3(T3Config(**sizes))
+    kept = {k: v for k, v in s3gen.state_dict().items() if k.startswith(("tokenizer.", "speaker_encoder."))}
+    save_file(kept, folder / "s3gen_meanflow.safetensors")
+    save_file(encoder.state_dict(), folder / "ve.safetensors")
+    save_file(t3.state_dict(), folder / "t3_turbo_v1.safetensors")
+    (folder / "config.json").write_text(json.dumps({"t3": sizes}))
+    return SimpleNamespace(model=model, folder=folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda recording: recording[0])
+def test_the_conditionals_are_upstreams(
+    upstream: Any, tmp_path: Path, recording: tuple[str, float, int, int]
+) -> None:
+    name, seconds, rate, channels = recording
+    file = tmp_path / name
+    soundfile.write(file, speech(seconds, rate, channels), rate)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        upstream.model.prepare_conditionals(file)
+    theirs = upstream.model.conds
+    ours = prepare(read_recording(file)[0], upstream.folder)
+    speaker = theirs.t3.speaker_emb
+    if name == "d.wav":  # the voice encoder stops with the voice tokens
+        assert not torch.equal(ours.speaker, speaker)
+        low = resample(at_upstream_loudness(read_recording(file)[0]), 24_000, 16_000)[: 15 * 16_000]
+        speaker = torch.from_numpy(upstream.model.ve.embeds_from_wavs([low], sample_rate=16_000))
+    assert_same(ours, speaker, theirs.t3.cond_prompt_speech_tokens, theirs.gen)
+
+
+@pytest.mark.slow
+def test_a_recording_becomes_a_cached_voice(
+    upstream: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, store = tmp_path / "My voice.wav", VoiceStore(tmp_path / "voices")
+    soundfile.write(file, speech(6, 24_000), 24_000)
+    steps: list[str] = []
+    info = cloning.cache_voice(file, "me", upstream.folder, store, progress=steps.append)
+    assert store.info("me") == info
+    assert info.source == "My voice.wav"
+    assert info.duration == 6.0
+    assert steps[0] == "reading the recording"
+    assert "computing the voice" in steps
+    assert capsys.readouterr() == ("", "")
+
+    t3 = T3.load(upstream.folder)
+    key = prefix_key(
+        fingerprint(upstream.folder / "t3_turbo_v1.safetensors"), Conditionals.load(store.path("me"))
+    )
+    cached = load_prefix(store.prefix_path("me"), key, t3)
+    assert cached is not None
+    with pytest.raises(UsageError, match="already"):
+        cloning.cache_voice(file, "me", upstream.folder, store)
+    with pytest.raises(MissingError, match=r"ve\.safetensors|s3gen"):
+        cloning.cache_voice(file, "you", tmp_path, store)
+    assert store.names() == ["me"]
+
+
+def test_loading_a_cached_voice_is_quick(tmp_path: Path) -> None:
+    """With the sizes of Turbo and of a 10 s reference: both files, as the engine loads them."""
+    t3 = SimpleNamespace(
+        speech_head=SimpleNamespace(weight=torch.zeros(1)), cache_shape=lambda n: (24, 16, n, 64)
+    )
+    full = voice(tokens=250, mels=500)
+    full.save(tmp_path / "v.pt")
+    keys = torch.zeros(24, 16, 376, 64)
+    save_prefix(SimpleNamespace(keys=keys, values=keys + 1), "key", tmp_path / "v.t3.safetensors")  # type: ignore[arg-type]
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        Conditionals.load(tmp_path / "v.pt")
+        assert load_prefix(tmp_path / "v.t3.safetensors", "key", t3) is not None  # type: ignore[arg-type]
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.05

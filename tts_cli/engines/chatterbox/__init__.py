@@ -1,0 +1,25 @@
+"""Chatterbox Turbo: text → speech tokens (T3) → mel frames (flow) → samples (vocoder), each stage streamed.
+
+Importing this package loads nothing heavy; its names arrive, with torch behind them, when they are asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from tts_cli.engines.chatterbox.decoder import S3GenDecoder, S3GenStream
+
+__all__ = ["S3GenDecoder", "S3GenStream"]
+
+_HOMES: Final = {
+    "S3GenDecoder": "tts_cli.engines.chatterbox.decoder",
+    "S3GenStream": "tts_cli.engines.chatterbox.decoder",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,122 @@
+"""S3Gen as an API of its own: speech tokens in, samples out, whole or as they come.
+
+decoder = S3GenDecoder.load(folder)
+stream = decoder.stream(conditionals.gen, strategy="context", seed=0)
+samples = stream.push(tokens)          # float32 [m], m may be 0
+samples = stream.push([], final=True)  # the rest
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from tts_cli.audio import Samples, as_samples
+from tts_cli.engines.chatterbox.config import S3GEN_FILE, read_config
+from tts_cli.engines.chatterbox.flow import Flow, check_tokens
+from tts_cli.engines.chatterbox.noise import Noise, SeededNoise
+from tts_cli.engines.chatterbox.strategies import STRATEGIES, Strategy, Utterance
+from tts_cli.engines.chatterbox.vocoder import Vocoder
+from tts_cli.engines.chatterbox.weights import load_module, pick_device
+from tts_cli.errors import UsageError
+
+Tokens: TypeAlias = "Tensor | npt.NDArray[np.integer[Any]] | Sequence[int]"
+"""Speech tokens `[n]`, ids from 0 to 6560."""
+
+
+class S3GenStream:
+    """One utterance on its way. Made by `S3GenDecoder.stream`; not for two threads at once."""
+
+    def __init__(self, strategy: Strategy) -> None:
+        self._strategy = strategy
+        self._ended = False
+
+    def push(self, tokens: Tokens, final: bool = False) -> Samples:
+        """The samples, float32 `[m]`, that tokens `[n]` make possible; m is 0 where more tokens are needed.
+
+        `final` says that no token follows, and brings out all that was held back: in the end there are 960 samples
+        for each token. Raises `UsageError` for an id that is no speech token, and after `final`.
+        """
+        if self._ended:
+            raise UsageError("this utterance has ended", "begin another with S3GenDecoder.stream")
+        checked = _checked(tokens)
+        self._ended = final
+        with torch.inference_mode():
+            return as_samples(self._strategy.push(checked, final).cpu().numpy())
+
+
+class S3GenDecoder:
+    """Chatterbox Turbo's flow and vocoder. Read-only once loaded: utterances share it without knowing each other."""
+
+    def __init__(self, flow: Flow, vocoder: Vocoder) -> None:
+        self.flow = flow
+        self.vocoder = vocoder
+
+    @classmethod
+    def load(cls, folder: str | Path, device: str = "cpu", precision: str = "fp32") -> S3GenDecoder:
+        """The decoder of the weights in `folder`: `s3gen_meanflow.safetensors` and, if there, `config.json`.
+
+        `device` is `auto`, `cpu`, `cuda` or `mps`; `precision` is `fp32`.
+        Raises `MissingError` where file or device are not here, `ModelError` naming file and tensor where the
+        weights are damaged or do not fit, `UsageError` for an unknown device or precision.
+        """
+        if precision != "fp32":
+            raise UsageError(f"there is no precision called {precision!r}", "choose: fp32")
+        folder, chosen = Path(folder), pick_device(device)
+        config = read_config(folder)
+        flow = load_module(lambda: Flow(config), folder / S3GEN_FILE, "flow.", chosen)
+        return cls(flow, Vocoder.load(folder, config, chosen))
+
+    def stream(
+        self,
+        conditionals_gen: Mapping[str, Any],
+        strategy: str | Callable[[Utterance], Strategy] = "context",
+        seed: int = 0,
+        noise: Noise | None = None,
+    ) -> S3GenStream:
+        """An utterance in the voice of upstream's `Conditionals.gen`, decoded in the way called `strategy`.
+
+        `strategy` may also be what makes one, such as `partial(Context, window=50)`. `noise` stands in for the noise
+        that `seed` fixes. Raises `UsageError` for an unknown strategy, `ModelError` where the voice does not fit.
+        """
+        if isinstance(strategy, str):
+            if strategy not in STRATEGIES:
+                raise UsageError(
+                    f"there is no strategy called {strategy!r}", f"choose: {', '.join(STRATEGIES)}"
+                )
+            strategy = STRATEGIES[strategy]
+        with torch.inference_mode():
+            return S3GenStream(strategy(self._utterance(conditionals_gen, seed, noise)))
+
+    def whole(
+        self, conditionals_gen: Mapping[str, Any], tokens: Tokens, seed: int = 0, noise: Noise | None = None
+    ) -> Samples:
+        """The samples `[960 n]` of tokens `[n]` decoded at once: upstream's `S3Gen.inference`, the reference for
+        every stream. Raises as `stream` and `push` do.
+        """
+        checked = _checked(tokens)
+        with torch.inference_mode():
+            return as_samples(self._utterance(conditionals_gen, seed, noise).alone(checked).cpu().numpy())
+
+    def _utterance(self, conditionals_gen: Mapping[str, Any], seed: int, noise: Noise | None) -> Utterance:
+        return Utterance(
+            self.flow, self.vocoder, self.flow.prompt(conditionals_gen), noise or SeededNoise(seed)
+        )
+
+
+def _checked(tokens: Tokens) -> Tensor:
+    """`tokens` as int64 `[n]` on the CPU. Raises `UsageError` where they are not speech tokens."""
+    found = tokens.detach().cpu() if isinstance(tokens, Tensor) else torch.from_numpy(np.asarray(tokens))
+    if found.numel() and (found.is_floating_point() or found.is_complex() or found.dtype == torch.bool):
+        raise UsageError("speech tokens are whole numbers", f"pass int64, not {found.dtype}")
+    if found.ndim > 1 and found.numel() != found.shape[-1]:
+        raise UsageError(
+            f"speech tokens have one dimension, not {list(found.shape)}", "decode one utterance at a time"
+        )
+    return check_tokens(found.reshape(-1).long())

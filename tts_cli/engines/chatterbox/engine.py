@@ -1,0 +1,140 @@
+"""Chatterbox as an engine: text → tokens → sound → watermark, for one group of sentences at a time.
+
+Nothing here imports upstream's package: a cached voice speaks with torch, safetensors and tokenizers alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from tts_cli.audio import SAMPLE_RATE, AudioChunk, Samples
+from tts_cli.engines import EngineSettings, SpeakOptions
+from tts_cli.engines.chatterbox.config import read_config
+from tts_cli.engines.chatterbox.decoder import S3GenDecoder
+from tts_cli.engines.chatterbox.parallel import ahead
+from tts_cli.engines.chatterbox.prompt import TextTokenizer, normalise
+from tts_cli.engines.chatterbox.sampling import (
+    SILENCE,
+    SPEECH_VOCAB,
+    TRAILING_SILENCE,
+    Sampling,
+    token_budget,
+)
+from tts_cli.engines.chatterbox.t3 import T3, T3Prefix, TokenRequest
+from tts_cli.engines.chatterbox.voice import Conditionals, fingerprint, prefix_of
+from tts_cli.engines.chatterbox.watermark import Watermarker
+from tts_cli.engines.chatterbox.weights import pick_device
+from tts_cli.errors import MissingError, UsageError
+from tts_cli.models import locate
+from tts_cli.voices import VoiceStore
+
+DEFAULT = "default"
+"""The name of the voice that comes with the weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Voice:
+    conditionals: Conditionals
+    prefix: T3Prefix
+
+
+class ChatterboxEngine:
+    """Chatterbox Turbo or Nano, streamed."""
+
+    name = "chatterbox"
+    sample_rate = SAMPLE_RATE
+    groups_sentences = True
+
+    def __init__(self, settings: EngineSettings) -> None:
+        """Load what speaking needs.
+
+        Raises `MissingError` where the weights, the device or (with `settings.watermark`) the watermarker
+        are not here, `ModelError` where weights are damaged, `UsageError` for an unknown model or device.
+        """
+        self._folder = locate(settings.model, settings.model_dir)
+        device = pick_device(settings.device)
+        self._tokenizer = TextTokenizer(self._folder)
+        self._marker = Watermarker.load() if settings.watermark else None
+        self._t3 = T3.load(self._folder, device)
+        self._fingerprint = fingerprint(self._folder / read_config(self._folder).t3_file)
+        self._decoder = S3GenDecoder.load(self._folder, str(device))
+        self._store = VoiceStore(settings.voices_dir)
+        self._loaded: dict[Path, tuple[int, _Voice]] = {}
+
+    def voices(self) -> list[str]:
+        """`default`, where it came with the weights, and the cached voices.
+
+        Raises `MissingError` where there is none.
+        """
+        voices = ([DEFAULT] if (self._folder / "conds.pt").is_file() else []) + self._store.names()
+        if not voices:
+            raise MissingError("there is no voice to speak with", "make one with: tts voice cache FILE")
+        return voices
+
+    def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+        """See `Engine.stream`. Nothing for a text without a letter or digit.
+
+        `simple` mode decodes all tokens at once, as upstream's `ChatterboxTurboTTS.generate` does.
+        """
+        text = normalise(text)
+        if not any(character.isalnum() for character in text):
+            return
+        if options.chunk < 1:
+            raise UsageError(f"a chunk of {options.chunk} tokens is none", "choose 1 or more")
+        chosen = self._voice(voice)
+        tokens = self._tokens(text, chosen.prefix, options)
+        marks = self._marker.stream() if self._marker else None
+        with closing(self._sound(tokens, chosen.conditionals, options)) as sound:
+            for samples in sound:
+                yield AudioChunk(marks.push(samples) if marks else samples)
+
+    def close(self) -> None:
+        """Let go of the voices; the models go with the engine."""
+        self._loaded.clear()
+
+    def _tokens(self, text: str, prefix: T3Prefix, options: SpeakOptions) -> Iterator[int]:
+        """The tokens to decode: those that mean sound, and the silence that ends every utterance."""
+        sampling = Sampling(options.temperature, options.top_k, options.top_p, options.repetition_penalty)
+        budget = token_budget(text) if options.guard else None
+        request = TokenRequest(prefix, self._tokenizer.encode(text), sampling, options.seed, budget)
+        yield from (token for token in self._t3.tokens(request) if token < SPEECH_VOCAB)
+        yield from [SILENCE] * TRAILING_SILENCE
+
+    def _sound(
+        self, tokens: Iterator[int], voice: Conditionals, options: SpeakOptions
+    ) -> Generator[Samples, None, None]:
+        if options.mode == "simple":
+            yield self._decoder.whole(voice.gen, list(tokens), options.seed)
+            return
+        stream = self._decoder.stream(voice.gen, options.strategy, options.seed)
+        inline = _pieces(tokens, options.chunk)
+        with closing(ahead(inline) if options.parallel else inline) as pieces:
+            for piece, final in pieces:
+                samples = stream.push(piece, final)
+                if len(samples):
+                    yield samples
+
+    def _voice(self, name: str) -> _Voice:
+        """The voice of that name, loaded once for as long as its file stays the same."""
+        own = name == DEFAULT and (self._folder / "conds.pt").is_file()
+        path = self._folder / "conds.pt" if own else self._store.path(name)
+        version = path.stat().st_mtime_ns
+        known = self._loaded.get(path)
+        if known is not None and known[0] == version:
+            return known[1]
+        conditionals = Conditionals.load(path)
+        prefix = prefix_of(conditionals, self._store.prefix_path(name), self._fingerprint, self._t3)
+        voice = _Voice(conditionals, prefix)
+        self._loaded[path] = version, voice
+        return voice
+
+
+def _pieces(tokens: Iterator[int], size: int) -> Generator[tuple[list[int], bool], None, None]:
+    """`tokens`, `size` at a time, each with whether it is the last; the last may be empty."""
+    while len(piece := list(islice(tokens, size))) == size:
+        yield piece, False
+    yield piece, True

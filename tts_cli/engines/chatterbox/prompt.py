@@ -1,0 +1,103 @@
+"""From text to what T3 reads: punctuation it knows, then GPT-2 tokens.
+
+Both give what chatterbox-tts 0.1.7 gives (`punc_norm` in `tts_turbo.py`, and transformers' tokenizer for
+the folder's files), without importing either: the `tokenizers` library underneath is enough, and loads in
+milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+from tts_cli.errors import MissingError, ModelError
+
+_REPLACED: Final = str.maketrans(
+    {"…": ", ", ":": ",", "—": "-", "–": "-", "“": '"', "”": '"', "‘": "'", "’": "'"}
+)
+_ENDINGS: Final = (".", "!", "?", "-", ",")
+_END_OF_TEXT: Final = "<|endoftext|>"
+
+
+def normalise(text: str) -> str:
+    """Give `text` a capital first letter, single spaces, plain punctuation, an ending; tags stay.
+
+    The empty string stays empty; upstream would speak a sentence of its own.
+    """
+    if not text:
+        return ""
+    if text[0].islower():
+        text = text[0].upper() + text[1:]
+    text = " ".join(text.split()).translate(_REPLACED).replace(" ,", ",").rstrip(" ")
+    return text if text.endswith(_ENDINGS) else text + "."
+
+
+class TextTokenizer:
+    """GPT-2's byte-level BPE with the model's added tokens (`[laugh]`, …), from a folder's files."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read the files.
+
+        Raises `MissingError` where there are none and `ModelError` where they are damaged.
+        """
+        try:
+            self._tokenizer = _read(folder)
+        except FileNotFoundError as error:
+            raise MissingError(
+                f"the tokenizer's files are not in {folder}", "fetch them with: tts model pull"
+            ) from error
+        except ModelError:
+            raise
+        except Exception as error:
+            raise ModelError(f"the tokenizer's files in {folder} are damaged: {error}") from error
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of `text`."""
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+
+def _read(folder: Path) -> Tokenizer:
+    config = _json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
+    if (folder / "tokenizer.json").exists():
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+    else:
+        vocabulary, merges = folder / "vocab.json", folder / "merges.txt"
+        for file in (vocabulary, merges):
+            if not file.exists():
+                raise FileNotFoundError(file)
+        tokenizer = Tokenizer(models.BPE.from_file(str(vocabulary), str(merges)))
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(
+            add_prefix_space=bool(config.get("add_prefix_space"))
+        )
+        tokenizer.decoder = decoders.ByteLevel()
+    for index, token in sorted(_added(folder, config).items()):
+        tokenizer.add_tokens([token])
+        if tokenizer.token_to_id(token.content) != index:
+            raise ModelError(
+                f"the tokenizer's files in {folder} are damaged: {token.content!r} is not {index}"
+            )
+    if tokenizer.token_to_id(_END_OF_TEXT) is not None:
+        tokenizer.add_special_tokens([_END_OF_TEXT])
+    return tokenizer
+
+
+def _added(folder: Path, config: dict[str, Any]) -> dict[int, AddedToken]:
+    """The tokens beyond GPT-2's own, by id: written in the configuration, or as older folders have it."""
+    if "added_tokens_decoder" in config:
+        return {int(index): AddedToken(**fields) for index, fields in config["added_tokens_decoder"].items()}
+    file = folder / "added_tokens.json"
+    tokens = _json(file) if file.exists() else {}
+    return {index: AddedToken(content, normalized=True) for content, index in tokens.items()}
+
+
+def _json(file: Path) -> dict[str, Any]:
+    content = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise TypeError(f"{file.name} holds no JSON object")
+    return content

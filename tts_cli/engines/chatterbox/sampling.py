@@ -1,0 +1,113 @@
+"""From logits to the next speech token, and when to stop listening to the model.
+
+The order of the steps and their defaults are those of `T3.inference_turbo` in chatterbox-tts 0.1.7 (there
+made of the warpers of transformers): temperature, top-k, top-p, repetition penalty, draw. The same logits
+and the same generator state give the same token.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+
+from tts_cli.errors import ModelError, UsageError
+
+SPEECH_VOCAB: Final = 6561
+"""Speech tokens that mean sound have ids below this."""
+START: Final = 6561
+STOP: Final = 6562
+SILENCE: Final = 4299
+"""A speech token of silence; upstream ends every utterance with three."""
+TRAILING_SILENCE: Final = 3
+
+MAX_TOKENS: Final = 1001
+"""Tokens an utterance can have at all: the first, and upstream's 1000 more (40 s)."""
+TOKENS_AT_LEAST: Final = 75
+TOKENS_PER_CHARACTER: Final = 3
+TOKENS_PER_DIGIT: Final = 12
+"""Speech runs at about 15 characters a second (1.7 tokens each), slow at 10; a digit can be two words."""
+SILENCE_CAP: Final = 50
+"""Two seconds of nothing but silence tokens: the model has lost its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How tokens are drawn. Raises `UsageError` for a value out of range."""
+
+    temperature: float = 0.8
+    """Below 1 sharpens, above 1 flattens; 0 always takes the likeliest token."""
+    top_k: int = 1000
+    """Only the `top_k` likeliest tokens can be drawn; 0 for all."""
+    top_p: float = 0.95
+    """Only the likeliest tokens that together reach this probability can be drawn; 1 for all."""
+    repetition_penalty: float = 1.2
+    """Divides the (positive) logits of tokens that were drawn before; 1 for none."""
+
+    def __post_init__(self) -> None:
+        for name, value, allowed, good in (
+            ("temperature", self.temperature, "0 to 10", 0 <= self.temperature <= 10),
+            ("top_k", self.top_k, "0 or more", self.top_k >= 0),
+            ("top_p", self.top_p, "above 0, to 1", 0 < self.top_p <= 1),
+            (
+                "repetition_penalty",
+                self.repetition_penalty,
+                "0.1 to 10",
+                0.1 <= self.repetition_penalty <= 10,
+            ),
+        ):
+            if not good:
+                raise UsageError(f"{name} cannot be {value}", f"choose {allowed}")
+
+
+class Sampler:
+    """Draws the tokens of one utterance: the options, the generator, and which tokens were drawn before."""
+
+    def __init__(self, sampling: Sampling, generator: torch.Generator, vocab: int) -> None:
+        self._sampling = sampling
+        self._generator = generator
+        self._seen = torch.zeros(vocab, dtype=torch.bool, device=generator.device)
+        self._first = True
+
+    def draw(self, logits: torch.Tensor) -> int:
+        """The next token, from float logits `[vocab]`. Raises `ModelError` where they are not finite."""
+        if not bool(torch.isfinite(logits).all()):
+            raise ModelError("T3 computes NaN or infinity", "its weights may be damaged: pull them again")
+        if self._sampling.temperature == 0 or self._sampling.top_k == 1:  # the penalty comes after top-k
+            token = int(logits.argmax())
+        else:
+            probabilities = torch.softmax(self._warp(logits), dim=-1)
+            token = int(torch.multinomial(probabilities, 1, generator=self._generator))
+        self._seen[token] = True
+        self._first = False
+        return token
+
+    def _warp(self, logits: torch.Tensor) -> torch.Tensor:
+        options = self._sampling
+        if options.temperature != 1:
+            logits = logits / options.temperature
+        if options.top_k:
+            least = torch.topk(logits, min(options.top_k, len(logits))).values[-1]
+            logits = logits.masked_fill(logits < least, -torch.inf)
+        if options.top_p < 1:
+            ascending, order = torch.sort(logits)
+            unlikely = ascending.softmax(dim=-1).cumsum(dim=-1) <= 1 - options.top_p
+            unlikely[-1] = False
+            logits = logits.masked_fill(unlikely.scatter(0, order, unlikely), -torch.inf)
+        if options.repetition_penalty != 1:
+            seen = self._seen
+            if self._first:  # upstream counts the start token as drawn, for the first draw only
+                seen = seen.clone()
+                seen[START] = True
+            penalty = options.repetition_penalty
+            logits = torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
+        return logits
+
+
+def token_budget(text: str) -> int:
+    """The most tokens that speaking `text` can reasonably take: some 1.8 times what slow speech needs."""
+    digits = len(re.findall(r"\d", text))
+    tokens = TOKENS_AT_LEAST + TOKENS_PER_CHARACTER * (len(text) - digits) + TOKENS_PER_DIGIT * digits
+    return min(tokens, MAX_TOKENS)

@@ -1,0 +1,248 @@
+"""T3: the causal transformer that says which speech tokens follow from a voice and a text.
+
+The network is GPT-2's (Radford et al. 2019), written here in plain torch under the names of upstream's
+state dict (`chatterbox.models.t3.t3.T3` with a GPT-2 backbone, chatterbox-tts 0.1.7), without the parts
+that speaking does not use (`text_head`, `tfmr.wte`). Its input is
+
+    [speaker][voice tokens][text][start] then one speech token after another
+
+with GPT-2's learned positions, counted from the speaker on. As it is causal, keys and values of the voice's
+part depend on the voice alone: a `T3Prefix` holds them, computed once and valid for every text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (torch's own name for it)
+from torch import Tensor, nn
+
+from tts_cli.engines.chatterbox.config import T3Config, read_config
+from tts_cli.engines.chatterbox.sampling import (
+    MAX_TOKENS,
+    SILENCE,
+    SILENCE_CAP,
+    START,
+    STOP,
+    Sampler,
+    Sampling,
+)
+from tts_cli.engines.chatterbox.weights import load_module
+
+SPEAKER_WIDTH: Final = 256
+TEXT_VOCAB: Final = 50_276
+SPEECH_VOCAB_WITH_MARKS: Final = 6563
+"""6561 tokens of sound, start and stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class T3Prefix:
+    """A voice's keys and values, each `[layers, heads, positions, width / heads]`. Read-only."""
+
+    keys: Tensor
+    values: Tensor
+
+    @property
+    def positions(self) -> int:
+        """How many positions of T3's input the voice takes."""
+        return int(self.keys.shape[2])
+
+
+@dataclass(slots=True)
+class Cache:
+    """Keys and values of one utterance, with room for all its positions; `filled` are valid."""
+
+    keys: Tensor
+    values: Tensor
+    filled: int = 0
+
+
+class Projection(nn.Module):
+    """An affine map with GPT-2's weight layout, `[inputs, outputs]`."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(inputs, outputs))
+        self.bias = nn.Parameter(torch.empty(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[positions, inputs]` to `[positions, outputs]`."""
+        return torch.addmm(self.bias, x, self.weight)
+
+
+class Attention(nn.Module):
+    """Causal self-attention over what the cache holds and the new positions."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.c_attn = Projection(width, 3 * width)
+        self.c_proj = Projection(width, width)
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, filled: int) -> Tensor:
+        """`x` is `[new, width]`; keys and values `[heads, room, width / heads]` are written at `filled`."""
+        new, width = x.shape
+        end = filled + new
+        query, key, value = (
+            part.view(new, self.heads, -1).transpose(0, 1) for part in self.c_attn(x).split(width, dim=-1)
+        )
+        keys[:, filled:end] = key
+        values[:, filled:end] = value
+        mask = None
+        if new > 1:
+            mask = torch.ones(new, end, dtype=torch.bool, device=x.device).tril(filled)
+        heard = F.scaled_dot_product_attention(
+            query[None], keys[None, :, :end], values[None, :, :end], attn_mask=mask
+        )
+        return self.c_proj(heard[0].transpose(0, 1).reshape(new, width))  # type: ignore[no-any-return]
+
+
+class MLP(nn.Module):
+    """Four times as wide inside, with GPT-2's tanh approximation of GELU."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.c_fc = Projection(width, 4 * width)
+        self.c_proj = Projection(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[positions, width]` to the same shape."""
+        return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))  # type: ignore[no-any-return]
+
+
+class Block(nn.Module):
+    """One layer: attention and MLP, each on the normalised input and added to it."""
+
+    def __init__(self, config: T3Config) -> None:
+        super().__init__()
+        width, heads, eps = config.n_embd, config.n_head, config.layer_norm_epsilon
+        self.ln_1 = nn.LayerNorm(width, eps)
+        self.attn = Attention(width, heads)
+        self.ln_2 = nn.LayerNorm(width, eps)
+        self.mlp = MLP(width)
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, filled: int) -> Tensor:
+        """As `Attention.forward`."""
+        x = x + self.attn(self.ln_1(x), keys, values, filled)
+        return x + self.mlp(self.ln_2(x))  # type: ignore[no-any-return]
+
+
+class Backbone(nn.Module):
+    """GPT-2 without its token embedding."""
+
+    def __init__(self, config: T3Config) -> None:
+        super().__init__()
+        self.wpe = nn.Embedding(config.n_positions, config.n_embd)
+        self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
+        self.ln_f = nn.LayerNorm(config.n_embd, config.layer_norm_epsilon)
+
+    def forward(self, x: Tensor, cache: Cache) -> Tensor:
+        """New positions `[new, width]` in, the last one's state `[width]` out; the cache grows by `new`."""
+        end = cache.filled + len(x)
+        x = x + self.wpe.weight[cache.filled : end]
+        for layer, block in enumerate(self.h):
+            x = block(x, cache.keys[layer], cache.values[layer], cache.filled)
+        cache.filled = end
+        return self.ln_f(x[-1])  # type: ignore[no-any-return]
+
+
+class SpeakerProjection(nn.Module):
+    """The speaker embedding as one position of the input."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.spkr_enc = nn.Linear(SPEAKER_WIDTH, width)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """What an utterance's tokens depend on, besides the weights."""
+
+    prefix: T3Prefix
+    text_ids: list[int]
+    sampling: Sampling = field(default_factory=Sampling)
+    seed: int = 0
+    budget: int | None = None
+    """End after so many tokens, or `SILENCE_CAP` tokens of silence in a row; None to trust the model."""
+
+
+class T3(nn.Module):
+    """Draws speech tokens. Read-only once loaded: an utterance's state lives in the generator `tokens`."""
+
+    def __init__(self, config: T3Config) -> None:
+        super().__init__()
+        width = config.n_embd
+        self.config = config
+        self.cond_enc = SpeakerProjection(width)
+        self.text_emb = nn.Embedding(TEXT_VOCAB, width)
+        self.speech_emb = nn.Embedding(SPEECH_VOCAB_WITH_MARKS, width)
+        self.tfmr = Backbone(config)
+        self.speech_head = nn.Linear(width, SPEECH_VOCAB_WITH_MARKS)
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device | str = "cpu") -> T3:
+        """Turbo's or Nano's T3 out of a folder of weights. Raises as `weights.read_tensors` does."""
+        config = read_config(folder)
+        return load_module(lambda: cls(config.t3), folder / config.t3_file, "", device)
+
+    @torch.inference_mode()
+    def prefix(self, speaker: Tensor, voice_tokens: Tensor) -> T3Prefix:
+        """Keep what T3 needs of a voice: speaker embedding `[1, 256]`, speech tokens int64 `[1, n]`."""
+        device = self.speech_head.weight.device
+        cache = self._room(1 + voice_tokens.shape[-1])
+        known = self.speech_emb(voice_tokens.reshape(-1).to(device))
+        position = self.cond_enc.spkr_enc(speaker.reshape(1, SPEAKER_WIDTH).to(device, known.dtype))
+        self.tfmr(torch.cat([position, known]), cache)
+        return T3Prefix(cache.keys, cache.values)
+
+    def tokens(self, request: TokenRequest) -> Iterator[int]:
+        """Speech tokens, each as soon as it is drawn, exactly those of upstream's `inference_turbo`.
+
+        The stop token ends them and is not among them; ids from `SPEECH_VOCAB` on, which mean no sound, can
+        be. Upstream does not look at the very first token when it decides to stop, so a leading stop token
+        is yielded.
+        """
+        room = self.config.n_positions - request.prefix.positions - len(request.text_ids) - 1
+        limit = min(MAX_TOKENS if request.budget is None else request.budget, MAX_TOKENS, room)
+        device = self.speech_head.weight.device
+        sampler = Sampler(
+            request.sampling, torch.Generator(device).manual_seed(request.seed), SPEECH_VOCAB_WITH_MARKS
+        )
+        cache, logits = self._read(request.prefix, request.text_ids, limit)
+        silent = 0
+        for index in range(limit):
+            token = sampler.draw(logits)
+            if token == STOP and index:
+                return
+            yield token
+            silent = silent + 1 if token == SILENCE else 0
+            if index + 1 == limit or (request.budget is not None and silent == SILENCE_CAP):
+                return
+            logits = self._step(self.speech_emb.weight[token][None], cache)
+
+    @torch.inference_mode()
+    def _read(self, prefix: T3Prefix, text_ids: list[int], limit: int) -> tuple[Cache, Tensor]:
+        """The cache after voice, text and start token, and the logits for the first speech token."""
+        cache = self._room(prefix.positions + len(text_ids) + 1 + limit)
+        cache.keys[:, :, : prefix.positions] = prefix.keys
+        cache.values[:, :, : prefix.positions] = prefix.values
+        cache.filled = prefix.positions
+        text = self.text_emb.weight[torch.tensor(text_ids, device=self.text_emb.weight.device)]
+        return cache, self._step(torch.cat([text, self.speech_emb.weight[START][None]]), cache)
+
+    @torch.inference_mode()
+    def _step(self, embeddings: Tensor, cache: Cache) -> Tensor:
+        return self.speech_head(self.tfmr(embeddings, cache)).float()  # type: ignore[no-any-return]
+
+    def cache_shape(self, positions: int) -> tuple[int, int, int, int]:
+        """Shape of the keys, and of the values, of so many positions."""
+        sizes = self.config
+        return sizes.n_layer, sizes.n_head, positions, sizes.n_embd // sizes.n_head
+
+    def _room(self, positions: int) -> Cache:
+        shape, weight = self.cache_shape(positions), self.speech_head.weight
+        return Cache(weight.new_empty(shape), weight.new_empty(shape))
