@@ -43,9 +43,11 @@ is_ready() {
 }
 
 find_python() {
-    for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
-        # By running it: a name on the PATH may be a version manager's stub with nothing behind it.
-        "$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && return
+    for name in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
+        # By running it: a name on the PATH may be a version manager's stub with nothing behind it. Its base, because
+        # an activated .venv must not be asked to make itself anew.
+        python=$("$name" -c 'import sys; sys.version_info < (3, 10) and sys.exit(1); print(sys._base_executable)' \
+            2>/dev/null) && return
     done
     fail 3 "Python 3.10 or newer is needed: install it (Debian: apt-get install python3; macOS: brew install python)."
 }
