@@ -85,11 +85,6 @@ def report(view: View, characters: int, destination: str) -> dict[str, object]:
     }
 
 
-def _spoken(view: View) -> float:
-    """Seconds of sound that have left our buffer; after Ctrl-C that is less than was computed."""
-    return max(0.0, view.run.sound - view.sink.buffered)
-
-
 def _activity(view: View) -> State:
     """The state as a listener meets it: sound that plays matters more than what the engine does meanwhile."""
     if view.state in ("computing", "finishing"):
