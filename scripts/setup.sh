@@ -142,10 +142,11 @@ install_packages() {
     fi
     # pip loads everything before it changes anything: what was there still is.
     echo "$state" >"$state_file"
-    if grep -Eq 'NewConnectionError|NameResolutionError|ConnectTimeout|Connection(Reset)?Error|ReadTimeout' "$log"; then
+    if grep -Eq 'NewConnectionError|NameResolutionError|Connect(ion)?Timeout|\(from versions: none\)' "$log"; then
         fail 1 "The package index cannot be reached: connect this machine to the network, then run this again."
     fi
-    fail 1 "Installing failed: $(grep -i '^ *error' "$log" | tail -n 1) (all of it: $log)"
+    reason=$(grep -Ei '^ *[a-z._]*(error|exception): ' "$log" | tail -n 1)
+    fail 1 "Installing failed: ${reason:-pip stopped} (all of it: $log)"
 }
 
 pip_install() (
