@@ -221,3 +221,20 @@ def test_the_budget_grows_with_the_text_and_leaves_room_for_slow_speech() -> Non
     assert token_budget("1000000") > token_budget("aaaaaaa")
     assert token_budget("") < token_budget("a")
     assert token_budget("a" * 10_000) == MAX_TOKENS
+
+
+def test_exactly_so_many_tokens_that_mean_sound(ours: T3, prefix: T3Prefix) -> None:
+    wild = Sampling(temperature=10, top_p=1, top_k=0)
+    drawn = list(ours.tokens(TokenRequest(prefix, TEXT, wild, exactly=300)))
+    assert len(drawn) == 300
+    assert max(drawn) < 6561
+    assert list(ours.tokens(TokenRequest(prefix, TEXT, wild, exactly=20))) == drawn[:20]
+
+
+def test_a_stop_token_does_not_end_exactly_so_many(ours: T3, prefix: T3Prefix, monkeypatch: pytest.MonkeyPatch) -> None:
+    with torch.no_grad():
+        bias = ours.speech_head.bias.clone()
+        bias[6562] = 1000.0
+    monkeypatch.setattr(ours.speech_head, "bias", torch.nn.Parameter(bias, requires_grad=False))
+    assert len(list(ours.tokens(TokenRequest(prefix, TEXT)))) == 1
+    assert len(list(ours.tokens(TokenRequest(prefix, TEXT, exactly=5)))) == 5

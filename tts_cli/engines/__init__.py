@@ -56,6 +56,8 @@ class SpeakOptions:
     """How speech tokens are drawn: see `engines.chatterbox.sampling.Sampling`."""
     guard: bool = True
     """End an utterance that goes on for much longer than its text, or stays silent."""
+    tokens: int | None = None
+    """Speak exactly so many tokens, whatever the model says about the end: for measuring (Chatterbox only)."""
     strategy: str = "context"
     """The way chunks are decoded: a name in `engines.chatterbox.strategies.STRATEGIES`."""
     parallel: bool = True

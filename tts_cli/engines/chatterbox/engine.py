@@ -99,10 +99,12 @@ class ChatterboxEngine:
     def _tokens(self, text: str, prefix: T3Prefix, options: SpeakOptions) -> Iterator[int]:
         """The tokens to decode: those that mean sound, and the silence that ends every utterance."""
         sampling = Sampling(options.temperature, options.top_k, options.top_p, options.repetition_penalty)
-        budget = token_budget(text) if options.guard else None
-        request = TokenRequest(prefix, self._tokenizer.encode(text), sampling, options.seed, budget)
+        budget = token_budget(text) if options.guard and options.tokens is None else None
+        ids = self._tokenizer.encode(text)
+        request = TokenRequest(prefix, ids, sampling, options.seed, budget, options.tokens)
         yield from (token for token in self._t3.tokens(request) if token < SPEECH_VOCAB)
-        yield from [SILENCE] * TRAILING_SILENCE
+        if options.tokens is None:
+            yield from [SILENCE] * TRAILING_SILENCE
 
     def _sound(
         self, tokens: Iterator[int], voice: Conditionals, options: SpeakOptions

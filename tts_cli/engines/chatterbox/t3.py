@@ -26,6 +26,7 @@ from tts_cli.engines.chatterbox.sampling import (
     MAX_TOKENS,
     SILENCE,
     SILENCE_CAP,
+    SPEECH_VOCAB,
     START,
     STOP,
     Sampler,
@@ -168,6 +169,8 @@ class TokenRequest:
     seed: int = 0
     budget: int | None = None
     """End after so many tokens, or `SILENCE_CAP` tokens of silence in a row; None to trust the model."""
+    exactly: int | None = None
+    """Draw so many tokens, all of which mean sound: the stop token cannot be drawn. For measuring, without a budget."""
 
 
 class T3(nn.Module):
@@ -207,7 +210,8 @@ class T3(nn.Module):
         is yielded.
         """
         room = self.config.n_positions - request.prefix.positions - len(request.text_ids) - 1
-        limit = min(MAX_TOKENS if request.budget is None else request.budget, MAX_TOKENS, room)
+        limits = (request.budget, request.exactly, MAX_TOKENS, room)
+        limit = min(limit for limit in limits if limit is not None)
         device = self.speech_head.weight.device
         sampler = Sampler(
             request.sampling, torch.Generator(device).manual_seed(request.seed), SPEECH_VOCAB_WITH_MARKS
@@ -215,7 +219,7 @@ class T3(nn.Module):
         cache, logits = self._read(request.prefix, request.text_ids, limit)
         silent = 0
         for index in range(limit):
-            token = sampler.draw(logits)
+            token = sampler.draw(logits if request.exactly is None else _without_marks(logits))
             if token == STOP and index:
                 return
             yield token
@@ -246,3 +250,8 @@ class T3(nn.Module):
     def _room(self, positions: int) -> Cache:
         shape, weight = self.cache_shape(positions), self.speech_head.weight
         return Cache(weight.new_empty(shape), weight.new_empty(shape))
+
+
+def _without_marks(logits: Tensor) -> Tensor:
+    """The same logits, but start and stop are all but impossible."""
+    return F.pad(logits[:SPEECH_VOCAB], (0, len(logits) - SPEECH_VOCAB), value=-1e9)
