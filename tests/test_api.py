@@ -51,7 +51,7 @@ def test_errors_come_before_the_first_chunk() -> None:
     with pytest.raises(NothingToSayError):
         stream(" ")
     with pytest.raises(UsageError, match="bob"):
-        stream("Hello.", voice="bob")
+        stream("Hello.", voice="bob", engine="builtin")
     with pytest.raises(TTSError, match="nobody"):
         stream("Hello.", engine="nobody")
 

@@ -15,9 +15,6 @@ import pytest
 import soundfile
 from harness import PATIENCE, TTS, Run
 
-TONE = ("--engine", "engines_for_tests:ToneEngine")
-
-
 def complaint(result: subprocess.CompletedProcess[bytes]) -> str:
     """The one line that a failed run prints."""
     lines = result.stderr.decode().splitlines()
@@ -27,21 +24,30 @@ def complaint(result: subprocess.CompletedProcess[bytes]) -> str:
     return lines[0]
 
 
+BUILTIN = ("--engine", "builtin")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
         (["speak", ""], 2, "nothing to speak"),
         (["speak", "  \n "], 2, "nothing to speak"),
         (["speak", "😀 🎉 !!!"], 2, "nothing to speak"),
-        (["speak", "[laugh]", "-o", "x.wav", "--engine", "builtin"], 2, "nothing to speak"),
-        (["speak", "-o", "x.wav"], 2, "nothing to speak"),
+        (["speak", "[laugh]", "-o", "x.wav", *BUILTIN], 2, "nothing to speak"),
+        (["speak", "-o", "x.wav", *BUILTIN], 2, "nothing to speak"),
         (["speak", "-f", "missing.txt"], 2, "missing.txt"),
         (["speak", "-f", "."], 2, "is a directory"),
         (["speak", "-f", "binary"], 2, "not UTF-8 text (byte 4)"),
         (["speak", "-f", "latin1"], 2, "iconv"),
         (["speak", "hi", "-f", "text"], 2, "one of them"),
         (["speak", b"caf\xe9"], 2, "not valid UTF-8"),
-        (["speak", "hi", "--voice", "bob", "-o", "x.wav"], 2, "heart"),
+        (["speak", "hi", "--voice", "bob", "-o", "x.wav", *BUILTIN], 2, "heart"),
+        (["speak", "hi", "--voice", "bob", "-o", "x.wav"], 3, "tts model pull"),
+        (["speak", "hi", "--engine", "chatterbox", "-o", "x.wav"], 3, "tts model pull turbo"),
+        (["model", "path", "nano"], 3, "tts model pull nano"),
+        (["voice", "cache", "x.mp3"], 3, "tts model pull turbo"),
+        (["voice", "cache", "x.mp3", "--name", "heart"], 2, "--name"),
+        (["voice", "remove", "bob"], 2, "bob"),
         (["speak", "hi", "--engine", "bob", "-o", "x.wav"], 2, "builtin"),
         (["speak", "hi", "--engine", "no.such:Engine", "-o", "x.wav"], 2, "no.such"),
         (["speak", "hi", "--chunk", "0"], 2, "--chunk"),
@@ -54,10 +60,10 @@ def complaint(result: subprocess.CompletedProcess[bytes]) -> str:
         (["speak", "hi", "--raw"], 2, "-o -"),
         (["speak", "hi", "--play"], 2, "-o FILE"),
         (["speak", "hi", "--output-device", "0", "-o", "x.wav"], 2, "--play"),
-        (["speak", "hi", "-o", "/dev/full"], 1, "No space left"),
-        (["speak", "hi"], 3, "no audio output"),
-        (["speak", "hi", "--output-device", "bob"], 3, "no audio output"),
-        (["speak", "hi", "-o", "x.wav", "--play"], 3, "no audio output"),
+        (["speak", "hi", "-o", "/dev/full", *BUILTIN], 1, "No space left"),
+        (["speak", "hi", *BUILTIN], 3, "no audio output"),
+        (["speak", "hi", "--output-device", "bob", *BUILTIN], 3, "no audio output"),
+        (["speak", "hi", "-o", "x.wav", "--play", *BUILTIN], 3, "no audio output"),
         (["devices"], 3, "no audio output"),
         (["voice", "info", "bob"], 2, "bob"),
         (["voice", "info", "../bob"], 2, "../bob"),
@@ -81,7 +87,7 @@ def test_bad_input_gets_one_line_and_its_exit_code(
 def test_no_rights_to_write(tts: Run, tmp_path: Path) -> None:
     folder = tmp_path / "locked"
     folder.mkdir(mode=0o500)
-    result = tts("speak", "hi", "-o", "locked/x.wav") if os.geteuid() else tts("speak", "hi", "-o", "/proc/x.wav")
+    result = tts("speak", "hi", *BUILTIN, "-o", "locked/x.wav" if os.geteuid() else "/proc/x.wav")
     assert result.returncode == 1
     assert "cannot write" in complaint(result)
 
@@ -96,14 +102,14 @@ def test_no_rights_to_read(tts: Run, tmp_path: Path) -> None:
 
 
 def test_bytes_that_go_bad_in_a_pipe_leave_no_half_file(tts: Run, tmp_path: Path) -> None:
-    result = tts("speak", "-o", "x.wav", input=b"The first sentence is fine.\n\xff\xfe")
+    result = tts("speak", "-o", "x.wav", *BUILTIN, input=b"The first sentence is fine.\n\xff\xfe")
     assert result.returncode == 2
     assert "standard input is not UTF-8 text (byte 28)" in complaint(result)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_closed_pipe(environment: dict[str, str], tmp_path: Path) -> None:
-    command = f"{' '.join(TTS)} speak -f long.txt -o - | head -c 100 | wc -c; echo ${{PIPESTATUS[0]}}"
+    command = f"{' '.join(TTS)} speak -f long.txt --engine builtin -o - | head -c 100 | wc -c; echo ${{PIPESTATUS[0]}}"
     (tmp_path / "long.txt").write_text("This sentence is long enough to be heard. " * 100)
     result = subprocess.run(
         ["bash", "-c", command], env=environment, cwd=tmp_path, capture_output=True, timeout=PATIENCE, check=True
@@ -121,7 +127,7 @@ def test_an_engine_that_fails_is_reported_and_leaves_nothing(tts: Run, tmp_path:
 
 def test_portaudio_missing(tts: Run, environment: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "sounddevice.py").write_text("raise OSError('PortAudio library not found')\n")
-    result = tts("speak", "hi", env=environment | {"PYTHONPATH": f"{tmp_path}:{environment['PYTHONPATH']}"})
+    result = tts("speak", "hi", *BUILTIN, env=environment | {"PYTHONPATH": f"{tmp_path}:{environment['PYTHONPATH']}"})
     assert result.returncode == 3
     assert "libportaudio2" in complaint(result)
 
@@ -230,7 +236,7 @@ def test_simple_mode_gives_nothing_before_everything(tts: Run) -> None:
 
 
 def test_no_control_codes_where_no_terminal_is(tts: Run) -> None:
-    result = tts("speak", "Hello.", "-o", "x.wav")
+    result = tts("speak", "Hello.", "-o", "x.wav", *BUILTIN)
     assert b"\x1b" not in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert tts("speak", "Hello.", "-o", "x.wav", "--quiet").stderr == b""
@@ -261,6 +267,21 @@ def test_voices_are_listed(tts: Run) -> None:
     assert b"heart" in tts("voice", "list").stdout
     info = tts("voice", "info", "heart").stdout.decode()
     assert "builtin" in info
+
+
+def test_auto_speaks_at_once_and_says_how_to_get_chatterbox(tts: Run) -> None:
+    result = tts("speak", "Hello.", "-o", "x.wav")
+    assert result.returncode == 0
+    notice, summary = result.stderr.decode().splitlines()
+    assert notice == "tts: speaking with the built-in voice; for Chatterbox, run: tts model pull turbo"
+    assert "builtin/heart" in summary
+    assert len(tts("speak", "Hello.", "-o", "x.wav", "--voice", "heart").stderr.splitlines()) == 1
+
+
+def test_no_model_is_here(tts: Run) -> None:
+    result = tts("model", "list")
+    assert result.returncode == 0
+    assert b"tts model pull turbo" in result.stderr
 
 
 def test_version(tts: Run) -> None:

@@ -22,7 +22,7 @@ from filelock import FileLock
 from rich.console import Console
 
 import tts_cli
-from tests.hub import COMMIT, Hub, HubServer
+from hub import COMMIT, Hub, HubServer
 from tts_cli.download import Transfer
 from tts_cli.download_bars import download_bars
 from tts_cli.errors import MissingError, UsageError

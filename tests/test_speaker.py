@@ -156,7 +156,7 @@ def test_a_second_ctrl_c_kills(speaker: Speaker) -> None:
 def test_a_speaker_that_disappears_is_an_error_not_a_hang(speaker: Speaker) -> None:
     with speaker.recording() as recording:
         process = subprocess.Popen(
-            [*TTS, "speak", LONG_TEXT],
+            [*TTS, "speak", LONG_TEXT, "--voice", "heart"],
             env=speaker.environment,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tts_cli.engines import Engine, EngineSettings, Mode, SpeakOptions, choose_voice, load_engine
+from tts_cli.engines import Engine, EngineSettings, Mode, SpeakOptions, choose_engine, choose_voice, load_engine
 from tts_cli.metrics import Meter, Snapshot
 from tts_cli.pipeline import Speaking, synthesize
 from tts_cli.sinks import Sink
@@ -40,7 +40,7 @@ def stream(
     is known by then. Closing the iterator ends the computation.
     """
     source = text_argument(text)
-    loaded = load_engine(engine, EngineSettings())
+    loaded = _load(engine, voice)
     chosen = choose_voice(loaded, voice)
     return _closing(loaded, synthesize(loaded, chosen, SpeakOptions(chunk, mode, seed), source, Meter()))
 
@@ -68,7 +68,7 @@ def speak(
     source = text_argument(text)
     meter = Meter()
     options = SpeakOptions(chunk, mode, seed)
-    with closing(load_engine(engine, EngineSettings())) as loaded, closing(_sink(output, device)) as sink:
+    with closing(_load(engine, voice)) as loaded, closing(_sink(output, device)) as sink:
         run = Speaking(loaded, choose_voice(loaded, voice), options, source, sink, meter)
         run.start()
         try:
@@ -78,6 +78,12 @@ def speak(
             run.result()
             raise
     return meter.snapshot()
+
+
+def _load(engine: str, voice: str | None) -> Engine:
+    settings = EngineSettings()
+    name, _ = choose_engine(engine, voice, settings)
+    return load_engine(name, settings)
 
 
 def _sink(output: str | Path | None, device: str | None) -> Sink:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Text = Annotated[
     str | None,
-    typer.Argument(metavar="[TEXT]", help="What to say; - or nothing: standard input.", show_default=False),
+    typer.Argument(metavar="TEXT", help="What to say; - or nothing: standard input.", show_default=False),
 ]
 TextFile = Annotated[Path | None, typer.Option("--file", "-f", help="Read the text from a file.", show_default=False)]
 Voice = Annotated[
@@ -26,7 +26,9 @@ Chunk = Annotated[int, typer.Option(min=1, max=1000, help="Speech tokens (40 ms 
 ModeName = Annotated[
     Literal["streaming", "simple"], typer.Option(help="simple computes everything before the first sound.")
 ]
-EngineName = Annotated[str, typer.Option(help="auto, builtin, or an import string module:Class.")]
+EngineName = Annotated[
+    str, typer.Option(help="auto, chatterbox, builtin, or an import string module:Class; auto prefers Chatterbox.")
+]
 Seed = Annotated[int, typer.Option(help="Fixes everything that is random.")]
 Pause = Annotated[int, typer.Option(min=0, max=10_000, help="Milliseconds of silence behind a sentence.")]
 Output = Annotated[
@@ -59,6 +61,27 @@ VoicesDir = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the measurements as one JSON object on standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No live display and no summary.")]
 
+_PANEL = "Chatterbox"
+ModelName = Annotated[Literal["turbo", "nano"], typer.Option("--model", help="Which model.", rich_help_panel=_PANEL)]
+ModelDir = Annotated[
+    Path | None,
+    typer.Option(help="Folder that holds the weights; also TTS_MODEL_DIR.", show_default=False, rich_help_panel=_PANEL),
+]
+ComputeDevice = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"], typer.Option("--device", help="Where to compute.", rich_help_panel=_PANEL)
+]
+StrategyName = Annotated[
+    Literal["independent", "overlap", "context"],
+    typer.Option("--strategy", help="How chunks are decoded; see docs/experiments.md.", rich_help_panel=_PANEL),
+]
+Parallel = Annotated[bool, typer.Option(help="Draw tokens while a chunk is decoded.", rich_help_panel=_PANEL)]
+Temperature = Annotated[float, typer.Option(help="Of the token sampler; 0 is greedy.", rich_help_panel=_PANEL)]
+TopP = Annotated[float, typer.Option(help="Sample from the likeliest tokens of this share.", rich_help_panel=_PANEL)]
+TopK = Annotated[int, typer.Option(help="Sample from so many of the likeliest tokens.", rich_help_panel=_PANEL)]
+Repetition = Annotated[float, typer.Option(help="Above 1: avoid tokens that were drawn.", rich_help_panel=_PANEL)]
+Guard = Annotated[bool, typer.Option(help="End speech that outgrows its text or stays silent.", rich_help_panel=_PANEL)]
+Watermark = Annotated[bool, typer.Option(help="Mark the sound as synthetic (Perth).", rich_help_panel=_PANEL)]
+
 
 def speak(
     text: Text = None,
@@ -77,6 +100,17 @@ def speak(
     voices_dir: VoicesDir = None,
     json: Json = False,
     quiet: Quiet = False,
+    model: ModelName = "turbo",
+    model_dir: ModelDir = None,
+    device: ComputeDevice = "auto",
+    strategy: StrategyName = "context",
+    parallel: Parallel = True,
+    temperature: Temperature = 0.8,
+    top_p: TopP = 0.95,
+    top_k: TopK = 1000,
+    repetition_penalty: Repetition = 1.2,
+    guard: Guard = True,
+    watermark: Watermark = True,
 ) -> None:
     """Speak text: from the argument, a file, a pipe, or line by line from the terminal.
 
@@ -90,9 +124,21 @@ def speak(
     source = _source(text, file)
     speak_live(
         engine_name=engine,
-        settings=EngineSettings(voices_dir=voices_dir),
+        settings=EngineSettings(voices_dir, model, model_dir, device, watermark),
         voice=voice,
-        options=SpeakOptions(chunk=chunk, mode=mode, seed=seed, pause=pause / 1000),
+        options=SpeakOptions(
+            chunk=chunk,
+            mode=mode,
+            seed=seed,
+            pause=pause / 1000,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            repetition_penalty=repetition_penalty,
+            guard=guard,
+            strategy=strategy,
+            parallel=parallel,
+        ),
         source=source,
         destination=Destination(lambda: _sink(output, raw, play, output_device), output, fallback),
         json=json,

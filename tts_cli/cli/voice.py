@@ -1,22 +1,56 @@
-"""`tts voice`: the voices there are."""
+"""`tts voice`: make, list, show and remove voices."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-app = typer.Typer(help="Show the voices there are.", no_args_is_help=True)
+from tts_cli.errors import MissingError
+
+app = typer.Typer(help="Make, list, show and remove voices.", no_args_is_help=True)
 
 VoicesDir = Annotated[
     Path | None,
     typer.Option("--voices-dir", envvar="TTS_VOICES_DIR", help="Folder of cached voices.", show_default=False),
 ]
+ModelDir = Annotated[
+    Path | None,
+    typer.Option(help="Folder that holds the weights; also TTS_MODEL_DIR.", show_default=False),
+]
+ModelName = Annotated[Literal["turbo", "nano"], typer.Option("--model", help="The model that is to speak with it.")]
+
+
+@app.command("cache")
+def cache(
+    file: Annotated[Path, typer.Argument(help="A recording of more than 5 s: wav, flac, mp3, ogg.")],
+    name: Annotated[str | None, typer.Option(help="Its name; else the file's.", show_default=False)] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a voice of that name.")] = False,
+    model: ModelName = "turbo",
+    model_dir: ModelDir = None,
+    voices_dir: VoicesDir = None,
+) -> None:
+    """Turn a recording into a voice that loads in milliseconds."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from tts_cli.models import locate, require_packages  # noqa: PLC0415
+    from tts_cli.voices import VoiceStore, name_from  # noqa: PLC0415
+
+    name = name or name_from(file)
+    store = VoiceStore(voices_dir)
+    store.check_free(name, force)
+    require_packages()
+    folder = locate(model, model_dir, voice_caching=True)
+    with Console(stderr=True).status("loading") as status:
+        from tts_cli.engines.chatterbox.cloning import cache_voice  # noqa: PLC0415
+
+        info = cache_voice(file, name, folder, store, force=force, progress=status.update)
+    typer.echo(f'{info.path}\nspeak with it: tts speak "Hello." --voice {info.name}')
 
 
 @app.command("list")
-def list_(voices_dir: VoicesDir = None) -> None:
+def list_(model: ModelName = "turbo", model_dir: ModelDir = None, voices_dir: VoicesDir = None) -> None:
     """List all voices."""
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
@@ -24,20 +58,37 @@ def list_(voices_dir: VoicesDir = None) -> None:
     from tts_cli.voices import VoiceStore, own_voices  # noqa: PLC0415
 
     table = Table("Name", "Engine", "From", box=None)
-    for info in [*own_voices(), *VoiceStore(voices_dir).list()]:
-        table.add_row(info.name, info.engine, info.source or ("ships with the engine" if info.path is None else ""))
+    for info in [*own_voices(_weights(model, model_dir)), *VoiceStore(voices_dir).list()]:
+        table.add_row(info.name, info.engine, info.source or "ships with the engine")
     Console().print(table)
 
 
 @app.command("info")
-def info(name: str, voices_dir: VoicesDir = None) -> None:
+def info(name: str, model: ModelName = "turbo", model_dir: ModelDir = None, voices_dir: VoicesDir = None) -> None:
     """Show what is known about one voice."""
     from dataclasses import asdict  # noqa: PLC0415
 
     from tts_cli.voices import VoiceStore, own_voices  # noqa: PLC0415
 
-    own = {voice.name: voice for voice in own_voices()}
+    own = {voice.name: voice for voice in own_voices(_weights(model, model_dir))}
     found = own.get(name) or VoiceStore(voices_dir).info(name)
     for key, value in asdict(found).items():
         if value not in ("", None):
             typer.echo(f"{key:<9} {value}")
+
+
+@app.command("remove")
+def remove(name: str, voices_dir: VoicesDir = None) -> None:
+    """Delete a cached voice."""
+    from tts_cli.voices import VoiceStore  # noqa: PLC0415
+
+    VoiceStore(voices_dir).remove(name)
+
+
+def _weights(model: str, model_dir: Path | None) -> Path | None:
+    from tts_cli.models import locate  # noqa: PLC0415
+
+    try:
+        return locate(model, model_dir)
+    except MissingError:
+        return None

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Final, Literal, Protocol, cast
 
 from tts_cli.audio import AudioChunk
-from tts_cli.errors import UsageError
+from tts_cli.errors import MissingError, UsageError
+from tts_cli.models import locate, require_packages
+from tts_cli.voices import OWN_VOICES
 
 MAX_CHARS: Final = 300
 """The longest text an engine is given at once. Chatterbox Turbo degrades above it; the built-in voice's model takes 400
@@ -102,17 +104,40 @@ def choose_voice(engine: Engine, wanted: str | None) -> str:
     return wanted or voices[0]
 
 
+def choose_engine(name: str, voice: str | None, settings: EngineSettings) -> tuple[str, str]:
+    """The engine that `name` means here, and what to tell the user about the choice (often nothing).
+
+    `auto` is Chatterbox where its packages and weights are here, else the built-in voice. Raises `MissingError` where
+    `voice` is one that only Chatterbox has.
+    """
+    if name != "auto":
+        return name, ""
+    if OWN_VOICES.get(voice or "") == "builtin":
+        return "builtin", ""
+    try:
+        require_packages()
+        locate(settings.model, settings.model_dir)
+    except MissingError as error:
+        if voice is not None:
+            raise
+        return "builtin", f"speaking with the built-in voice; for Chatterbox, {error.remedy}"
+    return "chatterbox", ""
+
+
 def load_engine(name: str, settings: EngineSettings) -> Engine:
-    """Import and load the engine called `name`: `auto`, a name in `ENGINES`, or an import string `module:Class`.
+    """Import and load the engine called `name`: a name in `ENGINES`, or an import string `module:Class`.
 
     Raises `UsageError` for an unknown name, `MissingError` where its package or weights are not here.
     """
-    target = ENGINES.get("builtin" if name == "auto" else name, name)
-    module, _, attribute = target.partition(":")
+    if name == "chatterbox":
+        require_packages()
+    module, _, attribute = ENGINES.get(name, name).partition(":")
     if not (module and attribute):
         raise UsageError(f"there is no engine called {name!r}", f"choose one of: auto, {', '.join(ENGINES)}")
     try:
         factory = getattr(import_module(module), attribute)
     except (ImportError, AttributeError) as error:
+        if name in ENGINES:
+            raise
         raise UsageError(f"the engine {name!r} cannot be imported ({error})", "check its module and class") from error
     return cast(Engine, factory(settings))

@@ -1,0 +1,61 @@
+"""`tts model`: fetch the weights of Chatterbox, and see where they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(help="Fetch the weights of Chatterbox, and see where they are.", no_args_is_help=True)
+
+Name = Annotated[Literal["turbo", "nano"], typer.Argument(help="Which model.")]
+ModelDir = Annotated[
+    Path | None, typer.Option(help="Folder that holds the weights; also TTS_MODEL_DIR.", show_default=False)
+]
+Revision = Annotated[str | None, typer.Option(help="A branch, tag or commit of its repository.", show_default=False)]
+
+
+@app.command("pull")
+def pull(
+    name: Name = "turbo",
+    revision: Revision = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Use what is here, or fail.")] = False,
+) -> None:
+    """Download a model, or what is missing of it, into the Hugging Face cache."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from tts_cli.download import pull as download  # noqa: PLC0415
+    from tts_cli.download_bars import download_bars  # noqa: PLC0415
+
+    with download_bars(Console(stderr=True)) as report:
+        path = download(name, revision=revision, offline=offline, report=report)
+    typer.echo(path)
+
+
+@app.command("list")
+def list_(model_dir: ModelDir = None) -> None:
+    """List the models that are here, whole or not."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.filesize import decimal  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    from tts_cli.models import installed  # noqa: PLC0415
+
+    found = installed(model_dir)
+    if not found:
+        typer.echo("no model is here; fetch one with: tts model pull turbo", err=True)
+        return
+    table = Table("Name", "State", "Size", "Folder", box=None)
+    for item in found:
+        state = "complete" if not item.lacks else ("can speak" if item.speaks else f"lacks {', '.join(item.lacks)}")
+        table.add_row(item.model.name, state, decimal(item.size), str(item.path))
+    Console(soft_wrap=True).print(table)
+
+
+@app.command("path")
+def path(name: Name = "turbo", model_dir: ModelDir = None, revision: Revision = None) -> None:
+    """Print the folder of a model that is here."""
+    from tts_cli.models import locate  # noqa: PLC0415
+
+    typer.echo(locate(name, model_dir, revision=revision))
