@@ -1,15 +1,16 @@
-"""Write a folder of Chatterbox weights that are random, yet keep every activation finite and every sound audible.
+"""Write a folder of random Chatterbox weights that keep every activation finite and every sound audible.
 
     python scripts/make_checkpoint.py OUT --size tiny --seed 0
 
 `full` has the sizes and all the tensors of the released model, so that upstream's
-`ChatterboxTurboTTS.from_local(OUT, "cpu")` loads it (chatterbox-tts must be installed). `tiny` holds only the parts
-needed to speak, at sizes written to its `config.json`, and is made in moments.
+`ChatterboxTurboTTS.from_local(OUT, "cpu")` loads it (chatterbox-tts must be installed). `tiny` holds only the
+parts needed to speak, at sizes written to its `config.json`, and is made in moments.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import shutil
@@ -18,12 +19,17 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tts_cli.engines.chatterbox.config import T3_FILES, read_config
+from tts_cli.engines.chatterbox.flow import Flow
+from tts_cli.engines.chatterbox.hift import HiFT
+from tts_cli.engines.chatterbox.weights import stored_shapes
 
 if TYPE_CHECKING:
     import torch
 
-Tensors = "dict[str, torch.Tensor]"
+Tensors: TypeAlias = "dict[str, torch.Tensor]"
 
 TINY: dict[str, dict[str, Any]] = {
     "t3": {"n_layer": 2, "n_embd": 16, "n_head": 2},
@@ -54,13 +60,30 @@ TINY: dict[str, dict[str, Any]] = {
 TEXT_VOCABULARY, GPT2_VOCABULARY = 50_276, 50_257
 SPEECH_IDS, SPEECH_TOKENS = 6563, 6561
 TAGS = (
-    "angry fear surprised whispering advertisement dramatic narration crying happy sarcastic clear_throat sigh shush "
-    "cough groan sniff gasp chuckle laugh"
-).split()
+    "angry",
+    "fear",
+    "surprised",
+    "whispering",
+    "advertisement",
+    "dramatic",
+    "narration",
+    "crying",
+    "happy",
+    "sarcastic",
+    "clear_throat",
+    "sigh",
+    "shush",
+    "cough",
+    "groan",
+    "sniff",
+    "gasp",
+    "chuckle",
+    "laugh",
+)
 
 
 def normal(shape: tuple[int, ...], scale: float, seed: int, name: str) -> torch.Tensor:
-    """Normal numbers that depend on seed and name alone, so that no tensor depends on the order of writing."""
+    """Normal numbers that depend on seed and name alone, not on the order of writing."""
     import torch
 
     generator = torch.Generator().manual_seed(hash_of(f"{seed}:{name}"))
@@ -69,8 +92,6 @@ def normal(shape: tuple[int, ...], scale: float, seed: int, name: str) -> torch.
 
 def hash_of(text: str) -> int:
     """A number below 2 ** 62 that is the same on every machine."""
-    import hashlib
-
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 2
 
 
@@ -145,11 +166,6 @@ def random_tensors(shapes: Mapping[str, tuple[int, ...]], seed: int) -> Tensors:
 
 def s3gen_tensors(folder: Path, seed: int, *, full: bool) -> Tensors:
     """Flow and vocoder; for `full` also upstream's speech tokenizer and speaker encoder."""
-    from tts_cli.engines.chatterbox.config import read_config
-    from tts_cli.engines.chatterbox.flow import Flow
-    from tts_cli.engines.chatterbox.hift import HiFT
-    from tts_cli.engines.chatterbox.weights import stored_shapes
-
     config = read_config(folder)
     shapes = stored_shapes(lambda: Flow(config), "flow.") | stored_shapes(
         lambda: HiFT(config.vocoder), "mel2wav."
@@ -257,7 +273,6 @@ def write_checkpoint(folder: Path, size: str = "tiny", seed: int = 0, model: str
     """All files of one checkpoint into `folder`, which is there and empty."""
     import torch
     from safetensors.torch import save_file
-    from tts_cli.engines.chatterbox.config import T3_FILES
 
     full = size == "full"
     if not full:
@@ -275,6 +290,8 @@ def write_checkpoint(folder: Path, size: str = "tiny", seed: int = 0, model: str
 
 
 def main() -> int:
+    from safetensors import SafetensorError
+
     parser = argparse.ArgumentParser(description="Write random Chatterbox weights in the upstream layout.")
     parser.add_argument("out", type=Path, metavar="OUT", help="the folder to make; it must not be there yet")
     parser.add_argument("--size", choices=("full", "tiny"), default="tiny")
@@ -292,8 +309,12 @@ def main() -> int:
         write_checkpoint(partial, options.size, options.seed, options.model)
         partial.chmod(0o755)
         partial.rename(out)
-    except OSError as error:
-        return complain(f"cannot write {out}: {error.strerror or error}")
+    except (
+        OSError,
+        RuntimeError,
+        SafetensorError,
+    ) as error:  # torch and safetensors have their own for a full disk
+        return complain(f"cannot write {out}: {error}".splitlines()[0])
     except ImportError as error:
         return complain(f"a full checkpoint needs chatterbox-tts: {error}")
     finally:

@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from tts_cli.engines.chatterbox import S3GenDecoder
-from tts_cli.engines.chatterbox.flow import Flow
 from tts_cli.engines.chatterbox.noise import GivenNoise
 from tts_cli.errors import ModelError, UsageError
 
@@ -63,7 +62,9 @@ def _upstream_s3gen(folder: Path) -> Any:
     trim = torch.zeros(960)
     trim[480:] = (torch.cos(torch.linspace(torch.pi, 0, 480)) + 1) / 2
     whole.register_buffer("trim_fade", trim, persistent=False)
-    missing, unexpected = whole.load_state_dict(load_file(folder / "s3gen_meanflow.safetensors"), strict=False)
+    missing, unexpected = whole.load_state_dict(
+        load_file(folder / "s3gen_meanflow.safetensors"), strict=False
+    )
     assert set(missing) <= {"tokenizer.weight", "tokenizer.bias"}
     assert unexpected == []
     return whole.eval()
@@ -107,7 +108,7 @@ def some_tokens(count: int, seed: int = 0) -> torch.Tensor:
     return torch.randint(0, 6561, (count,), generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("count", [1, 2, 25, 130])
+@pytest.mark.parametrize("count", [1, 2, 25, 60])
 def test_whole_equals_upstream(
     decoder: S3GenDecoder, upstream: Any, voice: dict[str, Any], count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,3 +118,64 @@ def test_whole_equals_upstream(
     assert found.shape == (960 * count,)
     assert np.abs(expected).max() > 0.01
     assert np.abs(found - expected).max() < 1e-4
+
+
+def test_the_voice_is_left_as_it_is(decoder: S3GenDecoder, voice: dict[str, Any]) -> None:
+    before = copy.deepcopy(voice)
+    decoder.whole(voice, some_tokens(3))
+    assert voice.keys() == before.keys()
+    for key, value in before.items():
+        assert value is None or (torch.equal(value, voice[key]) and value.dtype == voice[key].dtype)
+
+
+def test_a_voice_of_arrays_or_cast_to_floats_sounds_the_same(
+    decoder: S3GenDecoder, voice: dict[str, Any]
+) -> None:
+    expected = decoder.whole(voice, some_tokens(3))
+    arrays = {key: None if value is None else value.numpy() for key, value in voice.items()}
+    assert np.array_equal(decoder.whole(arrays, some_tokens(3)), expected)
+    floats = {key: None if value is None else value.float() for key, value in voice.items()}
+    assert np.array_equal(decoder.whole(floats, some_tokens(3)), expected)
+
+
+def test_a_reference_that_is_half_a_token_long_still_gives_960_samples_a_token(
+    decoder: S3GenDecoder, voice: dict[str, Any]
+) -> None:
+    longer = voice | {"prompt_feat": torch.cat((voice["prompt_feat"], torch.zeros(1, 1, 80)), dim=1)}
+    assert np.array_equal(decoder.whole(longer, some_tokens(3)), decoder.whole(voice, some_tokens(3)))
+
+
+@pytest.mark.parametrize("part", ["prompt_token", "prompt_feat", "embedding"])
+def test_a_voice_without_a_part_is_a_clear_error(
+    decoder: S3GenDecoder, voice: dict[str, Any], part: str
+) -> None:
+    without = {key: value for key, value in voice.items() if key != part}
+    with pytest.raises(ModelError, match=part):
+        decoder.whole(without, [1])
+
+
+def test_a_voice_of_another_model_is_a_clear_error(decoder: S3GenDecoder, voice: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match="does not fit"):
+        decoder.whole(voice | {"embedding": torch.zeros(1, 256)}, [1])
+
+
+@pytest.mark.parametrize("tokens", [[6561], [-1], [5, 9999], np.array([6562]), torch.tensor([[1, 7000]])])
+def test_a_token_out_of_range_is_a_clear_error(
+    decoder: S3GenDecoder, voice: dict[str, Any], tokens: Any
+) -> None:
+    with pytest.raises(UsageError, match="no speech token"):
+        decoder.whole(voice, tokens)
+    with pytest.raises(UsageError, match="no speech token"):
+        decoder.stream(voice).push(tokens)
+
+
+@pytest.mark.parametrize("tokens", [[0.5], [[1, 2], [3, 4]], ["a"]])
+def test_what_is_no_row_of_tokens_is_a_clear_error(
+    decoder: S3GenDecoder, voice: dict[str, Any], tokens: Any
+) -> None:
+    with pytest.raises(UsageError, match="speech tokens"):
+        decoder.whole(voice, tokens)
+
+
+def test_no_tokens_are_no_sound(decoder: S3GenDecoder, voice: dict[str, Any]) -> None:
+    assert decoder.whole(voice, []).shape == (0,)

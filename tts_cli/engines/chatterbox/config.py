@@ -1,10 +1,10 @@
 """The sizes of a Chatterbox model: Turbo's, unless `config.json` in the weights' folder says otherwise.
 
 `config.json` holds up to four objects, their keys named as the arguments of the upstream constructors
-(chatterbox-tts 0.1.7): `t3` (transformers' GPT2Config), `encoder` (UpsampleConformerEncoder, and `num_up_blocks`,
-which upstream fixes at 4), `estimator` (ConditionalDecoder) and `vocoder` (HiFTGenerator, and `f0_cond_channels`,
-the `cond_channels` of ConvRNNF0Predictor). Keys that change nothing at inference, such as dropout rates, are ignored;
-a choice of architecture other than Turbo's is an error.
+(chatterbox-tts 0.1.7): `t3` (transformers' GPT2Config), `encoder` (UpsampleConformerEncoder, and
+`num_up_blocks`, which upstream fixes at 4), `estimator` (ConditionalDecoder) and `vocoder` (HiFTGenerator,
+and `f0_cond_channels`, the `cond_channels` of ConvRNNF0Predictor). Keys that change nothing at inference,
+such as dropout rates, are ignored; a choice of architecture other than Turbo's is an error.
 """
 
 from __future__ import annotations
@@ -89,10 +89,12 @@ class VocoderConfig:
 
     @property
     def n_fft(self) -> int:
+        """Points of the STFT, in samples."""
         return self.istft_params["n_fft"]
 
     @property
     def hop(self) -> int:
+        """Samples between two frames of the STFT."""
         return self.istft_params["hop_len"]
 
 

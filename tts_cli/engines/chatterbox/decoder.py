@@ -40,8 +40,8 @@ class S3GenStream:
     def push(self, tokens: Tokens, final: bool = False) -> Samples:
         """The samples, float32 `[m]`, that tokens `[n]` make possible; m is 0 where more tokens are needed.
 
-        `final` says that no token follows, and brings out all that was held back: in the end there are 960 samples
-        for each token. Raises `UsageError` for an id that is no speech token, and after `final`.
+        `final` says that no token follows, and brings out all that was held back: in the end there are 960
+        samples for each token. Raises `UsageError` for an id that is no speech token, and after `final`.
         """
         if self._ended:
             raise UsageError("this utterance has ended", "begin another with S3GenDecoder.stream")
@@ -52,7 +52,7 @@ class S3GenStream:
 
 
 class S3GenDecoder:
-    """Chatterbox Turbo's flow and vocoder. Read-only once loaded: utterances share it without knowing each other."""
+    """Chatterbox Turbo's flow and vocoder. Read-only once loaded, so that utterances may share it."""
 
     def __init__(self, flow: Flow, vocoder: Vocoder) -> None:
         self.flow = flow
@@ -82,8 +82,9 @@ class S3GenDecoder:
     ) -> S3GenStream:
         """An utterance in the voice of upstream's `Conditionals.gen`, decoded in the way called `strategy`.
 
-        `strategy` may also be what makes one, such as `partial(Context, window=50)`. `noise` stands in for the noise
-        that `seed` fixes. Raises `UsageError` for an unknown strategy, `ModelError` where the voice does not fit.
+        `strategy` may also be what makes one, such as `partial(Context, window=50)`. `noise` stands in for
+        the noise that `seed` fixes. Raises `UsageError` for an unknown strategy, `ModelError` where the voice
+        does not fit.
         """
         if isinstance(strategy, str):
             if strategy not in STRATEGIES:
@@ -97,8 +98,10 @@ class S3GenDecoder:
     def whole(
         self, conditionals_gen: Mapping[str, Any], tokens: Tokens, seed: int = 0, noise: Noise | None = None
     ) -> Samples:
-        """The samples `[960 n]` of tokens `[n]` decoded at once: upstream's `S3Gen.inference`, the reference for
-        every stream. Raises as `stream` and `push` do.
+        """The samples `[960 n]` of tokens `[n]` decoded at once; every stream is measured against it.
+
+        It is what upstream's `S3Gen.inference` makes of the same tokens and noise.
+        Raises as `stream` and `push` do.
         """
         checked = _checked(tokens)
         with torch.inference_mode():
@@ -112,11 +115,9 @@ class S3GenDecoder:
 
 def _checked(tokens: Tokens) -> Tensor:
     """`tokens` as int64 `[n]` on the CPU. Raises `UsageError` where they are not speech tokens."""
-    found = tokens.detach().cpu() if isinstance(tokens, Tensor) else torch.from_numpy(np.asarray(tokens))
-    if found.numel() and (found.is_floating_point() or found.is_complex() or found.dtype == torch.bool):
+    found = np.asarray(tokens.detach().cpu() if isinstance(tokens, Tensor) else tokens)
+    if found.size and found.dtype.kind not in "iu":
         raise UsageError("speech tokens are whole numbers", f"pass int64, not {found.dtype}")
-    if found.ndim > 1 and found.numel() != found.shape[-1]:
-        raise UsageError(
-            f"speech tokens have one dimension, not {list(found.shape)}", "decode one utterance at a time"
-        )
-    return check_tokens(found.reshape(-1).long())
+    if found.ndim > 1 and found.size != found.shape[-1]:
+        raise UsageError(f"speech tokens come as [n], not {list(found.shape)}", "decode one at a time")
+    return check_tokens(torch.from_numpy(found.reshape(-1).astype(np.int64)))

@@ -1,9 +1,10 @@
 """The flow's encoder: speech tokens' embeddings at 25/s to hidden frames at 50/s.
 
 Conformer blocks without their convolution, i.e. transformer blocks with relative positions (Dai et al. 2019,
-arXiv:1901.02860, section 3.3), before and after a twofold upsampling. Computes what `UpsampleConformerEncoder` of
-chatterbox-tts 0.1.7 does (models/s3gen/transformer/upsample_encoder.py), with its parameter names, for one utterance
-without padding. Attention is bidirectional; the only other look ahead is `LOOKAHEAD` tokens in front of the blocks.
+arXiv:1901.02860, section 3.3), before and after a twofold upsampling. Computes what
+`UpsampleConformerEncoder` of chatterbox-tts 0.1.7 does (models/s3gen/transformer/upsample_encoder.py), with
+its parameter names, for one utterance without padding. Attention is bidirectional; the only other look ahead
+is `LOOKAHEAD` tokens in front of the blocks.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 from typing import Final
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812 (torch's own name for it)
 from torch import Tensor, nn
 
 from tts_cli.engines.chatterbox.config import EncoderConfig
@@ -32,7 +33,8 @@ class Embed(nn.Module):
         self.scale = math.sqrt(output_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.out(x) * self.scale
+        """`[1, n, input_size]` → `[1, n, output_size]`."""
+        return self.out(x) * self.scale  # type: ignore[no-any-return]
 
 
 class PreLookahead(nn.Module):
@@ -44,8 +46,9 @@ class PreLookahead(nn.Module):
         self.conv2 = nn.Conv1d(channels, channels, 3)
 
     def forward(self, x: Tensor) -> Tensor:
+        """`[1, n, channels]`, shape kept."""
         y = F.leaky_relu(self.conv1(F.pad(x.mT, (0, LOOKAHEAD))))
-        return x + self.conv2(F.pad(y, (2, 0))).mT
+        return x + self.conv2(F.pad(y, (2, 0))).mT  # type: ignore[no-any-return]
 
 
 class Upsample(nn.Module):
@@ -56,8 +59,9 @@ class Upsample(nn.Module):
         self.conv = nn.Conv1d(channels, out_channels, 2 * UPSAMPLING + 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """`[1, n, channels]` → `[1, 2n, out_channels]`."""
         repeated = x.mT.repeat_interleave(UPSAMPLING, dim=-1)
-        return self.conv(F.pad(repeated, (2 * UPSAMPLING, 0))).mT
+        return self.conv(F.pad(repeated, (2 * UPSAMPLING, 0))).mT  # type: ignore[no-any-return]
 
 
 class RelativeAttention(nn.Module):
@@ -76,7 +80,7 @@ class RelativeAttention(nn.Module):
 
     def _split(self, x: Tensor) -> Tensor:
         """`[1, n, size]` → `[1, heads, n, size / heads]`."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.view(1, x.shape[1], self.heads, -1).transpose(1, 2)
 
     def forward(self, x: Tensor, distances: Tensor) -> Tensor:
         """`x` `[1, n, size]`; `distances` `[1, 2n - 1, size]` from n - 1 down to 1 - n."""
@@ -94,7 +98,7 @@ class RelativeAttention(nn.Module):
         mixed = F.scaled_dot_product_attention(
             query + self.pos_bias_u[:, None], key, value, attn_mask=shifted
         )
-        return self.linear_out(mixed.transpose(1, 2).flatten(2))
+        return self.linear_out(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
 class FeedForward(nn.Module):
@@ -106,7 +110,8 @@ class FeedForward(nn.Module):
         self.w_2 = nn.Linear(hidden, size)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.w_2(F.silu(self.w_1(x)))
+        """`[1, n, size]`, shape kept."""
+        return self.w_2(F.silu(self.w_1(x)))  # type: ignore[no-any-return]
 
 
 class Block(nn.Module):
@@ -121,8 +126,9 @@ class Block(nn.Module):
         self.norm_mha = nn.LayerNorm(size, eps=1e-12)
 
     def forward(self, x: Tensor, distances: Tensor) -> Tensor:
+        """`x` `[1, n, size]`, `distances` `[1, 2n - 1, size]`."""
         x = x + self.self_attn(self.norm_mha(x), distances)
-        return x + self.feed_forward(self.norm_ff(x))
+        return x + self.feed_forward(self.norm_ff(x))  # type: ignore[no-any-return]
 
 
 class Encoder(nn.Module):
@@ -140,6 +146,7 @@ class Encoder(nn.Module):
         self.after_norm = nn.LayerNorm(size)
 
     def forward(self, embedded: Tensor) -> Tensor:
+        """See the class."""
         x = self.pre_lookahead_layer(self.embed(embedded))
         distances = sinusoids(x)
         for block in self.encoders:
@@ -148,7 +155,7 @@ class Encoder(nn.Module):
         distances = sinusoids(x)
         for block in self.up_encoders:
             x = block(x, distances)
-        return self.after_norm(x)
+        return self.after_norm(x)  # type: ignore[no-any-return]
 
 
 def sinusoids(like: Tensor) -> Tensor:

@@ -1,19 +1,20 @@
 """The flow's velocity estimator: causal residual convolutions, each followed by transformer blocks.
 
-Computes what `ConditionalDecoder(causal=True, meanflow=True)` of chatterbox-tts 0.1.7 does (models/s3gen/decoder.py),
-with its parameter names, for one utterance without padding. The convolutions are causal with a width of 3; attention
-is bidirectional and knows no positions. A step of a mean flow (arXiv:2505.13447) goes from time t to time r; their
-embeddings are mixed by a learnt matrix (arXiv:2510.07979).
+Computes what `ConditionalDecoder(causal=True, meanflow=True)` of chatterbox-tts 0.1.7 does
+(models/s3gen/decoder.py), with its parameter names, for one utterance without padding. The convolutions are
+causal with a width of 3; attention is bidirectional and knows no positions. A step of a mean flow
+(arXiv:2505.13447) goes from time t to time r; their embeddings are mixed by a learnt matrix
+(arXiv:2510.07979).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812 (torch's own name for it)
 from torch import Tensor, nn
 
 from tts_cli.engines.chatterbox.config import EstimatorConfig
@@ -27,6 +28,7 @@ class CausalConv(nn.Conv1d):
         super().__init__(dim, dim_out, 3)
 
     def forward(self, x: Tensor) -> Tensor:
+        """`[1, dim, n]` → `[1, dim_out, n]`."""
         return super().forward(F.pad(x, (2, 0)))
 
 
@@ -39,6 +41,7 @@ class ConvBlock(nn.Module):
         self.block = nn.ModuleDict({"0": CausalConv(dim, dim_out), "2": nn.LayerNorm(dim_out)})
 
     def forward(self, x: Tensor) -> Tensor:
+        """`[1, dim, n]` → `[1, dim_out, n]`."""
         return F.mish(self.block["2"](self.block["0"](x).mT).mT)
 
 
@@ -53,7 +56,8 @@ class ResnetBlock(nn.Module):
         self.res_conv = nn.Conv1d(dim, dim_out, 1)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        return self.block2(self.block1(x) + self.mlp(time)[..., None]) + self.res_conv(x)
+        """`x` `[1, dim, n]`, `time` `[1, time_size]` → `[1, dim_out, n]`."""
+        return self.block2(self.block1(x) + self.mlp(time)[..., None]) + self.res_conv(x)  # type: ignore[no-any-return]
 
 
 class Attention(nn.Module):
@@ -68,11 +72,12 @@ class Attention(nn.Module):
         self.to_out = nn.ModuleList([nn.Linear(heads * head_size, dim)])
 
     def forward(self, x: Tensor) -> Tensor:
+        """`[1, n, dim]`, shape kept."""
         query, key, value = (
             linear(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for linear in (self.to_q, self.to_k, self.to_v)
         )
-        return self.to_out[0](F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))
+        return self.to_out[0](F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
 def _geglu(x: Tensor) -> Tensor:
@@ -100,6 +105,7 @@ class Projection(nn.Module):
         self.proj = nn.Linear(dim, width * hidden)
 
     def forward(self, x: Tensor) -> Tensor:
+        """`[1, n, dim]` → `[1, n, hidden]`."""
         return self.activation(self.proj(x))
 
 
@@ -111,7 +117,8 @@ class FeedForward(nn.Module):
         self.net = nn.ModuleDict({"0": Projection(dim, 4 * dim, activation), "2": nn.Linear(4 * dim, dim)})
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net["2"](self.net["0"](x))
+        """`[1, n, dim]`, shape kept."""
+        return self.net["2"](self.net["0"](x))  # type: ignore[no-any-return]
 
 
 class TransformerBlock(nn.Module):
@@ -125,8 +132,9 @@ class TransformerBlock(nn.Module):
         self.ff = FeedForward(dim, config.act_fn)
 
     def forward(self, x: Tensor) -> Tensor:
+        """`[1, n, dim]`, shape kept."""
         x = x + self.attn1(self.norm1(x))
-        return x + self.ff(self.norm3(x))
+        return x + self.ff(self.norm3(x))  # type: ignore[no-any-return]
 
 
 class TimeMLP(nn.Module):
@@ -139,13 +147,14 @@ class TimeMLP(nn.Module):
         self.linear_2 = nn.Linear(time_size, time_size)
 
     def forward(self, moment: Tensor) -> Tensor:
+        """A scalar `moment` → `[1, time_size]`."""
         half = self.size // 2
         frequency = torch.exp(
             torch.arange(half, dtype=torch.float32, device=moment.device) * -(math.log(10_000.0) / (half - 1))
         )
         angle = 1000.0 * moment.reshape(1, 1) * frequency
         sinusoid = torch.cat((angle.sin(), angle.cos()), dim=-1)
-        return self.linear_2(F.silu(self.linear_1(sinusoid)))
+        return self.linear_2(F.silu(self.linear_1(sinusoid)))  # type: ignore[no-any-return]
 
 
 class Estimator(nn.Module):
@@ -168,7 +177,9 @@ class Estimator(nn.Module):
         self.final_block = ConvBlock(dim, dim)
         self.final_proj = nn.Conv1d(dim, config.out_channels, 1)
 
-    def forward(self, x: Tensor, mu: Tensor, speaker: Tensor, cond: Tensor, t: Tensor, r: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, mu: Tensor, speaker: Tensor, cond: Tensor, *, t: Tensor, r: Tensor
+    ) -> Tensor:
         """`x`, `mu` and `cond` `[1, 80, n]`, `speaker` `[1, 80]`, `t` and `r` scalars."""
         time = self.time_embed_mixer(torch.cat((self.time_mlp(t), self.time_mlp(r)), dim=-1))
         x = torch.cat((x, mu, speaker[..., None].expand_as(mu), cond), dim=1)
@@ -178,12 +189,13 @@ class Estimator(nn.Module):
         for stage in self.mid_blocks:
             x = _stage(stage, x, time)
         x = up[2](_stage(up, torch.cat((x, skip), dim=1), time))
-        return self.final_proj(self.final_block(x))
+        return self.final_proj(self.final_block(x))  # type: ignore[no-any-return]
 
 
 def _stage(stage: nn.ModuleList, x: Tensor, time: Tensor) -> Tensor:
     """The convolutions of a stage, then its transformer blocks. `[1, dim, n]`."""
-    x = stage[0](x, time).mT
-    for block in stage[1]:
+    convolutions, blocks = stage[0], cast(nn.ModuleList, stage[1])
+    x = convolutions(x, time).mT
+    for block in blocks:
         x = block(x)
     return x.mT

@@ -1,17 +1,19 @@
 """Speech tokens to mel frames: the encoder's output, carried from noise to mel in two steps of a mean flow.
 
 Computes what `CausalMaskedDiffWithXvec.inference` of chatterbox-tts 0.1.7 does with `meanflow=True`
-(models/s3gen/flow.py, flow_matching.py), with its parameter names, for one utterance. The noise comes from the caller.
+(models/s3gen/flow.py, flow_matching.py), with its parameter names, for one utterance. The noise comes from
+the caller.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812 (torch's own name for it)
 from torch import Tensor, nn
 
 from tts_cli.audio import FRAMES_PER_TOKEN
@@ -37,6 +39,7 @@ class Prompt:
 
     @property
     def frames(self) -> int:
+        """How many mel frames the reference has."""
         return self.mels.shape[1]
 
 
@@ -51,8 +54,8 @@ class MeanFlow(nn.Module):
         """Noise `[1, 80, n]` to mel frames `[1, 80, n]`."""
         moments = torch.tensor(MOMENTS, dtype=noise.dtype, device=noise.device)
         x = noise
-        for t, r in zip(moments[:-1], moments[1:], strict=True):
-            x = x + (r - t) * self.estimator(x, mu, speaker, cond, t, r)
+        for t, r in pairwise(moments):
+            x = x + (r - t) * self.estimator(x, mu, speaker, cond, t=t, r=r)
         return x
 
 
@@ -69,6 +72,7 @@ class Flow(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Where the weights lie."""
         return self.encoder_proj.weight.device
 
     def prompt(self, conditionals: Mapping[str, Any]) -> Prompt:
@@ -95,7 +99,7 @@ class Flow(nn.Module):
         return Prompt(tokens, mels, speaker)
 
     def forward(self, prompt: Prompt, tokens: Tensor, noise: Tensor) -> Tensor:
-        """Mel frames `[80, 2n]` of the tokens int64 `[n]`, from noise `[80, 2(p + n)]` over prompt and tokens."""
+        """Mel frames `[80, 2n]` of tokens int64 `[n]`, from noise `[80, 2(p + n)]` over prompt and tokens."""
         embedded = self.input_embedding(torch.cat((prompt.tokens, tokens.to(self.device))))[None]
         mu = self.encoder_proj(self.encoder(embedded)).mT
         cond = F.pad(prompt.mels[None], (0, FRAMES_PER_TOKEN * len(tokens)))

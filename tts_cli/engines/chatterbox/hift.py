@@ -1,16 +1,19 @@
 """HiFT, the vocoder's networks: mel frames and a harmonic source to samples.
 
-A neural source filter with an inverse STFT at its end (HiFTNet, arXiv:2309.09493). Computes what `HiFTGenerator` and
-`ConvRNNF0Predictor` of chatterbox-tts 0.1.7 do (models/s3gen/hifigan.py, f0_predictor.py), with their parameter names.
-Nothing here is random: the source's phase and noise come from the caller, and so does all state.
+A neural source filter with an inverse STFT at its end (HiFTNet, arXiv:2309.09493). Computes what
+`HiFTGenerator` and `ConvRNNF0Predictor` of chatterbox-tts 0.1.7 do (models/s3gen/hifigan.py,
+f0_predictor.py), with their parameter names. Nothing here is random: the source's phase and noise come from
+the caller, and so does all state.
 """
 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
+from typing import cast
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812 (torch's own name for it)
 from torch import Tensor, nn
 
 from tts_cli.engines.chatterbox.config import VocoderConfig
@@ -23,9 +26,20 @@ class NormedConv(nn.Conv1d):
 
 
 class NormedConvTranspose(nn.ConvTranspose1d):
-    """A transposed convolution stored with weight norm."""
+    """A transposed convolution stored with weight norm: a matrix product and an overlapping sum.
+
+    torch's own goes through oneDNN, which takes up to 0.3 s to prepare itself for every new length of window.
+    """
 
     weight_normed = True
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:  # noqa: ARG002 (torch's signature)
+        """`[1, channels, n]` → `[1, out_channels, (n - 1) stride + kernel - 2 padding]`."""
+        kernel, stride, padding = self.kernel_size[0], self.stride[0], int(self.padding[0])
+        length = (x.shape[-1] - 1) * stride + kernel - 2 * padding
+        columns = self.weight.flatten(1).mT @ x
+        summed = F.fold(columns, (1, length), (1, kernel), stride=(1, stride), padding=(0, padding))
+        return summed[:, :, 0] + cast(Tensor, self.bias)[:, None]
 
 
 class Snake(nn.Module):
@@ -36,8 +50,9 @@ class Snake(nn.Module):
         self.alpha = nn.Parameter(torch.empty(channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        """`[1, channels, n]`, shape kept."""
         alpha = self.alpha[:, None]
-        return x + (1.0 / (alpha + 1e-9)) * torch.sin(x * alpha).square()
+        return x + (1.0 / (alpha + 1e-9)) * torch.sin(x * alpha).square()  # type: ignore[no-any-return]
 
 
 class ResBlock(nn.Module):
@@ -56,6 +71,7 @@ class ResBlock(nn.Module):
         self.activations2 = nn.ModuleList(Snake(channels) for _ in dilations)
 
     def forward(self, x: Tensor) -> Tensor:
+        """`[1, channels, n]`, shape kept."""
         for snake1, conv1, snake2, conv2 in zip(
             self.activations1, self.convs1, self.activations2, self.convs2, strict=True
         ):
@@ -70,12 +86,13 @@ class F0Predictor(nn.Module):
         super().__init__()
         widths = [config.in_channels, *([config.f0_cond_channels] * 5)]
         layers: list[nn.Module] = []
-        for width, width_out in zip(widths, widths[1:], strict=False):
+        for width, width_out in pairwise(widths):
             layers += [NormedConv(width, width_out, 3, padding=1), nn.ELU()]
         self.condnet = nn.Sequential(*layers)
         self.classifier = nn.Linear(config.f0_cond_channels, 1)
 
     def forward(self, mels: Tensor) -> Tensor:
+        """See the class."""
         f0: Tensor = self.classifier(self.condnet(mels).mT).squeeze(-1).abs()
         return f0
 
@@ -88,6 +105,7 @@ class SourceMixer(nn.Module):
         self.l_linear = nn.Linear(harmonics, 1)
 
     def forward(self, waves: Tensor) -> Tensor:
+        """See the class."""
         return torch.tanh(self.l_linear(waves.mT)).squeeze(-1)
 
 
@@ -135,8 +153,8 @@ class HiFT(nn.Module):
     def decode(self, mels: Tensor, source: Tensor) -> Tensor:
         """Samples `[1, 480 n]` of mel frames `[1, 80, n]` and their source `[1, 480 n]`.
 
-        Both ends are treated as the ends of the sound: within `receptive_frames` of them the samples of a window
-        differ from those of the whole.
+        Both ends are treated as the ends of the sound: within `receptive_frames` of them the samples of a
+        window differ from those of the whole.
         """
         config = self.config
         n_fft, hop = config.n_fft, config.hop
@@ -169,8 +187,8 @@ def source_rates(config: VocoderConfig) -> list[int]:
 def receptive_frames(config: VocoderConfig) -> int:
     """Mel frames on either side that a sample depends on, at most; exact context for a window of `decode`.
 
-    Counted backwards from the samples, in units of mel frames: through the mel path, and through the source, which
-    depends on five more frames by way of F0.
+    Counted backwards from the samples, in units of mel frames: through the mel path, and through the source,
+    which depends on five more frames by way of F0.
     """
     per_frame = math.prod(config.upsample_rates) * config.hop
     blocks = [

@@ -1,4 +1,4 @@
-"""All randomness of S3Gen, drawn by position: whoever asks for the noise of a mel frame or a sample gets the same.
+"""All randomness of S3Gen, drawn by position: who asks for the noise of a mel frame or sample gets the same.
 
 That is what makes joins possible: a frame decoded twice, in two windows, starts from the same noise twice.
 """
@@ -15,12 +15,12 @@ from torch import Tensor
 
 from tts_cli.engines.chatterbox.config import MEL_BINS
 
-BLOCK: Final = 4096
+BLOCK: Final = 1024
 """Positions drawn at a time: a window costs at most two blocks more than its length."""
 
 
 class Noise(Protocol):
-    """Where the flow starts from, and what the vocoder's source is made of. Tensors are float32 on the CPU."""
+    """Where the flow starts from and what the vocoder's source is made of: float32 tensors on the CPU."""
 
     def prompt(self, frames: int) -> Tensor:
         """Normal `[80, frames]`: the start of the voice's own mel frames."""

@@ -1,7 +1,7 @@
 """The ways to make sound of speech tokens that arrive in pieces.
 
-All of them turn n tokens into 960 n samples in the end; they differ in what a chunk knows of its neighbours. A new
-way is one dataclass and one line in `STRATEGIES`.
+All of them turn n tokens into 960 n samples in the end; they differ in what a chunk knows of its neighbours.
+A new way is one dataclass and one line in `STRATEGIES`.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ class Utterance:
     noise: Noise
 
     def mels(self, tokens: Tensor, start: int = 0) -> Tensor:
-        """Mel frames `[80, 2n]` of tokens `[n]` that stand right behind the voice; `start` counts the tokens before
-        them in the utterance and so picks their noise.
+        """Mel frames `[80, 2n]` of tokens `[n]` that stand right behind the voice.
+
+        `start` is how many tokens of the utterance come before them; it picks their noise.
         """
         first = FRAMES_PER_TOKEN * start
         drawn = self.noise.mels(first, first + FRAMES_PER_TOKEN * len(tokens))
-        return self.flow(
+        return self.flow(  # type: ignore[no-any-return]
             self.prompt, tokens, torch.cat((self.noise.prompt(self.prompt.frames), drawn), dim=1)
         )
 
@@ -113,11 +114,11 @@ class Overlap:
 
 @dataclass(slots=True)
 class Context:
-    """Every chunk behind the voice and the last `window` tokens, with `lookahead` tokens that are not spoken yet.
+    """Every chunk behind the voice and the last `window` tokens, before `lookahead` tokens not spoken yet.
 
-    A mel frame is spoken as it was first decoded; the frames of the lookahead are the vocoder's context. Tokens are
-    decoded anew for as long as they are in the window, from the same noise each time, so neighbouring chunks agree.
-    Holds back `lookahead` tokens; three are what the encoder sees ahead.
+    A mel frame is spoken as it was first decoded; the frames of the lookahead are the vocoder's context.
+    Tokens are decoded anew for as long as they are in the window, from the same noise each time, so
+    neighbouring chunks agree. Holds back `lookahead` tokens; three are what the encoder sees ahead.
     """
 
     utterance: Utterance

@@ -1,9 +1,9 @@
-"""Mel frames to samples, as they come: HiFT over a bounded window, with its source carried on from chunk to chunk.
+"""Mel frames to samples, as they come: HiFT over a bounded window, its source carried from chunk to chunk.
 
-A sample depends on a bounded number of mel frames on either side (`receptive_frames`), on the phase of its harmonics,
-which is a running sum of F0 over all that was said before, and on noise. So a window with enough frames on both
-sides, the running sum and noise drawn by position give the very samples that the whole utterance would: with
-`receptive_frames` frames ahead exactly, with fewer nearly, the more of them the nearer.
+A sample depends on a bounded number of mel frames on either side (`receptive_frames`), on the phase of its
+harmonics, which is a running sum of F0 over all that was said before, and on noise. So a window with enough
+frames on both sides, the running sum and noise drawn by position give the very samples that the whole
+utterance would: with `receptive_frames` frames ahead exactly, with fewer nearly, the more of them the nearer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tts_cli.engines.chatterbox.weights import load_module
 JOIN: Final = SAMPLES_PER_FRAME
 """Samples over which a chunk takes over from what the one before it foresaw (20 ms)."""
 ONSET: Final = 2 * SAMPLES_PER_FRAME
-"""Samples at the start of an utterance that are muted (20 ms), then faded in (20 ms): they echo the reference."""
+"""Samples at the start of an utterance, which echo the reference: 20 ms are muted, 20 ms faded in."""
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class VocoderState:
     phases: Tensor
     """Initial phases `[harmonics]` in radians."""
     turns: Tensor
-    """Turns of each harmonic so far, float64 `[harmonics]`: a running sum, not reduced."""
+    """Turns of each harmonic so far, less the whole ones, float64 `[harmonics]`."""
     history: Tensor
     """The last mel frames already spoken, `[80, at most receptive_frames]`."""
     source: Tensor
@@ -53,6 +53,9 @@ class Vocoder:
 
     def __init__(self, network: HiFT) -> None:
         self.network = network
+        # A window's F0 must be the whole utterance's to the last digits, since its running sum is a phase: in
+        # float64 it is, for a fiftieth of a chunk's time, and the CPU is where every machine has float64.
+        network.f0_predictor.to("cpu", torch.float64)
         self.context = receptive_frames(network.config)
         self.harmonics = network.config.nb_harmonics + 1
         self.device = network.conv_pre.weight.device
@@ -63,7 +66,7 @@ class Vocoder:
         return cls(load_module(lambda: HiFT(config.vocoder), folder / S3GEN_FILE, "mel2wav.", device))
 
     def start(self, noise: Noise, position: int = 0, *, onset: bool = True) -> VocoderState:
-        """A state with nothing behind it, in front of mel frame `position`; `onset` mutes and fades its start."""
+        """A state with no past, in front of mel frame `position`; `onset` mutes and fades its start."""
         return VocoderState(
             noise=noise,
             phases=noise.phases(self.harmonics).double(),
@@ -78,16 +81,16 @@ class Vocoder:
     def push(self, state: VocoderState, mels: Tensor, ahead: Tensor | None = None) -> Tensor:
         """The samples `[480 n]` of the next mel frames `[80, n]`; `state` moves on by n frames.
 
-        `ahead` `[80, m]` is what follows, as far as it is known; without it the utterance ends here. It serves as
-        context and may turn out otherwise. With `context` frames of what really follows, the samples are those of
-        the whole utterance.
+        `ahead` `[80, m]` is what follows, as far as it is known; without it the utterance ends here. It
+        serves as context and may turn out otherwise. With `context` frames of what really follows, the
+        samples are those of the whole utterance.
         """
         if mels.shape[1] == 0:
             return mels.new_empty(0)
         known, count = state.history.shape[1], mels.shape[1]
         ahead = mels.new_empty(MEL_BINS, 0) if ahead is None else ahead[:, : self.context]
         window = torch.cat((state.history, mels, ahead), dim=1)
-        f0 = self.network.f0_predictor(window[None])[0, known:]
+        f0 = self.network.f0_predictor(window[None].cpu().double())[0, known:]
         fresh, turns = self._source(state, f0, count)
         source = torch.cat((state.source, fresh))
         wave = self.network.decode(window[None], source[None])[0, known * SAMPLES_PER_FRAME :]
@@ -108,27 +111,27 @@ class Vocoder:
         return torch.cat((spoken[: len(gain)] * gain, spoken[len(gain) :]))
 
     def _source(self, state: VocoderState, f0: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """The source `[480 m]` of m frames with fundamentals `f0` in Hz, and the turns after the first `count`.
+        """The source `[480 m]` of m frames with fundamentals `f0` in Hz, and the turns after `count` of them.
 
-        As upstream's SineGen, in float64: turns add up in double precision there too, and are rounded to single
-        before their whole part is dropped. Repeating that rounding keeps long utterances equal.
+        As upstream's SineGen, but in float64 until the whole turns are dropped; upstream rounds to
+        float32 before, and so departs by and by from the phase that its own F0 asks for.
         """
         config = self.network.config
-        pitch = f0.cpu().repeat_interleave(SAMPLES_PER_FRAME)
+        pitch = f0.repeat_interleave(SAMPLES_PER_FRAME)
         steps = torch.stack([pitch * (i + 1) / config.sampling_rate for i in range(self.harmonics)])
-        turns = state.turns[:, None] + steps.double().cumsum(dim=1)
-        angle = 2 * torch.pi * (turns.float() % 1)
+        turns = state.turns[:, None] + steps.cumsum(dim=1)
+        angle = (2 * torch.pi * (turns % 1)).float()
         voiced = (pitch > config.nsf_voiced_threshold).float()
         start = state.position * SAMPLES_PER_FRAME
         noise = state.noise.source(self.harmonics, start, start + len(pitch))
         level = voiced * config.nsf_sigma + (1 - voiced) * config.nsf_alpha / 3
         waves = config.nsf_alpha * torch.sin(angle + state.phases[:, None].float()) * voiced + level * noise
         mixed: Tensor = self.network.m_source(waves[None].to(self.device))[0]
-        return mixed, turns[:, count * SAMPLES_PER_FRAME - 1]
+        return mixed, turns[:, count * SAMPLES_PER_FRAME - 1] % 1
 
 
 def onset_gain() -> Tensor:
-    """Gain of an utterance's first `ONSET` samples, upstream's `trim_fade`: silence, then half a raised cosine."""
+    """Gain of an utterance's first `ONSET` samples, upstream's `trim_fade`: silence, then a raised cosine."""
     silent = ONSET // 2
     rise = (torch.cos(torch.linspace(torch.pi, 0, ONSET - silent)) + 1) / 2
     return torch.cat((torch.zeros(silent), rise))

@@ -1,7 +1,7 @@
-"""Tensors out of safetensors files: mapped into memory, checked one by one, put into modules that hold none yet.
+"""Tensors out of safetensors files: mapped into memory, checked one by one, put into modules without any.
 
-Nothing is initialised that is about to be overwritten: modules are built on torch's `meta` device and take the file's
-tensors as their own (`assign=True`).
+Nothing is initialised that is about to be overwritten: modules are built on torch's `meta` device and take
+the file's tensors as their own (`assign=True`).
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ def pick_device(name: str) -> torch.device:
 def read_tensors(file: Path, shapes: Mapping[str, Shape]) -> dict[str, torch.Tensor]:
     """The tensors of `file` named in `shapes`, mapped from disk (read when first used), floats as float32.
 
-    Raises `MissingError` where there is no such file, and `ModelError` naming file and tensor where the file is
-    truncated or a tensor is missing or has another shape.
+    Raises `MissingError` where there is no such file, and `ModelError` naming file and tensor where the file
+    is truncated or a tensor is missing or has another shape.
     """
     if not file.is_file():
         raise MissingError(f"{file} is missing", "fetch the weights with: tts model pull")
     try:
-        with safe_open(file, framework="pt") as content:
+        with safe_open(file, framework="pt") as content:  # type: ignore[no-untyped-call]
             there = set(content.keys())
             return {name: _checked(file, content, there, name, shape) for name, shape in shapes.items()}
     except (SafetensorError, OSError) as error:
@@ -57,15 +57,15 @@ def read_tensors(file: Path, shapes: Mapping[str, Shape]) -> dict[str, torch.Ten
 def _checked(file: Path, content: safe_open, there: set[str], name: str, shape: Shape) -> torch.Tensor:
     if name not in there:
         raise ModelError(f"{file}: tensor {name} is missing, expected shape {list(shape)}")
-    found = list(content.get_slice(name).get_shape())
+    found = list(content.get_slice(name).get_shape())  # type: ignore[no-untyped-call]
     if found != list(shape):
         raise ModelError(f"{file}: tensor {name} has shape {found}, expected {list(shape)}")
-    tensor: torch.Tensor = content.get_tensor(name)
+    tensor: torch.Tensor = content.get_tensor(name)  # type: ignore[no-untyped-call]
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
 def stored_shapes(build: Callable[[], nn.Module], prefix: str) -> dict[str, Shape]:
-    """Name and shape in the file, behind `prefix`, of every tensor that the module `build` builds stands on."""
+    """Names (behind `prefix`) and shapes of the file's tensors that make up what `build` builds."""
     with torch.device("meta"):
         module = build()
     return {name: shape for parts in _stored(module, prefix).values() for name, shape in parts.items()}
@@ -76,9 +76,9 @@ def load_module(
 ) -> Module:
     """What `build` builds, holding the tensors of `file` whose names begin with `prefix`; ready to infer.
 
-    The module's own names, behind `prefix`, are the names in the file. A convolution whose class says `weight_normed`
-    is stored as magnitude and direction (torch's `weight_norm`); the two are folded into its weight.
-    Raises as `read_tensors` does.
+    The module's own names, behind `prefix`, are the names in the file. A convolution whose class says
+    `weight_normed` is stored as magnitude and direction (torch's `weight_norm`); the two are folded into its
+    weight. Raises as `read_tensors` does.
     """
     with torch.device("meta"):
         module = build()
@@ -94,7 +94,7 @@ def load_module(
 
 
 def _stored(module: nn.Module, prefix: str) -> dict[str, dict[str, Shape]]:
-    """For each of the module's tensors the names and shapes it is stored under: one, or magnitude and direction."""
+    """For each tensor of the module its stored names and shapes: one, or magnitude and direction."""
     stored: dict[str, dict[str, Shape]] = {}
     for own, tensor in module.state_dict().items():
         owner, _, kind = own.rpartition(".")
