@@ -167,9 +167,7 @@ def random_tensors(shapes: Mapping[str, tuple[int, ...]], seed: int) -> Tensors:
 def s3gen_tensors(folder: Path, seed: int, *, full: bool) -> Tensors:
     """Flow and vocoder; for `full` also upstream's speech tokenizer and speaker encoder."""
     config = read_config(folder)
-    shapes = stored_shapes(lambda: Flow(config), "flow.") | stored_shapes(
-        lambda: HiFT(config.vocoder), "mel2wav."
-    )
+    shapes = stored_shapes(lambda: Flow(config), "flow.") | stored_shapes(lambda: HiFT(config.vocoder), "mel2wav.")
     tensors = random_tensors(shapes, seed)
     return tensors | (voice_side(seed) if full else {})
 
@@ -186,11 +184,7 @@ def voice_side(seed: int) -> Tensors:
             "tokenizer": S3Tokenizer("speech_tokenizer_v2_25hz"),
             "speaker_encoder": CAMPPlus(memory_efficient=False),
         }
-    return {
-        f"{part}.{name}": value
-        for part, module in parts.items()
-        for name, value in module.state_dict().items()
-    }
+    return {f"{part}.{name}": value for part, module in parts.items() for name, value in module.state_dict().items()}
 
 
 def conditionals(seed: int, tokens: int, t3_tokens: int) -> dict[str, Any]:
@@ -249,9 +243,7 @@ def write_tokenizer(folder: Path) -> None:
     lines = ["#version: 0.2", *(" ".join(pair) for pair in pairs)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     write_json(folder / "added_tokens.json", added)
-    write_json(
-        folder / "special_tokens_map.json", dict.fromkeys(("bos_token", "eos_token", "unk_token"), end)
-    )
+    write_json(folder / "special_tokens_map.json", dict.fromkeys(("bos_token", "eos_token", "unk_token"), end))
     write_json(
         folder / "tokenizer_config.json",
         {

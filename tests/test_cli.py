@@ -15,6 +15,7 @@ import pytest
 import soundfile
 from harness import PATIENCE, TTS, Run
 
+
 def complaint(result: subprocess.CompletedProcess[bytes]) -> str:
     """The one line that a failed run prints."""
     lines = result.stderr.decode().splitlines()

@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 from filelock import FileLock
+from hub import COMMIT, Hub, HubServer
 from rich.console import Console
 
 import tts_cli
-from hub import COMMIT, Hub, HubServer
 from tts_cli.download import Transfer
 from tts_cli.download_bars import download_bars
 from tts_cli.errors import MissingError, UsageError
@@ -353,9 +353,7 @@ class TestRefusal:
         assert not machine.place.exists()
 
     def test_two_at_once(self, machine: Machine) -> None:
-        lock = (
-            machine.home / "hub" / ".locks" / machine.place.name / f"{hashlib.sha256(BIG).hexdigest()}.lock"
-        )
+        lock = machine.home / "hub" / ".locks" / machine.place.name / f"{hashlib.sha256(BIG).hexdigest()}.lock"
         lock.parent.mkdir(parents=True)
         with FileLock(lock):
             assert "another process" in machine.error("TTSError")
@@ -484,7 +482,5 @@ class TestLocate:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         code = "from huggingface_hub.constants import HF_HUB_CACHE; print(HF_HUB_CACHE)"
-        theirs = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        ).stdout
+        theirs = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
         assert str(hub_cache()) == theirs.strip()

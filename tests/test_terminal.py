@@ -91,7 +91,9 @@ def test_the_live_display_shows_and_goes(environment: dict[str, str], tmp_path: 
 def test_no_control_codes_where_they_are_not_wanted(
     environment: dict[str, str], tmp_path: Path, change: dict[str, str]
 ) -> None:
-    with terminal("Hello.", "-o", "x.wav", "--voice", "heart", environment=environment | change, folder=tmp_path) as shown:
+    with terminal(
+        "Hello.", "-o", "x.wav", "--voice", "heart", environment=environment | change, folder=tmp_path
+    ) as shown:
         assert shown.end() == 0
     assert "\x1b" not in shown.screen
     assert len(shown.screen.splitlines()) == 1

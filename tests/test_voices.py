@@ -36,9 +36,7 @@ def test_a_voice_is_made_listed_and_removed(store: VoiceStore) -> None:
     make(store, "zoe")
     make(store, "anna")
     assert store.names() == ["anna", "zoe"]
-    assert store.info("anna") == VoiceInfo(
-        "anna", "chatterbox", store.path("anna"), "a.wav", "ab", 6.5, "2025", "m"
-    )
+    assert store.info("anna") == VoiceInfo("anna", "chatterbox", store.path("anna"), "a.wav", "ab", 6.5, "2025", "m")
     store.remove("anna")
     assert sorted(file.name for file in store.directory.iterdir()) == [
         "zoe.json",
@@ -54,9 +52,7 @@ def test_a_voice_copied_by_hand_is_listed(store: VoiceStore) -> None:
     assert store.list() == [VoiceInfo("eve", path=store.directory / "eve.pt")]
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", "[1]", "null", '{"duration": "long", "source": 7, "name": "x"}', "\xff"]
-)
+@pytest.mark.parametrize("text", ["", "{", "[1]", "null", '{"duration": "long", "source": 7, "name": "x"}', "\xff"])
 def test_a_damaged_json_leaves_the_voice_usable(store: VoiceStore, text: str) -> None:
     make(store, "anna")
     (store.directory / "anna.json").write_text(text, encoding="latin-1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from tts_cli.cli import run  # noqa: PLC0415  so that a Ctrl-C while it loads is met in `run`'s own way
+    from tts_cli.cli import run
 
     run()
 

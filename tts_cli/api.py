@@ -88,10 +88,10 @@ def _load(engine: str, voice: str | None) -> Engine:
 
 def _sink(output: str | Path | None, device: str | None) -> Sink:
     if output is not None:
-        from tts_cli.sinks.file import FileSink  # noqa: PLC0415
+        from tts_cli.sinks.file import FileSink
 
         return FileSink(Path(output))
-    from tts_cli.sinks.devices import find_device  # noqa: PLC0415
-    from tts_cli.sinks.speaker import SpeakerSink  # noqa: PLC0415
+    from tts_cli.sinks.devices import find_device
+    from tts_cli.sinks.speaker import SpeakerSink
 
     return SpeakerSink(find_device(device))

@@ -224,8 +224,8 @@ def _fetch_one(snapshot: _Snapshot, file: RemoteFile, token: str | None, note: C
 def _explained(model: Model, revision: str) -> Iterator[None]:
     """Turn what huggingface_hub, the network and the disk raise into errors that say what to do."""
     try:
-        import filelock  # noqa: PLC0415 - comes with huggingface_hub, and as late
-        import httpx  # noqa: PLC0415
+        import filelock
+        import httpx
         from huggingface_hub import constants
         from huggingface_hub.errors import HfHubHTTPError, RevisionNotFoundError
     except ImportError as error:

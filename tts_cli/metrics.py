@@ -28,7 +28,7 @@ def process_age() -> float:
     if sys.platform == "linux":
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    import psutil  # noqa: PLC0415
+    import psutil
 
     return time.time() - float(psutil.Process().create_time())
 

@@ -102,9 +102,7 @@ def require_packages() -> None:
     """Raise `MissingError` where a package that Chatterbox runs on is not installed; imports none of them."""
     absent = [name for name in PACKAGES if find_spec(name) is None]
     if absent:
-        raise MissingError(
-            f"Chatterbox needs packages that are not here: {', '.join(absent)}", f"run: {INSTALL}"
-        )
+        raise MissingError(f"Chatterbox needs packages that are not here: {', '.join(absent)}", f"run: {INSTALL}")
 
 
 def hub_cache() -> Path:
@@ -167,9 +165,7 @@ def locate_cached(
         at = f" at revision '{revision}'" if revision else ""
         raise MissingError(f"the weights of Chatterbox {model.name}{at} are not on this machine", remedy)
     lacks = ", ".join(model.missing(seen[0], voice_caching=voice_caching))
-    raise MissingError(
-        f"the weights of Chatterbox {model.name} are incomplete: {seen[0]} lacks {lacks}", remedy
-    )
+    raise MissingError(f"the weights of Chatterbox {model.name} are incomplete: {seen[0]} lacks {lacks}", remedy)
 
 
 def installed(model_dir: Path | None = None) -> list[Installed]:

@@ -26,9 +26,7 @@ class RemoteFile:
     digest: str
 
 
-def fetch(
-    file: RemoteFile, url: str, partial: Path, *, headers: dict[str, str], note: Callable[[int], None]
-) -> None:
+def fetch(file: RemoteFile, url: str, partial: Path, *, headers: dict[str, str], note: Callable[[int], None]) -> None:
     """Make `partial` hold the bytes of `file`, going on from what it holds; `note` hears how many that are.
 
     A connection that breaks after it brought something is taken up again at once; where it brought nothing,
@@ -55,16 +53,14 @@ def _fetch_more(
     file: RemoteFile, url: str, out: BinaryIO, headers: dict[str, str], note: Callable[[int], None]
 ) -> None:
     """Append what one request brings of the bytes missing in `out`; more than nothing, or raise."""
-    import httpx  # noqa: PLC0415 - comes with huggingface_hub, and as late
+    import httpx
     from huggingface_hub import constants, get_session
 
     start = out.tell()
     if start:
         headers = {**headers, "Range": f"bytes={start}-"}
     try:
-        with get_session().stream(
-            "GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT
-        ) as answer:
+        with get_session().stream("GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT) as answer:
             _copy(file, answer, out, note)
     except httpx.TransportError:
         if out.tell() <= start:
@@ -106,6 +102,4 @@ def _digest(path: Path, file: RemoteFile) -> str:
 
 
 def _damaged(file: RemoteFile, why: str) -> ModelError:
-    return ModelError(
-        f"{file.name} did not arrive as published: {why}", "run the same command again to fetch it anew"
-    )
+    return ModelError(f"{file.name} did not arrive as published: {why}", "run the same command again to fetch it anew")

@@ -145,9 +145,7 @@ class VoiceStore:
         if check_name(name) in OWN_VOICES:
             raise UsageError(f"{name!r} is the name of an engine's own voice", "choose another with --name")
         if not force and (self.directory / f"{name}.pt").exists():
-            raise UsageError(
-                f"there is already a voice called {name!r}", "choose another --name, or use --force"
-            )
+            raise UsageError(f"there is already a voice called {name!r}", "choose another --name, or use --force")
 
     @contextmanager
     def reserve(self, name: str, force: bool = False) -> Iterator[Draft]:

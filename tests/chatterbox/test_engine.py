@@ -27,9 +27,7 @@ OPTIONS = SpeakOptions(chunk=20, strategy="independent")
 
 @pytest.fixture(scope="module")
 def settings(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> EngineSettings:
-    return EngineSettings(
-        voices_dir=tmp_path_factory.mktemp("voices"), model_dir=tiny, device="cpu", watermark=False
-    )
+    return EngineSettings(voices_dir=tmp_path_factory.mktemp("voices"), model_dir=tiny, device="cpu", watermark=False)
 
 
 @pytest.fixture(scope="module")
@@ -107,9 +105,7 @@ def test_simple_mode_is_upstreams_generate(tiny: Path, engine: ChatterboxEngine,
 
 @pytest.mark.parametrize("strategy", ["independent", "overlap", "context"])
 @pytest.mark.parametrize("parallel", [False, True])
-def test_every_way_of_streaming_gives_the_whole_length(
-    engine: ChatterboxEngine, strategy: str, parallel: bool
-) -> None:
+def test_every_way_of_streaming_gives_the_whole_length(engine: ChatterboxEngine, strategy: str, parallel: bool) -> None:
     options = replace(OPTIONS, strategy=strategy, parallel=parallel)
     chunks = list(engine.stream(TEXT, "default", options))
     assert len(chunks) > 2

@@ -62,9 +62,7 @@ def _upstream_s3gen(folder: Path) -> Any:
     trim = torch.zeros(960)
     trim[480:] = (torch.cos(torch.linspace(torch.pi, 0, 480)) + 1) / 2
     whole.register_buffer("trim_fade", trim, persistent=False)
-    missing, unexpected = whole.load_state_dict(
-        load_file(folder / "s3gen_meanflow.safetensors"), strict=False
-    )
+    missing, unexpected = whole.load_state_dict(load_file(folder / "s3gen_meanflow.safetensors"), strict=False)
     assert set(missing) <= {"tokenizer.weight", "tokenizer.bias"}
     assert unexpected == []
     return whole.eval()
@@ -128,9 +126,7 @@ def test_the_voice_is_left_as_it_is(decoder: S3GenDecoder, voice: dict[str, Any]
         assert value is None or (torch.equal(value, voice[key]) and value.dtype == voice[key].dtype)
 
 
-def test_a_voice_of_arrays_or_cast_to_floats_sounds_the_same(
-    decoder: S3GenDecoder, voice: dict[str, Any]
-) -> None:
+def test_a_voice_of_arrays_or_cast_to_floats_sounds_the_same(decoder: S3GenDecoder, voice: dict[str, Any]) -> None:
     expected = decoder.whole(voice, some_tokens(3))
     arrays = {key: None if value is None else value.numpy() for key, value in voice.items()}
     assert np.array_equal(decoder.whole(arrays, some_tokens(3)), expected)
@@ -146,9 +142,7 @@ def test_a_reference_that_is_half_a_token_long_still_gives_960_samples_a_token(
 
 
 @pytest.mark.parametrize("part", ["prompt_token", "prompt_feat", "embedding"])
-def test_a_voice_without_a_part_is_a_clear_error(
-    decoder: S3GenDecoder, voice: dict[str, Any], part: str
-) -> None:
+def test_a_voice_without_a_part_is_a_clear_error(decoder: S3GenDecoder, voice: dict[str, Any], part: str) -> None:
     without = {key: value for key, value in voice.items() if key != part}
     with pytest.raises(ModelError, match=part):
         decoder.whole(without, [1])
@@ -160,9 +154,7 @@ def test_a_voice_of_another_model_is_a_clear_error(decoder: S3GenDecoder, voice:
 
 
 @pytest.mark.parametrize("tokens", [[6561], [-1], [5, 9999], np.array([6562]), torch.tensor([[1, 7000]])])
-def test_a_token_out_of_range_is_a_clear_error(
-    decoder: S3GenDecoder, voice: dict[str, Any], tokens: Any
-) -> None:
+def test_a_token_out_of_range_is_a_clear_error(decoder: S3GenDecoder, voice: dict[str, Any], tokens: Any) -> None:
     with pytest.raises(UsageError, match="no speech token"):
         decoder.whole(voice, tokens)
     with pytest.raises(UsageError, match="no speech token"):
@@ -170,9 +162,7 @@ def test_a_token_out_of_range_is_a_clear_error(
 
 
 @pytest.mark.parametrize("tokens", [[0.5], [[1, 2], [3, 4]], ["a"]])
-def test_what_is_no_row_of_tokens_is_a_clear_error(
-    decoder: S3GenDecoder, voice: dict[str, Any], tokens: Any
-) -> None:
+def test_what_is_no_row_of_tokens_is_a_clear_error(decoder: S3GenDecoder, voice: dict[str, Any], tokens: Any) -> None:
     with pytest.raises(UsageError, match="speech tokens"):
         decoder.whole(voice, tokens)
 

@@ -45,17 +45,14 @@ def test_a_tiny_folder_holds_the_upstream_files(tiny: Path) -> None:
     assert sum(each.stat().st_size for each in tiny.iterdir()) < 25_000_000
 
 
-def test_a_seed_fixes_the_weights_and_another_changes_them(
-    tiny: Path, tmp_path: Path, make_checkpoint: Make
-) -> None:
+def test_a_seed_fixes_the_weights_and_another_changes_them(tiny: Path, tmp_path: Path, make_checkpoint: Make) -> None:
     """Nano differs from Turbo in T3 alone."""
     assert make_checkpoint(tmp_path / "nano", "--seed", "7", "--model", "nano").returncode == 0
     assert make_checkpoint(tmp_path / "other", "--seed", "8").returncode == 0
     assert read_config(tmp_path / "nano").t3_file == "t3_nano_v1.safetensors"
     assert not (tmp_path / "nano" / "t3_turbo_v1.safetensors").exists()
     first, same, other = (
-        load_file(folder / "s3gen_meanflow.safetensors")
-        for folder in (tiny, tmp_path / "nano", tmp_path / "other")
+        load_file(folder / "s3gen_meanflow.safetensors") for folder in (tiny, tmp_path / "nano", tmp_path / "other")
     )
     assert all(torch.equal(first[name], same[name]) for name in first)
     assert not any(torch.equal(first[name], other[name]) for name in first)
@@ -129,9 +126,7 @@ def test_what_breaks_off_leaves_nothing_behind(tmp_path: Path) -> None:
         f"runpy.run_path({str(script)!r}, run_name='__main__')"
     )
     environment = os.environ | {"PYTHONPATH": str(script.parents[1])}
-    done = subprocess.run(
-        [sys.executable, "-c", limited], capture_output=True, text=True, env=environment, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", limited], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "cannot write" in done.stderr

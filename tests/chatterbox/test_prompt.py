@@ -13,9 +13,7 @@ from tts_cli.engines.chatterbox.prompt import TextTokenizer, normalise
 from tts_cli.errors import MissingError, ModelError
 
 TAGS = ["[laugh]", "[cough]", "[clear throat]", "[chuckle]"]
-PIECES = st.sampled_from(
-    [*"aZé ß\t\n…:—–,.!?-“”‘’\"';0", " ,", "  ", "hello", " world", "'ll", "<|endoftext|>", *TAGS]
-)
+PIECES = st.sampled_from([*"aZé ß\t\n…:—–,.!?-“”‘’\"';0", " ,", "  ", "hello", " world", "'ll", "<|endoftext|>", *TAGS])
 TEXTS = st.one_of(st.text(min_size=1), st.lists(PIECES, min_size=1).map("".join))
 
 
@@ -89,9 +87,7 @@ def reference(folder: Path) -> Any:
         return AutoTokenizer.from_pretrained(folder)
 
 
-@pytest.fixture(
-    scope="module", params=[old_files, files_with_flags, new_file], ids=lambda make: make.__name__
-)
+@pytest.fixture(scope="module", params=[old_files, files_with_flags, new_file], ids=lambda make: make.__name__)
 def tokenizers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("tokenizer")
     request.param(folder)

@@ -22,9 +22,7 @@ TOKENS = np.random.default_rng(5).integers(0, 6561, 60)
 NAMES = sorted(STRATEGIES)
 
 
-def streamed(
-    decoder: S3GenDecoder, voice: dict[str, Any], way: Any, sizes: list[int], seed: int = 0
-) -> list[Samples]:
+def streamed(decoder: S3GenDecoder, voice: dict[str, Any], way: Any, sizes: list[int], seed: int = 0) -> list[Samples]:
     stream, at, pieces = decoder.stream(voice, way, seed), 0, []
     for size in sizes:
         pieces.append(stream.push(TOKENS[at : at + size]))
@@ -70,9 +68,7 @@ def test_fewer_tokens_than_are_held_back(decoder: S3GenDecoder, voice: dict[str,
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_after_its_end_a_stream_takes_nothing(
-    decoder: S3GenDecoder, voice: dict[str, Any], name: str
-) -> None:
+def test_after_its_end_a_stream_takes_nothing(decoder: S3GenDecoder, voice: dict[str, Any], name: str) -> None:
     stream = decoder.stream(voice, name)
     stream.push(TOKENS[:4], final=True)
     with pytest.raises(UsageError, match="has ended"):
@@ -88,9 +84,7 @@ def test_a_refused_push_leaves_the_stream_as_it_was(decoder: S3GenDecoder, voice
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_seed_fixes_the_sound(decoder: S3GenDecoder, voice: dict[str, Any], name: str) -> None:
-    first, again, other = (
-        np.concatenate(streamed(decoder, voice, name, [10, 10], seed)) for seed in (3, 3, 4)
-    )
+    first, again, other = (np.concatenate(streamed(decoder, voice, name, [10, 10], seed)) for seed in (3, 3, 4))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
@@ -116,9 +110,7 @@ def test_an_unknown_strategy_is_a_clear_error(decoder: S3GenDecoder, voice: dict
 
 
 @pytest.mark.parametrize("window", [None, 25, 0])
-def test_context_in_one_push_is_the_whole(
-    decoder: S3GenDecoder, voice: dict[str, Any], window: int | None
-) -> None:
+def test_context_in_one_push_is_the_whole(decoder: S3GenDecoder, voice: dict[str, Any], window: int | None) -> None:
     stream = decoder.stream(voice, partial(Context, window=window), seed=2)
     found = stream.push(TOKENS, final=True)
     assert np.abs(found - decoder.whole(voice, TOKENS, seed=2)).max() < 1e-4
@@ -166,8 +158,7 @@ def test_context_is_nearer_to_the_whole_than_other_noise_or_chunks_alone(
 ) -> None:
     whole = decoder.whole(voice, TOKENS)
     context, independent = (
-        distance(np.concatenate(streamed(decoder, voice, name, [10] * 6)), whole)
-        for name in ("context", "independent")
+        distance(np.concatenate(streamed(decoder, voice, name, [10] * 6)), whole) for name in ("context", "independent")
     )
     assert context < 0.8 * independent
     assert context < 0.8 * distance(decoder.whole(voice, TOKENS, seed=1), whole)
@@ -208,8 +199,6 @@ def test_a_seam_is_seen_where_it_is_and_nowhere_else() -> None:
     broken = np.concatenate((clean[:9_600], -clean[9_600 + 27 :]))
     assert seam(broken, [9_600]).sample > 5
     assert seam(broken, [12_000]).sample < 2
-    higher = np.concatenate(
-        (clean[:9_600], (0.3 * np.sin(2 * np.pi * 900 * time[9_600:])).astype(np.float32))
-    )
+    higher = np.concatenate((clean[:9_600], (0.3 * np.sin(2 * np.pi * 900 * time[9_600:])).astype(np.float32)))
     assert seam(higher, [9_600]).spectral > 3
     assert seam(clean, []) == seam(clean[:100], [50])

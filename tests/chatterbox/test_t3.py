@@ -126,9 +126,7 @@ def only_silence(ours: T3) -> Iterator[None]:
 
 @pytest.mark.usefixtures("stops_soon")
 @pytest.mark.parametrize("seed", range(5))
-def test_the_stop_token_ends_as_upstream(
-    upstream: Any, ours: T3, voice: Any, prefix: T3Prefix, seed: int
-) -> None:
+def test_the_stop_token_ends_as_upstream(upstream: Any, ours: T3, voice: Any, prefix: T3Prefix, seed: int) -> None:
     with torch.no_grad():
         upstream.speech_head.bias.copy_(ours.speech_head.bias)
     tokens = list(ours.tokens(TokenRequest(prefix, TEXT, seed=seed)))
@@ -169,9 +167,7 @@ def test_a_prefix_serves_every_text_and_stays_as_it_is(ours: T3, voice: Any, pre
 
 def test_streams_do_not_disturb_each_other(ours: T3, prefix: T3Prefix) -> None:
     alone = [list(ours.tokens(TokenRequest(prefix, TEXT, seed=seed, budget=15))) for seed in (1, 2)]
-    interleaved = zip(
-        *(ours.tokens(TokenRequest(prefix, TEXT, seed=seed, budget=15)) for seed in (1, 2)), strict=True
-    )
+    interleaved = zip(*(ours.tokens(TokenRequest(prefix, TEXT, seed=seed, budget=15)) for seed in (1, 2)), strict=True)
     assert [list(stream) for stream in zip(*interleaved, strict=True)] == alone
 
 

@@ -211,9 +211,7 @@ def speech(seconds: float, rate: int, channels: int = 1) -> Any:
         ("clipped.flac", np.clip(8 * speech(6, 16_000, 2), -1, 1), 16_000, "clipped"),
     ],
 )
-def test_recordings_that_cannot_be_cloned(
-    tmp_path: Path, name: str, sound: Any, rate: int, message: str
-) -> None:
+def test_recordings_that_cannot_be_cloned(tmp_path: Path, name: str, sound: Any, rate: int, message: str) -> None:
     file = tmp_path / name
     soundfile.write(file, sound, rate)
     with pytest.raises(UsageError, match=message):
@@ -262,9 +260,7 @@ def test_a_normal_level_is_not_called_clipped(tmp_path: Path) -> None:
     read_recording(tmp_path / "v.wav")
 
 
-def test_only_the_first_minutes_of_a_long_file_are_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_the_first_minutes_of_a_long_file_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     soundfile.write(tmp_path / "v.wav", speech(9, 8000), 8000)
     monkeypatch.setattr(cloning, "LONGEST", 7)
     sound, seconds = read_recording(tmp_path / "v.wav")
@@ -313,9 +309,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recording", RECORDINGS, ids=lambda recording: recording[0])
-def test_the_conditionals_are_upstreams(
-    upstream: Any, tmp_path: Path, recording: tuple[str, float, int, int]
-) -> None:
+def test_the_conditionals_are_upstreams(upstream: Any, tmp_path: Path, recording: tuple[str, float, int, int]) -> None:
     name, seconds, rate, channels = recording
     file = tmp_path / name
     soundfile.write(file, speech(seconds, rate, channels), rate)
@@ -333,9 +327,7 @@ def test_the_conditionals_are_upstreams(
 
 
 @pytest.mark.slow
-def test_a_recording_becomes_a_cached_voice(
-    upstream: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_recording_becomes_a_cached_voice(upstream: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, store = tmp_path / "My voice.wav", VoiceStore(tmp_path / "voices")
     soundfile.write(file, speech(6, 24_000), 24_000)
     steps: list[str] = []
@@ -348,9 +340,7 @@ def test_a_recording_becomes_a_cached_voice(
     assert capsys.readouterr() == ("", "")
 
     t3 = T3.load(upstream.folder)
-    key = prefix_key(
-        fingerprint(upstream.folder / "t3_turbo_v1.safetensors"), Conditionals.load(store.path("me"))
-    )
+    key = prefix_key(fingerprint(upstream.folder / "t3_turbo_v1.safetensors"), Conditionals.load(store.path("me")))
     cached = load_prefix(store.prefix_path("me"), key, t3)
     assert cached is not None
     with pytest.raises(UsageError, match="already"):
@@ -362,9 +352,7 @@ def test_a_recording_becomes_a_cached_voice(
 
 def test_loading_a_cached_voice_is_quick(tmp_path: Path) -> None:
     """With the sizes of Turbo and of a 10 s reference: both files, as the engine loads them."""
-    t3 = SimpleNamespace(
-        speech_head=SimpleNamespace(weight=torch.zeros(1)), cache_shape=lambda n: (24, 16, n, 64)
-    )
+    t3 = SimpleNamespace(speech_head=SimpleNamespace(weight=torch.zeros(1)), cache_shape=lambda n: (24, 16, n, 64))
     full = voice(tokens=250, mels=500)
     full.save(tmp_path / "v.pt")
     keys = torch.zeros(24, 16, 376, 64)

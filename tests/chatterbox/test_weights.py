@@ -44,9 +44,7 @@ def configure(folder: Path, section: str, **values: Any) -> None:
     (folder / "config.json").write_text(json.dumps(raw))
 
 
-def test_a_folder_with_the_decoder_alone_is_enough(
-    folder: Path, decoder: S3GenDecoder, voice: dict[str, Any]
-) -> None:
+def test_a_folder_with_the_decoder_alone_is_enough(folder: Path, decoder: S3GenDecoder, voice: dict[str, Any]) -> None:
     assert np.array_equal(S3GenDecoder.load(str(folder)).whole(voice, [1, 2]), decoder.whole(voice, [1, 2]))
 
 

@@ -7,10 +7,10 @@ from tts_cli.errors import MissingError
 
 def devices() -> None:
     """List the audio outputs; --output-device takes a number or a part of a name."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
-    from tts_cli.sinks.devices import list_devices  # noqa: PLC0415
+    from tts_cli.sinks.devices import list_devices
 
     found = list_devices()
     if not found:

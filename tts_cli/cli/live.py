@@ -89,7 +89,7 @@ def _close_opened(opening: Future[tuple[Sink, str]]) -> None:
 
 
 def _opened(destination: Destination, console: Console) -> tuple[Sink, str]:
-    from tts_cli.sinks.file import FileSink  # noqa: PLC0415
+    from tts_cli.sinks.file import FileSink
 
     try:
         return destination.open(), "standard output" if destination.output == "-" else destination.output or ""
@@ -106,7 +106,7 @@ def _display(console: Console, quiet: bool) -> Iterator[Callable[[View], None]]:
     if quiet or not console.is_terminal or console.is_dumb_terminal or "NO_COLOR" in os.environ:
         yield lambda _view: None
         return
-    from rich.live import Live  # noqa: PLC0415
+    from rich.live import Live
 
     with Live(console=console, auto_refresh=False, transient=True) as live:
         yield lambda view: live.update(render(view), refresh=True)

@@ -23,10 +23,10 @@ def pull(
     offline: Annotated[bool, typer.Option("--offline", help="Use what is here, or fail.")] = False,
 ) -> None:
     """Download a model, or what is missing of it, into the Hugging Face cache."""
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from tts_cli.download import pull as download  # noqa: PLC0415
-    from tts_cli.download_bars import download_bars  # noqa: PLC0415
+    from tts_cli.download import pull as download
+    from tts_cli.download_bars import download_bars
 
     with download_bars(Console(stderr=True)) as report:
         path = download(name, revision=revision, offline=offline, report=report)
@@ -36,11 +36,11 @@ def pull(
 @app.command("list")
 def list_(model_dir: ModelDir = None) -> None:
     """List the models that are here, whole or not."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.filesize import decimal  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.filesize import decimal
+    from rich.table import Table
 
-    from tts_cli.models import installed  # noqa: PLC0415
+    from tts_cli.models import installed
 
     found = installed(model_dir)
     if not found:
@@ -56,6 +56,6 @@ def list_(model_dir: ModelDir = None) -> None:
 @app.command("path")
 def path(name: Name = "turbo", model_dir: ModelDir = None, revision: Revision = None) -> None:
     """Print the folder of a model that is here."""
-    from tts_cli.models import locate  # noqa: PLC0415
+    from tts_cli.models import locate
 
     typer.echo(locate(name, model_dir, revision=revision))

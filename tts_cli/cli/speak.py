@@ -118,8 +118,8 @@ def speak(
     """
     _check_options(text, file, output, raw, play, output_device, fallback, json)
 
-    from tts_cli.cli.live import Destination, speak_live  # noqa: PLC0415
-    from tts_cli.engines import EngineSettings, SpeakOptions  # noqa: PLC0415
+    from tts_cli.cli.live import Destination, speak_live
+    from tts_cli.engines import EngineSettings, SpeakOptions
 
     source = _source(text, file)
     speak_live(
@@ -176,7 +176,7 @@ def _check_options(
 
 
 def _source(text: str | None, file: Path | None) -> TextSource:
-    from tts_cli import source  # noqa: PLC0415
+    from tts_cli import source
 
     if file is not None and str(file) != "-":
         return source.text_file(file)
@@ -189,9 +189,9 @@ def _source(text: str | None, file: Path | None) -> TextSource:
 
 
 def _sink(output: str | None, raw: bool, play: bool, device: str | None) -> Sink:
-    from tts_cli.sinks import BothSinks  # noqa: PLC0415
-    from tts_cli.sinks.file import FileSink  # noqa: PLC0415
-    from tts_cli.sinks.stream import StreamSink, open_stream  # noqa: PLC0415
+    from tts_cli.sinks import BothSinks
+    from tts_cli.sinks.file import FileSink
+    from tts_cli.sinks.stream import StreamSink, open_stream
 
     if output is None:
         return _speaker(device)
@@ -210,7 +210,7 @@ def _sink(output: str | None, raw: bool, play: bool, device: str | None) -> Sink
 
 
 def _speaker(device: str | None) -> Sink:
-    from tts_cli.sinks.devices import find_device  # noqa: PLC0415
-    from tts_cli.sinks.speaker import SpeakerSink  # noqa: PLC0415
+    from tts_cli.sinks.devices import find_device
+    from tts_cli.sinks.speaker import SpeakerSink
 
     return SpeakerSink(find_device(device))

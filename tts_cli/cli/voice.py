@@ -32,10 +32,10 @@ def cache(
     voices_dir: VoicesDir = None,
 ) -> None:
     """Turn a recording into a voice that loads in milliseconds."""
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from tts_cli.models import locate, require_packages  # noqa: PLC0415
-    from tts_cli.voices import VoiceStore, name_from  # noqa: PLC0415
+    from tts_cli.models import locate, require_packages
+    from tts_cli.voices import VoiceStore, name_from
 
     name = name or name_from(file)
     store = VoiceStore(voices_dir)
@@ -43,7 +43,7 @@ def cache(
     require_packages()
     folder = locate(model, model_dir, voice_caching=True)
     with Console(stderr=True).status("loading") as status:
-        from tts_cli.engines.chatterbox.cloning import cache_voice  # noqa: PLC0415
+        from tts_cli.engines.chatterbox.cloning import cache_voice
 
         info = cache_voice(file, name, folder, store, force=force, progress=status.update)
     typer.echo(f'{info.path}\nspeak with it: tts speak "Hello." --voice {info.name}')
@@ -52,10 +52,10 @@ def cache(
 @app.command("list")
 def list_(model: ModelName = "turbo", model_dir: ModelDir = None, voices_dir: VoicesDir = None) -> None:
     """List all voices."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
-    from tts_cli.voices import VoiceStore, own_voices  # noqa: PLC0415
+    from tts_cli.voices import VoiceStore, own_voices
 
     table = Table("Name", "Engine", "From", box=None)
     for info in [*own_voices(_weights(model, model_dir)), *VoiceStore(voices_dir).list()]:
@@ -66,9 +66,9 @@ def list_(model: ModelName = "turbo", model_dir: ModelDir = None, voices_dir: Vo
 @app.command("info")
 def info(name: str, model: ModelName = "turbo", model_dir: ModelDir = None, voices_dir: VoicesDir = None) -> None:
     """Show what is known about one voice."""
-    from dataclasses import asdict  # noqa: PLC0415
+    from dataclasses import asdict
 
-    from tts_cli.voices import VoiceStore, own_voices  # noqa: PLC0415
+    from tts_cli.voices import VoiceStore, own_voices
 
     own = {voice.name: voice for voice in own_voices(_weights(model, model_dir))}
     found = own.get(name) or VoiceStore(voices_dir).info(name)
@@ -80,13 +80,13 @@ def info(name: str, model: ModelName = "turbo", model_dir: ModelDir = None, voic
 @app.command("remove")
 def remove(name: str, voices_dir: VoicesDir = None) -> None:
     """Delete a cached voice."""
-    from tts_cli.voices import VoiceStore  # noqa: PLC0415
+    from tts_cli.voices import VoiceStore
 
     VoiceStore(voices_dir).remove(name)
 
 
 def _weights(model: str, model_dir: Path | None) -> Path | None:
-    from tts_cli.models import locate  # noqa: PLC0415
+    from tts_cli.models import locate
 
     try:
         return locate(model, model_dir)

@@ -128,9 +128,7 @@ def resample(sound: Samples, rate: int, to: int) -> Samples:
 def _refuse_unusable(file: Path, frames: Samples, seconds: float) -> None:
     """Raise `UsageError` for a recording `[frames, channels]` from which no voice can be cloned."""
     if not np.isfinite(frames).all():
-        raise UsageError(
-            f"{file} holds samples that are no numbers", "export it again from where it was recorded"
-        )
+        raise UsageError(f"{file} holds samples that are no numbers", "export it again from where it was recorded")
     if seconds <= SHORTEST:
         raise UsageError(
             f"{file} is too short: {seconds:.1f} s of sound", f"use more than {SHORTEST:.0f} s, best 10 to 15"
@@ -168,7 +166,7 @@ def prepare(sound: Samples, folder: Path, progress: Progress = lambda _: None) -
 
 def at_upstream_loudness(sound: Samples) -> Samples:
     """`sound` (24 kHz) at -27 LUFS (ITU-R BS.1770), or as it is where that has no meaning."""
-    import pyloudnorm  # noqa: PLC0415 (comes with chatterbox-tts, as all that cloning needs)
+    import pyloudnorm
 
     loudness = float(pyloudnorm.Meter(SAMPLE_RATE).integrated_loudness(sound))
     gain = 10 ** ((LOUDNESS - loudness) / 20) if math.isfinite(loudness) else 1.0

@@ -171,9 +171,7 @@ def _section(path: Path, raw: Mapping[str, Any], name: str, default: _Section) -
     given = {}
     for each in fields(default):
         if each.name in values:
-            given[each.name] = _like(
-                path, f"{name}.{each.name}", values[each.name], getattr(default, each.name)
-            )
+            given[each.name] = _like(path, f"{name}.{each.name}", values[each.name], getattr(default, each.name))
     return type(default)(**{each.name: getattr(default, each.name) for each in fields(default)} | given)
 
 

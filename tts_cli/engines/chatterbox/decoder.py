@@ -88,9 +88,7 @@ class S3GenDecoder:
         """
         if isinstance(strategy, str):
             if strategy not in STRATEGIES:
-                raise UsageError(
-                    f"there is no strategy called {strategy!r}", f"choose: {', '.join(STRATEGIES)}"
-                )
+                raise UsageError(f"there is no strategy called {strategy!r}", f"choose: {', '.join(STRATEGIES)}")
             strategy = STRATEGIES[strategy]
         with torch.inference_mode():
             return S3GenStream(strategy(self._utterance(conditionals_gen, seed, noise)))
@@ -108,9 +106,7 @@ class S3GenDecoder:
             return as_samples(self._utterance(conditionals_gen, seed, noise).alone(checked).cpu().numpy())
 
     def _utterance(self, conditionals_gen: Mapping[str, Any], seed: int, noise: Noise | None) -> Utterance:
-        return Utterance(
-            self.flow, self.vocoder, self.flow.prompt(conditionals_gen), noise or SeededNoise(seed)
-        )
+        return Utterance(self.flow, self.vocoder, self.flow.prompt(conditionals_gen), noise or SeededNoise(seed))
 
 
 def _checked(tokens: Tokens) -> Tensor:

@@ -118,7 +118,7 @@ def context_distances(
     chunk: int = 10,
 ) -> dict[tuple[int | None, int], list[float]]:
     """The distance of `context` to `whole`, in dB for each chunk, by window and lookahead in tokens."""
-    from tts_cli.engines.chatterbox.strategies import Context  # noqa: PLC0415 (brings torch)
+    from tts_cli.engines.chatterbox.strategies import Context
 
     whole = decoder.whole(conditionals_gen, tokens)
     table = {}

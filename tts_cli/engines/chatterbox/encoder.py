@@ -13,7 +13,7 @@ import math
 from typing import Final
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (torch's own name for it)
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tts_cli.engines.chatterbox.config import EncoderConfig
@@ -85,9 +85,7 @@ class RelativeAttention(nn.Module):
     def forward(self, x: Tensor, distances: Tensor) -> Tensor:
         """`x` `[1, n, size]`; `distances` `[1, 2n - 1, size]` from n - 1 down to 1 - n."""
         n = x.shape[1]
-        query, key, value = (
-            self._split(linear(x)) for linear in (self.linear_q, self.linear_k, self.linear_v)
-        )
+        query, key, value = (self._split(linear(x)) for linear in (self.linear_q, self.linear_k, self.linear_v))
         toward = self._split(self.linear_pos(distances))
         by_distance = (query + self.pos_bias_v[:, None]) @ toward.mT / math.sqrt(query.shape[-1])
         # Row i of `by_distance` starts at distance n - 1; its entry for key j lies at n - 1 - i + j.
@@ -95,9 +93,7 @@ class RelativeAttention(nn.Module):
         shifted = by_distance.contiguous().as_strided(
             (1, self.heads, n, n), (self.heads * n * row, n * row, row - 1, 1), n - 1
         )
-        mixed = F.scaled_dot_product_attention(
-            query + self.pos_bias_u[:, None], key, value, attn_mask=shifted
-        )
+        mixed = F.scaled_dot_product_attention(query + self.pos_bias_u[:, None], key, value, attn_mask=shifted)
         return self.linear_out(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Final, cast
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (torch's own name for it)
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tts_cli.engines.chatterbox.config import EstimatorConfig
@@ -74,8 +74,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`[1, n, dim]`, shape kept."""
         query, key, value = (
-            linear(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for linear in (self.to_q, self.to_k, self.to_v)
+            linear(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for linear in (self.to_q, self.to_k, self.to_v)
         )
         return self.to_out[0](F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
@@ -177,9 +176,7 @@ class Estimator(nn.Module):
         self.final_block = ConvBlock(dim, dim)
         self.final_proj = nn.Conv1d(dim, config.out_channels, 1)
 
-    def forward(
-        self, x: Tensor, mu: Tensor, speaker: Tensor, cond: Tensor, *, t: Tensor, r: Tensor
-    ) -> Tensor:
+    def forward(self, x: Tensor, mu: Tensor, speaker: Tensor, cond: Tensor, *, t: Tensor, r: Tensor) -> Tensor:
         """`x`, `mu` and `cond` `[1, 80, n]`, `speaker` `[1, 80]`, `t` and `r` scalars."""
         time = self.time_embed_mixer(torch.cat((self.time_mlp(t), self.time_mlp(r)), dim=-1))
         x = torch.cat((x, mu, speaker[..., None].expand_as(mu), cond), dim=1)

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (torch's own name for it)
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tts_cli.audio import FRAMES_PER_TOKEN

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import cast
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (torch's own name for it)
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tts_cli.engines.chatterbox.config import VocoderConfig
@@ -61,8 +61,7 @@ class ResBlock(nn.Module):
     def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]) -> None:
         super().__init__()
         self.convs1 = nn.ModuleList(
-            NormedConv(channels, channels, kernel, dilation=d, padding=(kernel - 1) * d // 2)
-            for d in dilations
+            NormedConv(channels, channels, kernel, dilation=d, padding=(kernel - 1) * d // 2) for d in dilations
         )
         self.convs2 = nn.ModuleList(
             NormedConv(channels, channels, kernel, padding=(kernel - 1) // 2) for _ in dilations
@@ -122,14 +121,10 @@ class HiFT(nn.Module):
         self.conv_pre = NormedConv(config.in_channels, base, 7, padding=3)
         self.ups = nn.ModuleList(
             NormedConvTranspose(widths[i], widths[i + 1], kernel, rate, padding=(kernel - rate) // 2)
-            for i, (rate, kernel) in enumerate(
-                zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True)
-            )
+            for i, (rate, kernel) in enumerate(zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True))
         )
         self.source_downs = nn.ModuleList(
-            nn.Conv1d(bins, width, 2 * rate, rate, padding=rate // 2)
-            if rate > 1
-            else nn.Conv1d(bins, width, 1)
+            nn.Conv1d(bins, width, 2 * rate, rate, padding=rate // 2) if rate > 1 else nn.Conv1d(bins, width, 1)
             for width, rate in zip(widths[1:], source_rates(config), strict=True)
         )
         self.source_resblocks = nn.ModuleList(
@@ -144,9 +139,7 @@ class HiFT(nn.Module):
         self.resblocks = nn.ModuleList(
             ResBlock(width, kernel, dilations)
             for width in widths[1:]
-            for kernel, dilations in zip(
-                config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True
-            )
+            for kernel, dilations in zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True)
         )
         self.conv_post = NormedConv(widths[-1], bins, 7, padding=3)
 
@@ -192,8 +185,7 @@ def receptive_frames(config: VocoderConfig) -> int:
     """
     per_frame = math.prod(config.upsample_rates) * config.hop
     blocks = [
-        _block_radius(k, d)
-        for k, d in zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True)
+        _block_radius(k, d) for k, d in zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True)
     ]
     mel = (config.n_fft + 4 * config.hop) / per_frame
     source = 0.0

@@ -15,9 +15,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from tts_cli.errors import MissingError, ModelError
 
-_REPLACED: Final = str.maketrans(
-    {"…": ", ", ":": ",", "—": "-", "–": "-", "“": '"', "”": '"', "‘": "'", "’": "'"}
-)
+_REPLACED: Final = str.maketrans({"…": ", ", ":": ",", "—": "-", "–": "-", "“": '"', "”": '"', "‘": "'", "’": "'"})
 _ENDINGS: Final = (".", "!", "?", "-", ",")
 _END_OF_TEXT: Final = "<|endoftext|>"
 
@@ -72,16 +70,12 @@ def _read(folder: Path) -> Tokenizer:
             if not file.exists():
                 raise FileNotFoundError(file)
         tokenizer = Tokenizer(models.BPE.from_file(str(vocabulary), str(merges)))
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(
-            add_prefix_space=bool(config.get("add_prefix_space"))
-        )
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=bool(config.get("add_prefix_space")))
         tokenizer.decoder = decoders.ByteLevel()
     for index, token in sorted(_added(folder, config).items()):
         tokenizer.add_tokens([token])
         if tokenizer.token_to_id(token.content) != index:
-            raise ModelError(
-                f"the tokenizer's files in {folder} are damaged: {token.content!r} is not {index}"
-            )
+            raise ModelError(f"the tokenizer's files in {folder} are damaged: {token.content!r} is not {index}")
     if tokenizer.token_to_id(_END_OF_TEXT) is not None:
         tokenizer.add_special_tokens([_END_OF_TEXT])
     return tokenizer

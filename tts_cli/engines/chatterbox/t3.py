@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (torch's own name for it)
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tts_cli.engines.chatterbox.config import T3Config, read_config
@@ -96,9 +96,7 @@ class Attention(nn.Module):
         mask = None
         if new > 1:
             mask = torch.ones(new, end, dtype=torch.bool, device=x.device).tril(filled)
-        heard = F.scaled_dot_product_attention(
-            query[None], keys[None, :, :end], values[None, :, :end], attn_mask=mask
-        )
+        heard = F.scaled_dot_product_attention(query[None], keys[None, :, :end], values[None, :, :end], attn_mask=mask)
         return self.c_proj(heard[0].transpose(0, 1).reshape(new, width))  # type: ignore[no-any-return]
 
 
@@ -213,9 +211,7 @@ class T3(nn.Module):
         limits = (request.budget, request.exactly, MAX_TOKENS, room)
         limit = min(limit for limit in limits if limit is not None)
         device = self.speech_head.weight.device
-        sampler = Sampler(
-            request.sampling, torch.Generator(device).manual_seed(request.seed), SPEECH_VOCAB_WITH_MARKS
-        )
+        sampler = Sampler(request.sampling, torch.Generator(device).manual_seed(request.seed), SPEECH_VOCAB_WITH_MARKS)
         cache, logits = self._read(request.prefix, request.text_ids, limit)
         silent = 0
         for index in range(limit):

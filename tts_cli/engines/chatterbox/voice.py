@@ -76,9 +76,7 @@ class Conditionals:
         prompt = _tensor(file, gen, "prompt_token", (1, None), SPEECH_VOCABULARY)
         mel = _tensor(file, gen, "prompt_feat", (1, None, MEL_BINS))
         if mel.shape[1] < 2 * prompt.shape[1]:
-            raise ModelError(
-                f"{file}: {mel.shape[1]} mel frames for {prompt.shape[1]} speech tokens are too few"
-            )
+            raise ModelError(f"{file}: {mel.shape[1]} mel frames for {prompt.shape[1]} speech tokens are too few")
         return cls(
             speaker=_tensor(file, t3, "speaker_emb", (1, SPEAKER_WIDTH)),
             voice_tokens=_tensor(file, t3, "cond_prompt_speech_tokens", (1, None), SPEECH_VOCABULARY),
@@ -107,9 +105,7 @@ def _tensor(
     if not isinstance(value, Tensor):
         raise ModelError(f"{file}: {name} is missing")
     expected = ["any" if size is None else size for size in shape]
-    if value.ndim != len(shape) or any(
-        want not in (None, have) for want, have in zip(shape, value.shape, strict=True)
-    ):
+    if value.ndim != len(shape) or any(want not in (None, have) for want, have in zip(shape, value.shape, strict=True)):
         raise ModelError(f"{file}: {name} has shape {list(value.shape)}, expected {expected}")
     if ids_below is None:
         if not value.is_floating_point() or not bool(torch.isfinite(value).all()):
@@ -177,9 +173,7 @@ def prefix_of(voice: Conditionals, file: Path, model: str, t3: T3) -> T3Prefix:
         return kept
     prefix = t3.prefix(voice.speaker, voice.voice_tokens)
     new = file.with_name(f".{file.name}.{os.getpid()}")
-    with contextlib.suppress(
-        OSError
-    ):  # it will be computed again, and the utterance does not wait for a disk
+    with contextlib.suppress(OSError):  # it will be computed again, and the utterance does not wait for a disk
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             save_prefix(prefix, key, new)

@@ -112,9 +112,7 @@ class Watermarker:
         loudness = levels.sum(dim=0)
         added = self._encoder(levels[None, :BINS])[0] * (loudness > QUIET * loudness.max())
         marked = torch.zeros_like(spectrum)
-        marked[:BINS] = torch.polar(
-            magnitudes[:BINS] * (10 ** (added * span / 20) - 1), torch.angle(spectrum[:BINS])
-        )
+        marked[:BINS] = torch.polar(magnitudes[:BINS] * (10 ** (added * span / 20) - 1), torch.angle(spectrum[:BINS]))
         change = torch.istft(marked, WINDOW, HOP, window=self._window, length=len(fast))
         slow = soxr.resample(change.numpy(), RATE, SAMPLE_RATE)[: len(sound)]
         return np.pad(as_samples(slow), (0, len(sound) - len(slow)))

@@ -71,9 +71,7 @@ def stored_shapes(build: Callable[[], nn.Module], prefix: str) -> dict[str, Shap
     return {name: shape for parts in _stored(module, prefix).values() for name, shape in parts.items()}
 
 
-def load_module(
-    build: Callable[[], Module], file: Path, prefix: str, device: torch.device | str = "cpu"
-) -> Module:
+def load_module(build: Callable[[], Module], file: Path, prefix: str, device: torch.device | str = "cpu") -> Module:
     """What `build` builds, holding the tensors of `file` whose names begin with `prefix`; ready to infer.
 
     The module's own names, behind `prefix`, are the names in the file. A convolution whose class says
