@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from tts_cli import __version__
-from tts_cli.cli import devices, model, speak, voice
+from tts_cli.cli import bench, devices, model, speak, voice
 from tts_cli.errors import INTERRUPTED, TTSError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("speak")(speak.speak)
 app.add_typer(voice.app, name="voice")
 app.add_typer(model.app, name="model")
 app.command("devices")(devices.devices)
+app.command("bench")(bench.bench)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,189 @@
+"""One text, spoken again and again in a warm process: how long it takes, and whether the joins of its chunks show.
+
+What is measured is defined in `metrics`; how joins and distances are scored, in `engines.chatterbox.distance`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from statistics import median
+from typing import Any, Final
+
+import numpy as np
+
+from tts_cli.audio import SAMPLES_PER_FRAME, Samples
+from tts_cli.engines import MAX_CHARS, Engine, SpeakOptions
+from tts_cli.engines.chatterbox.distance import Seam, chunk_distances, distance, seam
+from tts_cli.errors import UsageError
+from tts_cli.metrics import Meter, Snapshot
+from tts_cli.pipeline import synthesize
+from tts_cli.prebuffer import Forecast
+from tts_cli.source import text_argument
+from tts_cli.timeline import Arrival
+
+TEXT: Final = "The first words of this sentence are heard before the last ones have been computed."
+ALL: Final = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The middle one of some measurements, and the two at the ends."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float | None]) -> Spread | None:
+        """The spread of those that were measured; None where none was."""
+        known = [value for value in values if value is not None]
+        return cls(median(known), min(known), max(known)) if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way of speaking, measured."""
+
+    way: str
+    """The strategy, or the mode where there is no choice of strategy."""
+    runs: tuple[Snapshot, ...]
+    arrivals: tuple[Arrival, ...]
+    """The chunks of the last run."""
+    seam: Seam | None
+    """None where nothing is joined."""
+    distances: tuple[float, ...] | None
+    """Of each chunk to the same stretch of the sound computed whole, in dB; None where there is nothing to compare."""
+    distance: float | None
+    """Of all of the sound, likewise."""
+
+    def spread(self, value: Callable[[Snapshot], float | None]) -> Spread | None:
+        """The spread of one measurement over all runs."""
+        return Spread.of([value(run) for run in self.runs])
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    measured: Snapshot
+    arrivals: tuple[Arrival, ...]
+    samples: Samples
+    joins: list[int]
+    """The sample in front of which each chunk but the first begins."""
+
+
+def ways(engine: Engine, options: SpeakOptions, strategy: str | None) -> list[str]:
+    """The names of the rows that `strategy` asks for: a strategy, `all`, or None for the engine's own way.
+
+    Raises `UsageError` where the engine has no such choice.
+    """
+    choice: list[str] = []
+    if engine.name == "chatterbox" and options.mode == "streaming":
+        from tts_cli.engines.chatterbox.strategies import STRATEGIES
+
+        choice = list(STRATEGIES)
+    if strategy is None:
+        return [options.strategy if choice else options.mode]
+    if not choice:
+        what = "mode simple" if engine.name == "chatterbox" else f"the {engine.name} engine"
+        raise UsageError(f"{what} has no strategies to choose from", "leave out --strategy")
+    if strategy not in (ALL, *choice):
+        raise UsageError(f"there is no strategy called {strategy!r}", f"choose: {', '.join((ALL, *choice))}")
+    return choice if strategy == ALL else [strategy]
+
+
+def bench(
+    engine: Engine,
+    voice: str,
+    options: SpeakOptions,
+    text: str,
+    strategy: str | None = None,
+    runs: int = 5,
+    warmup: int = 1,
+    progress: Callable[[str], None] = lambda _doing: None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> list[Row]:
+    """A row for each way that `strategy` asks for. The ways take turns, so that a busy spell meets all of them.
+
+    `warmup` runs come first and do not count: in them a voice is loaded and memory is found. `progress` is told what
+    begins. Raises `UsageError` for what the engine cannot do, and whatever it raises.
+    """
+    chosen = ways(engine, options, strategy)
+    if options.tokens is not None:
+        if engine.name != "chatterbox":
+            raise UsageError(f"the {engine.name} engine speaks no tokens", "leave out --tokens")
+        if len(text) > MAX_CHARS:
+            raise UsageError(f"so many tokens for more than {MAX_CHARS} characters", "shorten the text")
+    taken: dict[str, list[_Run]] = {way: [] for way in chosen}
+    for number in range(1 - warmup, runs + 1):
+        for way in chosen:
+            progress(f"{way}: run {number} of {runs}" if number > 0 else f"{way}: warming up")
+            one_way = replace(options, strategy=way) if way != options.mode else options
+            done = _run(engine, voice, one_way, text, clock)
+            if number > 0:
+                taken[way].append(done)
+    whole = None
+    if options.mode == "streaming":
+        progress("whole, to compare with")
+        whole = _run(engine, voice, replace(options, mode="simple"), text, clock).samples
+    return [_row(way, done, whole) for way, done in taken.items()]
+
+
+def _run(engine: Engine, voice: str, options: SpeakOptions, text: str, clock: Callable[[], float]) -> _Run:
+    meter, forecast, source = Meter(clock, age=lambda: 0.0), Forecast(), text_argument(text)
+    arrivals: list[Arrival] = []
+    pieces: list[Samples] = []
+    for chunk in synthesize(engine, voice, options, source, meter):
+        needed = forecast.needed(meter.snapshot(), chunk.seconds, source.waiting_characters)
+        meter.chunk_handed(chunk)
+        arrivals.append(Arrival(meter.snapshot().total, chunk.seconds, 0.0 if options.mode == "simple" else needed))
+        pieces.append(chunk.samples)
+    joins = list(accumulate(len(piece) for piece in pieces))[:-1]
+    return _Run(meter.snapshot(), tuple(arrivals), np.concatenate(pieces), joins)
+
+
+def _row(way: str, runs: Sequence[_Run], whole: Samples | None) -> Row:
+    """A seed fixes the sound, so the last run's stands for all."""
+    last = runs[-1]
+    if whole is not None and not len(whole) == len(last.samples) >= SAMPLES_PER_FRAME:
+        whole = None
+    return Row(
+        way=way,
+        runs=tuple(run.measured for run in runs),
+        arrivals=last.arrivals,
+        seam=seam(last.samples, last.joins) if last.joins else None,
+        distances=None if whole is None else tuple(chunk_distances(last.samples, whole, last.joins)),
+        distance=None if whole is None else distance(last.samples, whole),
+    )
+
+
+def report(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The rows as `--json` shows them; the fields are described in docs/benchmarks.md."""
+    return [
+        {
+            "strategy": row.way,
+            "ttfa_ms": _milliseconds(row.spread(lambda run: run.ttfa)),
+            "total_ms": _milliseconds(row.spread(lambda run: run.total)),
+            "compute_ms": _milliseconds(row.spread(lambda run: run.computed)),
+            "audio_ms": round(row.runs[-1].sound * 1000, 1),
+            "rtf": _rounded(row.spread(lambda run: run.rtf), 1, 4),
+            "longest_gap_ms": _milliseconds(row.spread(lambda run: run.longest_gap)),
+            "chunks": row.runs[-1].chunks,
+            "seam": row.seam and {"spectral": round(row.seam.spectral, 3), "sample": round(row.seam.sample, 3)},
+            "distance_db": None if row.distance is None else round(row.distance, 3),
+            "chunk_distances_db": row.distances and [round(each, 3) for each in row.distances],
+        }
+        for row in rows
+    ]
+
+
+def _milliseconds(spread: Spread | None) -> dict[str, float] | None:
+    return _rounded(spread, 1000, 1)
+
+
+def _rounded(spread: Spread | None, factor: float, digits: int) -> dict[str, float] | None:
+    if spread is None:
+        return None
+    values = {"median": spread.median, "min": spread.low, "max": spread.high}
+    return {name: round(value * factor, digits) for name, value in values.items()}
