@@ -186,6 +186,26 @@ def test_a_device_by_number_and_by_name(speaker: Speaker) -> None:
     assert b"tts devices" in refused.stderr
 
 
+@pytest.mark.parametrize("rate", [44_100, 48_000])
+def test_a_device_with_a_rate_and_channels_of_its_own_gets_resampled_sound(speaker: Speaker, rate: int) -> None:
+    """The null sink takes anything, so that it is opened here as if it insisted."""
+    code = (
+        "import numpy as np; from dataclasses import replace; from tts_cli.sinks.devices import find_device\n"
+        "from tts_cli.sinks.speaker import SpeakerSink; from contextlib import closing\n"
+        f"with closing(SpeakerSink(replace(find_device(None), rate={rate}, channels=2))) as sink:\n"
+        "    tone = (0.5 * np.sin(np.arange(48_000) * 2 * np.pi * 220 / 24_000)).astype(np.float32)\n"
+        "    [sink.write(tone[start : start + 999], 0.1) for start in range(0, 48_000, 999)]\n"
+        "    sink.finish(); assert sink.status().starved_frames == 0\n"
+    )
+    with speaker.recording() as recording:
+        subprocess.run([sys.executable, "-c", code], env=speaker.environment, check=True, stderr=subprocess.DEVNULL)
+    heard = recording.samples[recording.samples.nonzero()[0][0] :][: 2 * 24_000].astype(float) / 32767
+    spectrum = np.abs(np.fft.rfft(heard[:24_000] * np.hanning(24_000)))
+    assert int(spectrum.argmax()) == 220
+    assert np.sqrt(np.mean(heard**2)) == pytest.approx(0.5 / np.sqrt(2), rel=0.02)
+    assert silences(recording.samples) == []
+
+
 def test_file_and_speaker_together(speaker: Speaker, tmp_path: Path) -> None:
     recording, _ = say(speaker, "Both of them.", "-o", "both.wav", "--play", cwd=tmp_path)
     sound, _ = soundfile.read(tmp_path / "both.wav", dtype="int16")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Final
 
@@ -79,19 +79,19 @@ def find_device(wanted: str | None) -> Device:
 
 
 def _playable(device: Device) -> Device:
-    sd = sounddevice()
     for rate in (SAMPLE_RATE, device.rate):
-        for channels in range(1, device.channels + 1):
-            try:
-                sd.check_output_settings(device.index, channels, "float32", samplerate=rate)
-            except sd.PortAudioError:
-                if channels >= 2 and channels != device.channels:
-                    continue
-            else:
-                return Device(device.index, device.name, device.system, channels, rate, device.default)
-            if channels >= 8:
-                break
+        for channels in sorted({1, min(2, device.channels), device.channels}):
+            if _takes(device, rate, channels):
+                return replace(device, rate=rate, channels=channels)
     raise MissingError(
-        f"the audio device {device.name!r} cannot be opened",
-        "try another one (`tts devices`), or -o speech.wav",
+        f"the audio device {device.name!r} cannot be opened", "try another one (`tts devices`), or -o speech.wav"
     )
+
+
+def _takes(device: Device, rate: int, channels: int) -> bool:
+    sd = sounddevice()
+    try:
+        sd.check_output_settings(device.index, channels, "float32", samplerate=rate)
+    except sd.PortAudioError:
+        return False
+    return True
