@@ -13,16 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from harness import PATIENCE, TTS, Run
-
-
-def complaint(result: subprocess.CompletedProcess[bytes]) -> str:
-    """The one line that a failed run prints."""
-    lines = result.stderr.decode().splitlines()
-    assert len(lines) == 1, lines
-    assert lines[0].startswith("tts: ")
-    assert b"Traceback" not in result.stderr
-    return lines[0]
+from harness import PATIENCE, TTS, Run, complaint
 
 
 BUILTIN = ("--engine", "builtin")
@@ -54,7 +45,7 @@ BUILTIN = ("--engine", "builtin")
         (["speak", "hi", "--chunk", "0"], 2, "--chunk"),
         (["speak", "hi", "--mode", "fast"], 2, "--mode"),
         (["speak", "hi", "--no-such-option"], 2, "--no-such-option"),
-        (["speak", "hi", "there"], 2, "there"),
+        (["speak", "hi", "there"], 2, "see: tts speak --help"),
         (["speak", "hi", "-o", "x.xyz"], 2, ".flac"),
         (["speak", "hi", "-o", "no/x.wav"], 2, "mkdir -p no"),
         (["speak", "hi", "-o", "-", "--json"], 2, "standard output"),
@@ -277,6 +268,11 @@ def test_auto_speaks_at_once_and_says_how_to_get_chatterbox(tts: Run) -> None:
     assert notice == "tts: speaking with the built-in voice; for Chatterbox, run: tts model pull turbo"
     assert "builtin/heart" in summary
     assert len(tts("speak", "Hello.", "-o", "x.wav", "--voice", "heart").stderr.splitlines()) == 1
+
+
+def test_names_with_brackets_are_shown_as_they_are(tts: Run) -> None:
+    result = tts("speak", "Hello.", "-o", "a[b]c.wav", *BUILTIN)
+    assert b"to a[b]c.wav" in result.stderr
 
 
 def test_no_model_is_here(tts: Run) -> None:

@@ -63,8 +63,9 @@ def run() -> NoReturn:
         # Usage errors are Click's, and Typer brings a Click of its own in newer versions: known by what they can do.
         if not hasattr(error, "format_message"):
             raise
-        message = error.format_message()
-        code = _fail(message, 2) if message else 2
+        message = error.format_message().rstrip(".")
+        command = getattr(getattr(error, "ctx", None), "command_path", "tts")
+        code = _fail(f"{message}; see: {command} --help", 2) if message else 2
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -97,7 +97,7 @@ def bench(
 
     if plot is not None:
         check_plot(plot)
-    notices = Console(stderr=True, highlight=False)
+    notices = Console(stderr=True, highlight=False, markup=False)
     settings = EngineSettings(voices_dir, model, model_dir, device, watermark)
     options = SpeakOptions(chunk=chunk, mode=mode, seed=seed, parallel=parallel, tokens=tokens)
     name, notice = choose_engine(engine, voice, settings)
@@ -114,7 +114,7 @@ def bench(
     if plot is not None:
         draw({row.way: row.arrivals for row in rows}, title, plot)
     if not json:
-        Console(highlight=False).print(_table(rows, title))
+        Console(highlight=False, markup=False).print(_table(rows, title))
         return
     about = {"engine": loaded.name, "voice": chosen, "mode": mode, "chunk": chunk, "seed": seed, "tokens": tokens}
     about |= {"parallel": parallel, "runs": runs, "warmup": warmup, "machine": platform.platform()}

@@ -19,4 +19,4 @@ def devices() -> None:
     for device in found:
         mark = "*" if device.default else ""
         table.add_row(mark, str(device.index), device.name, device.system, str(device.channels), str(device.rate))
-    Console().print(table)
+    Console(markup=False, soft_wrap=True).print(table)

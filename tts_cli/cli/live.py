@@ -45,7 +45,7 @@ def speak_live(
     quiet: bool,
 ) -> None:
     """Load engine and sink side by side, run, and report. Raises `TTSError` and, after Ctrl-C, `SystemExit`."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, markup=False)
     meter = Meter()
     engine_name, notice = choose_engine(engine_name, voice, settings)
     with ExitStack() as stack:

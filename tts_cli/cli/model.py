@@ -50,7 +50,7 @@ def list_(model_dir: ModelDir = None) -> None:
     for item in found:
         state = "complete" if not item.lacks else ("can speak" if item.speaks else f"lacks {', '.join(item.lacks)}")
         table.add_row(item.model.name, state, decimal(item.size), str(item.path))
-    Console(soft_wrap=True).print(table)
+    Console(markup=False, soft_wrap=True).print(table)
 
 
 @app.command("path")

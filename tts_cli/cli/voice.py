@@ -42,7 +42,7 @@ def cache(
     store.check_free(name, force)
     require_packages()
     folder = locate(model, model_dir, voice_caching=True)
-    with Console(stderr=True).status("loading") as status:
+    with Console(stderr=True, markup=False).status("loading") as status:
         from tts_cli.engines.chatterbox.cloning import cache_voice
 
         info = cache_voice(file, name, folder, store, force=force, progress=status.update)
@@ -60,7 +60,7 @@ def list_(model: ModelName = "turbo", model_dir: ModelDir = None, voices_dir: Vo
     table = Table("Name", "Engine", "From", box=None)
     for info in [*own_voices(_weights(model, model_dir)), *VoiceStore(voices_dir).list()]:
         table.add_row(info.name, info.engine, info.source or "ships with the engine")
-    Console().print(table)
+    Console(markup=False, soft_wrap=True).print(table)
 
 
 @app.command("info")
