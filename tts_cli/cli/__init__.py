@@ -50,7 +50,7 @@ def run() -> NoReturn:
     _own_stderr()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name="tts")
     except TTSError as error:
         code = _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
