@@ -187,12 +187,13 @@ def _folder_from_environment() -> Path | None:
 
 def _whole_folder(model: Model, folder: Path, voice_caching: bool) -> Path:
     if not folder.is_dir():
-        raise MissingError(f"there is no folder {folder} to take the weights from", _how_to_pull(model, None))
+        remedy = "leave --model-dir and TTS_MODEL_DIR out and " + _how_to_pull(model, None)
+        raise MissingError(f"there is no folder {folder} to take the weights from", remedy)
     lacks = model.missing(folder, voice_caching=voice_caching)
     if not lacks:
         return folder
     others = [other.name for other in MODELS.values() if (folder / other.t3).is_file()]
-    remedy = "copy what is missing there, or leave --model-dir and TTS_MODEL_DIR out and run: tts model pull"
+    remedy = f"complete {folder}, or leave --model-dir and TTS_MODEL_DIR out and run: tts model pull"
     if model.t3 in lacks and others:
         remedy = f"the folder holds another model, so give: --model {others[0]}"
     raise MissingError(f"{folder} lacks {', '.join(lacks)} for Chatterbox {model.name}", remedy)

@@ -46,11 +46,12 @@ def list_(model_dir: ModelDir = None) -> None:
     if not found:
         typer.echo("no model is here; fetch one with: tts model pull turbo", err=True)
         return
-    table = Table("Name", "State", "Size", "Folder", box=None)
+    table = Table("Name", "State", "Size", box=None)
+    table.add_column("Folder", overflow="fold")  # a path that is cut off leads nowhere
     for item in found:
         state = "complete" if not item.lacks else ("can speak" if item.speaks else f"lacks {', '.join(item.lacks)}")
         table.add_row(item.model.name, state, decimal(item.size), str(item.path))
-    Console(markup=False, soft_wrap=True).print(table)
+    Console(markup=False).print(table)
 
 
 @app.command("path")

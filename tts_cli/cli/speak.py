@@ -75,10 +75,19 @@ StrategyName = Annotated[
     typer.Option("--strategy", help="How chunks are decoded; see docs/experiments.md.", rich_help_panel=_PANEL),
 ]
 Parallel = Annotated[bool, typer.Option(help="Draw tokens while a chunk is decoded.", rich_help_panel=_PANEL)]
-Temperature = Annotated[float, typer.Option(help="Of the token sampler; 0 is greedy.", rich_help_panel=_PANEL)]
-TopP = Annotated[float, typer.Option(help="Sample from the likeliest tokens of this share.", rich_help_panel=_PANEL)]
-TopK = Annotated[int, typer.Option(help="Sample from so many of the likeliest tokens.", rich_help_panel=_PANEL)]
-Repetition = Annotated[float, typer.Option(help="Above 1: avoid tokens that were drawn.", rich_help_panel=_PANEL)]
+Temperature = Annotated[
+    float, typer.Option(min=0, max=10, help="Of the token sampler; 0 is greedy.", rich_help_panel=_PANEL)
+]
+TopP = Annotated[
+    float,
+    typer.Option(min=0.01, max=1, help="Sample from the likeliest tokens of this share.", rich_help_panel=_PANEL),
+]
+TopK = Annotated[
+    int, typer.Option(min=0, help="Sample from so many of the likeliest tokens; 0: all.", rich_help_panel=_PANEL)
+]
+Repetition = Annotated[
+    float, typer.Option(min=0.1, max=10, help="Above 1: avoid tokens that were drawn.", rich_help_panel=_PANEL)
+]
 Guard = Annotated[bool, typer.Option(help="End speech that outgrows its text or stays silent.", rich_help_panel=_PANEL)]
 Watermark = Annotated[bool, typer.Option(help="Mark the sound as synthetic (Perth).", rich_help_panel=_PANEL)]
 

@@ -108,7 +108,7 @@ def choose_engine(name: str, voice: str | None, settings: EngineSettings) -> tup
     """The engine that `name` means here, and what to tell the user about the choice (often nothing).
 
     `auto` is Chatterbox where its packages and weights are here, else the built-in voice. Raises `MissingError` where
-    `voice` is one that only Chatterbox has.
+    `voice` is one that only Chatterbox has, or where a folder was given that does not hold the weights.
     """
     if name != "auto":
         return name, ""
@@ -118,7 +118,7 @@ def choose_engine(name: str, voice: str | None, settings: EngineSettings) -> tup
         require_packages()
         locate(settings.model, settings.model_dir)
     except MissingError as error:
-        if voice is not None:
+        if voice is not None or settings.model_dir is not None:
             raise
         return "builtin", f"speaking with the built-in voice; for Chatterbox, {error.remedy}"
     return "chatterbox", ""

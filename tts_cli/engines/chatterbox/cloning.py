@@ -29,6 +29,7 @@ from tts_cli.engines.chatterbox.t3 import T3
 from tts_cli.engines.chatterbox.voice import Conditionals, fingerprint, prefix_key, save_prefix
 from tts_cli.engines.chatterbox.weights import read_tensors
 from tts_cli.errors import MissingError, UsageError
+from tts_cli.models import INSTALL
 from tts_cli.voices import VoiceInfo, VoiceStore
 
 VE_FILE: Final = "ve.safetensors"
@@ -184,9 +185,7 @@ class _Upstream:
             from chatterbox.models.voice_encoder import VoiceEncoder
             from torchaudio.transforms import Resample
         except ImportError as error:
-            raise MissingError(
-                f"cloning a voice needs chatterbox-tts: {error}", "pip install 'tts-cli[chatterbox]'"
-            ) from error
+            raise MissingError(f"cloning a voice needs chatterbox-tts: {error}", f"run: {INSTALL}") from error
         s3gen = folder / S3GEN_FILE
         self.tokenizer = _filled(S3Tokenizer("speech_tokenizer_v2_25hz"), s3gen, "tokenizer.")
         self._speaker = _filled(CAMPPlus(memory_efficient=False), s3gen, "speaker_encoder.")

@@ -50,7 +50,7 @@ def read_tensors(file: Path, shapes: Mapping[str, Shape]) -> dict[str, torch.Ten
             return {name: _checked(file, content, there, name, shape) for name, shape in shapes.items()}
     except (SafetensorError, OSError) as error:
         raise ModelError(
-            f"{file} is damaged or truncated: {error}", "fetch it again with: tts model pull --force"
+            f"{file} is damaged or truncated: {error}", f"delete {file.resolve()} and run: tts model pull"
         ) from error
 
 
