@@ -159,7 +159,7 @@ def _row(way: str, runs: Sequence[_Run], whole: Samples | None) -> Row:
 
 
 def report(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """The rows as `--json` shows them; the fields are described in docs/benchmarks.md."""
+    """The rows as `--json` shows them; the fields are described in docs/experiments.md."""
     return [
         {
             "strategy": row.way,

@@ -1,0 +1,62 @@
+"""`tts bench` on Chatterbox: a row for each strategy, against the sound computed whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from harness import Run
+
+from tts_cli.bench import bench
+from tts_cli.engines import EngineSettings, SpeakOptions, load_engine
+from tts_cli.engines.chatterbox.strategies import STRATEGIES
+from tts_cli.errors import UsageError
+
+OPTIONS = SpeakOptions(tokens=24)
+
+
+def test_a_row_for_each_strategy(tts: Run, tiny: Path, tmp_path: Path) -> None:
+    result = tts(
+        *("bench", "--model-dir", str(tiny), "--voices-dir", str(tmp_path / "voices"), "--no-watermark"),
+        *("--strategy", "all", "--tokens", "24", "--runs", "2", "--warmup", "1", "--json", "--plot", "timeline.png"),
+    )
+    assert (result.returncode, result.stderr) == (0, b"")
+    told = json.loads(result.stdout.splitlines()[-1])
+    assert (told["engine"], told["voice"], told["tokens"]) == ("chatterbox", "default", 24)
+    assert [row["strategy"] for row in told["rows"]] == list(STRATEGIES)
+    for row in told["rows"]:
+        assert row["audio_ms"] == 24 * 40
+        assert 0 < row["ttfa_ms"]["min"] <= row["ttfa_ms"]["median"] <= row["ttfa_ms"]["max"]
+        assert row["ttfa_ms"]["median"] < row["total_ms"]["median"]
+        assert row["distance_db"] > 0
+        assert len(row["chunk_distances_db"]) == row["chunks"] >= 3
+        assert row["seam"]["spectral"] > 0
+    assert (tmp_path / "timeline.png").stat().st_size > 1000
+
+
+def test_modes_and_wrong_wishes(tiny: Path, tmp_path: Path) -> None:
+    settings = EngineSettings(voices_dir=tmp_path, model_dir=tiny, device="cpu", watermark=False)
+    engine = load_engine("chatterbox", settings)
+    (row,) = bench(engine, "default", OPTIONS, "Hi.", runs=1, warmup=0)
+    assert row.way == "context"
+    simple = SpeakOptions(tokens=24, mode="simple")
+    (row,) = bench(engine, "default", simple, "Hi.", runs=1, warmup=0)
+    assert (row.way, row.seam, row.distance) == ("simple", None, None)
+    assert row.runs[0].sound == pytest.approx(24 * 0.04)
+    for options, strategy, text, says in (
+        (simple, "all", "Hi.", "mode simple"),
+        (OPTIONS, "best", "Hi.", "independent"),
+        (OPTIONS, None, "Hi. " * 100, "300 characters"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            bench(engine, "default", options, text, strategy, runs=1, warmup=0)
+
+
+def test_one_chunk_is_the_whole(tiny: Path, tmp_path: Path) -> None:
+    settings = EngineSettings(voices_dir=tmp_path, model_dir=tiny, device="cpu", watermark=False)
+    engine = load_engine("chatterbox", settings)
+    options = SpeakOptions(tokens=8, chunk=30)
+    for strategy in STRATEGIES:
+        (row,) = bench(engine, "default", options, "Hi.", strategy, runs=1, warmup=0)
+        assert row.distance == pytest.approx(0, abs=1e-3)
