@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from harness import PATIENCE, TTS, Run, Speaker, clean_environment
+from harness import PATIENCE, ROOT, TTS, Run, Speaker, clean_environment
+
+Make = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
@@ -53,3 +56,33 @@ def speaker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Speaker]:
         yield speaker
     finally:
         subprocess.run(["pulseaudio", "--kill"], env=environment, check=False, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="session")
+def make_checkpoint() -> Make:
+    """Runs `scripts/make_checkpoint.py` as a user does."""
+
+    def make(out: Path, *options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(ROOT / "scripts" / "make_checkpoint.py"), str(out), *options]
+        return subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}, check=False)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory, make_checkpoint: Make) -> Path:
+    """A folder of random weights that speaks at once; it lacks what makes a voice of a recording."""
+    out = tmp_path_factory.mktemp("checkpoints") / "tiny"
+    done = make_checkpoint(out, "--size", "tiny", "--seed", "7")
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.fixture(scope="session")
+def full(tmp_path_factory: pytest.TempPathFactory, make_checkpoint: Make) -> Iterator[Path]:
+    """A folder of random weights in the sizes of the released model: gigabytes, and half a minute to make."""
+    out = tmp_path_factory.mktemp("full") / "checkpoint"
+    done = make_checkpoint(out, "--size", "full")
+    assert done.returncode == 0, done.stderr
+    yield out
+    shutil.rmtree(out)

@@ -1,11 +1,15 @@
-"""`tts` as a real process, and a loudspeaker without a sound card."""
+"""`tts` as a real process, a loudspeaker without a sound card, and a terminal without a screen."""
 
 from __future__ import annotations
 
 import os
+import pty
+import re
+import select
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +30,15 @@ def clean_environment() -> dict[str, str]:
     dropped = ("TTS_", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
     return environment | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "PYTHONWARNINGS": "error", "TERM": "xterm-256color"}
+
+
+def complaint(result: subprocess.CompletedProcess[bytes]) -> str:
+    """The one line that a failed run prints."""
+    lines = result.stderr.decode().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("tts: ")
+    assert b"Traceback" not in result.stderr
+    return lines[0]
 
 
 @dataclass
@@ -111,3 +124,60 @@ class Speaker:
     def kill(self) -> None:
         """Unplug it."""
         subprocess.run(["pulseaudio", "--kill"], env=self.environment, check=True, stderr=subprocess.DEVNULL)
+
+
+class Terminal:
+    """A terminal with one program in it, as the person in front of it has it."""
+
+    def __init__(self, descriptor: int, process: subprocess.Popen[bytes]) -> None:
+        self._descriptor = descriptor
+        self.process = process
+        self.screen = ""
+
+    def type(self, keys: bytes) -> None:
+        os.write(self._descriptor, keys)
+
+    def wait_for(self, pattern: str) -> None:
+        """Read until the pattern has been shown."""
+        deadline = time.monotonic() + PATIENCE
+        while not re.search(pattern, self.screen):
+            assert time.monotonic() < deadline, self.screen
+            assert self._read(), f"the program ended with {self.process.wait()}: {self.screen}"
+
+    def end(self) -> int:
+        """Read to the end; the exit code."""
+        while self._read():
+            pass
+        return self.process.wait(PATIENCE)
+
+    def _read(self) -> bool:
+        ready, _, _ = select.select([self._descriptor], [], [], PATIENCE)
+        assert ready, "nothing happens any more"
+        try:
+            data = os.read(self._descriptor, 65_536)
+        except OSError:  # how Linux says that nobody holds the other end
+            return False
+        self.screen += data.decode(errors="replace")
+        return bool(data)
+
+
+@contextmanager
+def terminal(*arguments: str, environment: dict[str, str], folder: Path, **streams: object) -> Iterator[Terminal]:
+    """Run `tts` in a terminal of its own; `streams` takes some of it elsewhere."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(  # type: ignore[call-overload]
+        [*TTS, *arguments],
+        env=environment,
+        cwd=folder,
+        start_new_session=True,
+        # A session's first terminal becomes the one whose Ctrl-C it hears.
+        preexec_fn=lambda: os.close(os.open(os.ttyname(theirs), os.O_RDWR)),
+        **{"stdin": theirs, "stdout": theirs, "stderr": theirs} | streams,
+    )
+    os.close(theirs)
+    try:
+        yield Terminal(ours, process)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)

@@ -15,7 +15,6 @@ import pytest
 import soundfile
 from harness import PATIENCE, TTS, Run, complaint
 
-
 BUILTIN = ("--engine", "builtin")
 
 

@@ -2,8 +2,6 @@
 
 import contextlib
 import io
-import subprocess
-import sys
 import warnings
 from collections.abc import Iterator
 from functools import partial
@@ -23,19 +21,7 @@ from tts_cli.engines.chatterbox.t3 import TokenRequest
 
 pytestmark = pytest.mark.slow
 
-MAKE_CHECKPOINT = Path(__file__).parents[2] / "scripts" / "make_checkpoint.py"
 TEXT = "One voice, two programs."
-
-
-@pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    out = tmp_path_factory.mktemp("full") / "checkpoint"
-    command = [sys.executable, str(MAKE_CHECKPOINT), str(out), "--size", "full"]
-    environment = {"PYTHONPATH": str(MAKE_CHECKPOINT.parents[1])}
-    subprocess.run(command, check=True, capture_output=True, env=environment)
-    yield out
-    for file in out.iterdir():
-        file.unlink()
 
 
 @pytest.fixture(scope="module")
