@@ -46,6 +46,15 @@ def test_closing_ends_a_wait() -> None:
     never.set()
 
 
+@pytest.mark.parametrize("kind", [ReadyText, LiveText])
+def test_after_closing_there_is_no_more(kind: type[ReadyText | LiveText]) -> None:
+    source = kind(iter(["One. Two. Three. Four.\n"]))
+    assert source.next_sentence(lambda: None) == "One."
+    source.close()
+    assert source.join_next(300) is None
+    assert source.next_sentence(lambda: None) is None
+
+
 @given(st.lists(st.sampled_from(["One. ", "Two is here. ", "Three? "]), min_size=1), st.integers(1, 40))
 def test_joining_keeps_order_and_the_limit(parts: list[str], room: int) -> None:
     source = text_argument("".join(parts))

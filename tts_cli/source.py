@@ -42,7 +42,7 @@ class TextSource(Protocol):
         ...
 
     def close(self) -> None:
-        """Stop waiting: whoever waits for a sentence gets None."""
+        """Give no more: whoever waits for a sentence, or asks for one, gets None."""
         ...
 
 
@@ -52,17 +52,19 @@ class ReadyText:
     def __init__(self, pieces: Iterator[str]) -> None:
         self._sentences = _sentences(pieces)
         self._ahead: deque[str] = deque()
+        self._closed = False
         self._look_ahead()
 
     def next_sentence(self, pending: Callable[[], None]) -> str | None:  # noqa: ARG002  nothing to wait for
         """The next sentence, or None at the end."""
         self._look_ahead()
-        return self._ahead.popleft() if self._ahead else None
+        return self._ahead.popleft() if self._ahead and not self._closed else None
 
     def join_next(self, room: int) -> str | None:
         """The next sentence if it is at most `room` long."""
         self._look_ahead()
-        return self._ahead.popleft() if self._ahead and len(self._ahead[0]) <= room else None
+        fits = bool(self._ahead) and len(self._ahead[0]) <= room
+        return self._ahead.popleft() if fits and not self._closed else None
 
     def _look_ahead(self) -> None:
         if len(self._ahead) < 2:
@@ -74,7 +76,8 @@ class ReadyText:
         return sum(len(sentence) for sentence in self._ahead)
 
     def close(self) -> None:
-        """Nothing waits."""
+        """Give no more, or `simple` mode would compute the rest of a text that nobody wants to hear."""
+        self._closed = True
 
 
 class LiveText:
@@ -86,6 +89,7 @@ class LiveText:
         self._ahead: deque[str] = deque()
         self._end: TTSError | None = None
         self._ended = False
+        self._closed = False
         # A daemon: nothing can interrupt a read from a pipe that nobody writes to.
         threading.Thread(target=self._read, name="read text", daemon=True).start()
 
@@ -107,6 +111,8 @@ class LiveText:
         if not self._ahead and not self._ended:
             pending()
             self._accept(self._arrived.get())
+        if self._closed:
+            return None
         if self._ahead:
             return self._ahead.popleft()
         if self._end is not None:
@@ -116,7 +122,8 @@ class LiveText:
     def join_next(self, room: int) -> str | None:
         """The next sentence if it has arrived and is at most `room` long."""
         self._take_arrived()
-        return self._ahead.popleft() if self._ahead and len(self._ahead[0]) <= room else None
+        fits = bool(self._ahead) and len(self._ahead[0]) <= room
+        return self._ahead.popleft() if fits and not self._closed else None
 
     def _take_arrived(self) -> None:
         while not self._arrived.empty():
@@ -136,7 +143,8 @@ class LiveText:
         return sum(len(sentence) for sentence in self._ahead)
 
     def close(self) -> None:
-        """End the waiting."""
+        """Give no more, and end the waiting."""
+        self._closed = True
         self._arrived.put(None)
 
 
