@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import subprocess
@@ -139,9 +140,8 @@ def test_the_table_says_median_and_ends() -> None:
     from rich.console import Console
 
     rows = measured([0.4, 0.1, 0.2, 0.2], runs=3, warmup=0)
-    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console = Console(width=80, record=True, file=io.StringIO())
     console.print(_table(rows, "title"))
-    console.file.close()
     text = console.export_text()
     for words in ("First audio", "Total", "Audio duration", "RTF", "200 ms", "100–400", "600 ms", "300–1200", "1.20 s"):
         assert words in text
@@ -228,6 +228,7 @@ class TestCommand:
             (["--plot", "x.jpg"], 2, ".png"),
             (["--plot", "no/x.png"], 2, "mkdir -p no"),
             (["--text", "..."], 2, "nothing to speak"),
+            (["--text", ""], 2, "nothing to speak"),
             (["--voice", "bob"], 2, "bob"),
         ],
     )

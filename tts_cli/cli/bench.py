@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tts_cli.bench import Row, Spread
 
 _PANEL = "Chatterbox"
-Text = Annotated[str | None, typer.Option(help="What to say; else one sentence of 83 letters.", show_default=False)]
+Text = Annotated[str | None, typer.Option(help="What to say; else a sentence of our own.", show_default=False)]
 StrategyName = Annotated[
     Literal["all", "independent", "overlap", "context"] | None,
     typer.Option(
@@ -108,7 +108,14 @@ def bench(
         with closing(load_engine(name, settings)) as loaded:
             chosen = choose_voice(loaded, voice)
             rows = measure.bench(
-                loaded, chosen, options, text or measure.TEXT, strategy, runs, warmup, progress=progress
+                loaded,
+                chosen,
+                options,
+                measure.TEXT if text is None else text,
+                strategy,
+                runs,
+                warmup,
+                progress=progress,
             )
     title = f"{loaded.name} · {chosen} · {mode} · chunks of {chunk} tokens · {runs} {'run' if runs == 1 else 'runs'}"
     if plot is not None:
