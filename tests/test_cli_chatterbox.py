@@ -97,9 +97,6 @@ class TestSpeaking:
         assert report["chunks"] > 5
         assert not np.array_equal(samples, spoken()[0])
 
-    def test_from_the_same_seed_one_thread_says_what_two_say(self, spoken: Spoken) -> None:
-        assert np.array_equal(spoken("--no-parallel", "--seed", "0")[0], spoken()[0])
-
     def test_another_seed_changes_the_sound(self, spoken: Spoken) -> None:
         assert not np.array_equal(spoken("--seed", "1")[0], spoken()[0])
 
@@ -120,16 +117,10 @@ class TestSpeaking:
         difference = np.sqrt(np.mean((marked - plain) ** 2) / np.mean(plain**2))
         assert 0.001 < difference < 0.5
 
-    def test_a_voice_copied_by_hand_speaks(self, spoken: Spoken) -> None:
-        samples, report = spoken("--voice", "bob")
+    def test_a_voice_copied_by_hand_speaks_and_one_thread_says_what_two_say(self, spoken: Spoken) -> None:
+        samples, report = spoken("--voice", "bob", "--no-parallel")
         assert report["voice"] == "bob"
-        assert np.array_equal(samples, spoken()[0]), "bob is a copy of the default voice"
-
-    def test_text_from_a_pipe_with_a_tag(self, tts: Run, hasty: Path) -> None:
-        done = tts("speak", "--model-dir", str(hasty), "-o", "-", "--raw", input=b"Well [laugh] that is it.\n")
-        assert done.returncode == 0
-        assert len(done.stdout) == 2 * TRAILING_SILENCE * SAMPLES_PER_TOKEN
-        assert b"chatterbox/default" in done.stderr
+        assert np.array_equal(samples, spoken()[0]), "bob is a copy of the default voice, and the seed is the same"
 
     def test_sentences_are_spoken_in_groups_of_up_to_300_characters(self, tts: Run, hasty: Path) -> None:
         sentence = f"This one has {'very ' * 20}many words."
@@ -139,21 +130,19 @@ class TestSpeaking:
         assert report["audio_ms"] == 3 * TRAILING_SILENCE * 40, "two, two and one"
         assert report["text_chars"] == 5 * len(sentence) + 2
 
-    def test_ctrl_c_in_the_middle_ends_both_threads(
-        self, tiny: Path, environment: dict[str, str], tmp_path: Path
-    ) -> None:
+    def test_ctrl_c_in_the_middle_ends_both_threads(self, tiny: Path, environment: dict[str, str]) -> None:
         text = "Nobody is going to listen to all of this. " * 100
-        command = [*TTS, "speak", text, "--model-dir", str(tiny), "-o", "x.flac", "--parallel"]
-        with subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        command = [*TTS, "speak", text, "--model-dir", str(tiny), "-o", "-", "--raw", "--parallel"]
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(command, env=environment, **streams) as process:
+            assert process.stdout is not None
             assert process.stderr is not None
-            while not any(part.stat().st_size for part in tmp_path.glob(".x.flac.*.part")):
-                assert process.poll() is None
+            assert len(process.stdout.read(19_200)) == 19_200
             process.send_signal(signal.SIGINT)
+            rest = process.stdout.read()
             assert process.wait(20) == 130
             assert process.stderr.read().startswith(b"interrupted")
-        sound, _ = soundfile.read(tmp_path / "x.flac")
-        assert 0 < len(sound) < 100 * 24_000
-        assert len(sound) % SAMPLES_PER_TOKEN == 0
+        assert len(rest) < 100 * 48_000, "of some six minutes"
 
 
 class TestRefusing:
@@ -294,7 +283,7 @@ class TestVoices:
         assert hashlib.sha256((tmp_path / "qb.mp3").read_bytes()).hexdigest() in told
 
 
-def test_weights_are_pulled_listed_found_and_spoken_with(
+def test_weights_are_pulled_listed_found_and_speak_what_a_pipe_says(
     tts: Run, hasty: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     hub = Hub("ResembleAI/chatterbox-turbo", {file.name: file.read_bytes() for file in hasty.iterdir()})
@@ -308,7 +297,7 @@ def test_weights_are_pulled_listed_found_and_spoken_with(
     assert re.search(r"turbo +complete +[\d.]+ MB +/", listed)
     assert "".join(str(snapshot).split()) in "".join(listed.split()), "folded where the terminal ends"
     assert tts("model", "path").stdout.decode() == f"{snapshot}\n"
-    done = tts("speak", TEXT, "-o", "-")
+    done = tts("speak", "-o", "-", input=b"Well [laugh] that is it.\n")
     assert b"chatterbox/default" in done.stderr
     sound, _ = soundfile.read(io.BytesIO(done.stdout))
     assert len(sound) == TRAILING_SILENCE * SAMPLES_PER_TOKEN
