@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,16 @@ import pytest
 from harness import PATIENCE, ROOT, TTS, Run, Speaker, clean_environment
 
 Make = Callable[..., "subprocess.CompletedProcess[str]"]
+
+# Two workers share two cores: more threads than that only wait for each other. Read when torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run side by side, a file stays with one worker, and so does all that needs the full weights."""
+    for item in items:
+        group = "full" if "full" in getattr(item, "fixturenames", ()) else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture
