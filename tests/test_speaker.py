@@ -138,6 +138,22 @@ def test_ctrl_c_is_silent_within_100_ms_and_exits_130(speaker: Speaker) -> None:
     assert (last - position) / 24_000 < 0.1
 
 
+def test_an_engine_that_does_not_end_is_left_behind(environment: dict[str, str], tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*TTS, "speak", "word " * 20, "--engine", "engines_for_tests:StuckEngine", "-o", "-", "--raw"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert len(process.stdout.read(2 * 9600 * 2)) == 2 * 9600 * 2
+    process.send_signal(signal.SIGINT)
+    _, message = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert message.startswith(b"interrupted")
+
+
 def test_a_second_ctrl_c_kills(speaker: Speaker) -> None:
     with speaker.recording() as recording:
         process = subprocess.Popen(

@@ -113,7 +113,7 @@ class Speaking:
     @property
     def state(self) -> State:
         """What the run is busy with."""
-        return self._state
+        return "interrupted" if self._cancelled else self._state
 
     def _run(self) -> None:
         try:
@@ -122,8 +122,6 @@ class Speaking:
             if not self._cancelled:
                 self._error = error
         finally:
-            if self._cancelled:
-                self._state = "interrupted"
             self._ended.set()
 
     def _speak(self) -> None:

@@ -23,6 +23,8 @@ from tts_cli.sinks import Sink
 from tts_cli.source import TextSource
 
 REFRESH_SECONDS = 0.1
+PATIENCE_SECONDS = 3.0
+"""How long an interrupted engine may go on with its present step before we leave without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ def speak_live(
             return View(engine.name, chosen, options.mode, run.state, meter.snapshot(), sink.status())
 
         run.start()
+        ended = True
         try:
             with _display(console, quiet) as show:
                 while not run.wait(REFRESH_SECONDS):
@@ -70,7 +73,9 @@ def speak_live(
             # A second Ctrl-C need not be polite.
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             run.cancel()
-        run.result()
+            ended = run.wait(PATIENCE_SECONDS)
+        if ended:
+            run.result()
         last = view()
     if notice and not quiet:
         console.print(f"tts: {notice}", soft_wrap=True)
