@@ -18,7 +18,7 @@ from tts_cli.sinks.devices import Device, sounddevice
 
 CAPACITY_SECONDS: Final = 60
 """What the ring holds, so the most that can be gathered before playing: 5.8 MB at 24 kHz."""
-LATENCY_SECONDS: Final = 0.1
+LATENCY_SECONDS: Final = 0.15
 """What the device buffers behind our ring. Less than this runs dry on two busy cores; Ctrl-C does not wait for it."""
 POLL_SECONDS: Final = 0.01
 """How often the owner looks for room in the ring. The callback must not wake anybody: that could make it wait."""
