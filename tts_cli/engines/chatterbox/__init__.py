@@ -5,8 +5,13 @@ Importing this package loads nothing heavy; its names arrive, with torch behind 
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
+
+# OpenMP's threads, which torch computes with, wait for each other by spinning, and on a busy machine that keeps the one
+# they wait for from running: seen to cost eight times the wall time. Read when torch is first imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 if TYPE_CHECKING:
     from tts_cli.engines.chatterbox.decoder import S3GenDecoder, S3GenStream
