@@ -25,6 +25,7 @@ from tts_cli.engines.chatterbox.config import T3_FILES, read_config
 from tts_cli.engines.chatterbox.flow import Flow
 from tts_cli.engines.chatterbox.hift import HiFT
 from tts_cli.engines.chatterbox.weights import stored_shapes
+from tts_cli.text import TAGS
 
 if TYPE_CHECKING:
     import torch
@@ -59,27 +60,6 @@ TINY: dict[str, dict[str, Any]] = {
 }
 TEXT_VOCABULARY, GPT2_VOCABULARY = 50_276, 50_257
 SPEECH_IDS, SPEECH_TOKENS = 6563, 6561
-TAGS = (
-    "angry",
-    "fear",
-    "surprised",
-    "whispering",
-    "advertisement",
-    "dramatic",
-    "narration",
-    "crying",
-    "happy",
-    "sarcastic",
-    "clear_throat",
-    "sigh",
-    "shush",
-    "cough",
-    "groan",
-    "sniff",
-    "gasp",
-    "chuckle",
-    "laugh",
-)
 
 
 def normal(shape: tuple[int, ...], scale: float, seed: int, name: str) -> torch.Tensor:

@@ -27,8 +27,14 @@ import unicodedata
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-__all__ = ["SentenceSplitter", "is_speakable", "split"]
+__all__ = ["TAGS", "SentenceSplitter", "is_speakable", "split"]
 
+TAGS: Final = (
+    *("clear throat", "sigh", "shush", "cough", "groan", "sniff", "gasp", "chuckle", "laugh"),
+    *("angry", "fear", "surprised", "whispering", "advertisement", "dramatic", "narration"),
+    *("crying", "happy", "sarcastic"),
+)
+"""The tags that Chatterbox Turbo's tokenizer knows (its `added_tokens.json`), written `[laugh]`."""
 WRAPPED: Final = 60
 """A line of at least so many characters was probably broken by an editor, not by its author."""
 LOOKAHEAD: Final = 64

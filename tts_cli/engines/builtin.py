@@ -24,6 +24,7 @@ from tts_cli.audio import (
 )
 from tts_cli.engines import EngineSettings, SpeakOptions
 from tts_cli.errors import MissingError, UsageError
+from tts_cli.text import TAGS
 
 if TYPE_CHECKING:
     from hibari import Hibari
@@ -33,25 +34,10 @@ MAX_PHONEMES: Final = 400
 """The longest phoneme string the model was made for (`hibari.tts.MAX_PHONEMES`)."""
 LEAD: Final = SAMPLE_RATE // 50
 """Samples of near-silence kept in front of the first audible one, so that its onset is whole: 20 ms."""
-TAGS: Final = (
-    *("clear throat", "sigh", "shush", "cough", "groan", "sniff", "gasp", "chuckle", "laugh"),
-    *(
-        "angry",
-        "fear",
-        "surprised",
-        "whispering",
-        "advertisement",
-        "dramatic",
-        "narration",
-        "crying",
-        "happy",
-        "sarcastic",
-    ),
-)
-"""The tags that Chatterbox Turbo acts out, written `[laugh]`. This voice cannot, and should not read them out."""
 CLAUSE_PAUSE: Final = 0.4
 """The share of a sentence's pause that a sentence cut at a comma, colon or dash gets."""
 
+# This voice cannot act out a tag, and should not read it out either.
 _TAG = re.compile(rf"\[(?:{'|'.join(TAGS)})\]", re.IGNORECASE)
 _CLAUSE_END = re.compile(r"[,;:—–-][\"'”’)\]]*$")
 _PHONEME_CUT = re.compile(r"(?<=[.!?,;:—…])\s+")
