@@ -20,6 +20,8 @@ CAPACITY_SECONDS: Final = 60
 """What the ring holds, so the most that can be gathered before playing: 5.8 MB at 24 kHz."""
 LATENCY_SECONDS: Final = 0.15
 """What the device buffers behind our ring. Less than this runs dry on two busy cores; Ctrl-C does not wait for it."""
+SERVER_SECONDS: Final = 0.3
+"""What a sound server may hold behind the device's buffer: how much longer the last sample may take to be heard."""
 POLL_SECONDS: Final = 0.01
 """How often the owner looks for room in the ring. The callback must not wake anybody: that could make it wait."""
 DEAD_SECONDS: Final = 2.0
@@ -101,9 +103,10 @@ class SpeakerSink:
         self._put(self._resampled(np.zeros(0, np.float32), last=True))
         self.text_pending()
         while self._ring.available and not self._interrupted.is_set():
+            self._playout.open = True  # the callback may have shut it just now, for want of what came since
             self._wait()
-        # What the callback has handed over is still on its way: PortAudio's stop waits for the last of it.
-        if not self._interrupted.wait(self._stream.latency):
+        # What the callback has handed over is still on its way, and PortAudio's stop does not always wait for it.
+        if not self._interrupted.wait(self._stream.latency + SERVER_SECONDS):
             self._guarded(self._stream.stop)
 
     def _wait(self) -> None:
