@@ -53,16 +53,20 @@ def speaker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Speaker]:
     runtime.chmod(0o700)
     keys = {"XDG_RUNTIME_DIR": str(runtime), "HOME": str(runtime)}
     environment = {key: value for key, value in clean_environment().items() if key != "PULSE_SERVER"} | keys
+    log = runtime / "log"
     subprocess.run(
         [
             *("pulseaudio", "-n", "--daemonize=yes", "--exit-idle-time=-1", "--load=module-native-protocol-unix"),
-            "--load=module-null-sink sink_name=speaker rate=24000",
+            # As float, what is heard is bit for bit what was played. Without rewinds, since a rewound sink's monitor
+            # leaves out some milliseconds behind every underrun.
+            "--load=module-null-sink sink_name=speaker rate=24000 format=float32le norewinds=1",
+            *("--log-level=debug", f"--log-target=file:{log}"),
         ],
         env=environment,
         check=True,
         stderr=subprocess.DEVNULL,
     )
-    speaker = Speaker(environment)
+    speaker = Speaker(environment, log)
     try:
         yield speaker
     finally:

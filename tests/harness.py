@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pty
 import re
@@ -17,10 +18,16 @@ from pathlib import Path
 
 import numpy as np
 
+from tts_cli.audio import to_pcm16
+
 ROOT = Path(__file__).resolve().parent.parent
 TTS = [sys.executable, "-m", "tts_cli"]
 PATIENCE = 120
 """Seconds after which a process that should have ended is taken for hung."""
+PAUSE = 0.1
+"""Seconds without news from a monitor, which reports every 20 ms, that show that the machine stalled."""
+LOSABLE = 4800
+"""Samples that a device's buffer may hold, and that may be lost when it runs dry."""
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
@@ -41,17 +48,29 @@ def complaint(result: subprocess.CompletedProcess[bytes]) -> str:
     return lines[0]
 
 
+class DamagedError(AssertionError):
+    """What was heard differs from the sound in a way that no stall of the machine explains."""
+
+
 @dataclass
 class Recording:
     """What a loudspeaker played, taken from its monitor: 24 kHz mono."""
 
-    _blocks: list[bytes] = field(default_factory=list)
+    pauses: int = 0
+    """How often the monitor, which runs in real time, had nothing to tell for `PAUSE` seconds or more."""
+    _data: bytearray = field(default_factory=bytearray)
     _more: threading.Condition = field(default_factory=threading.Condition)
+    _sounding: bool = False
     _ended: bool = False
+    _latest: float = field(default_factory=time.monotonic)
 
     def add(self, block: bytes) -> None:
+        now = time.monotonic()
         with self._more:
-            self._blocks.append(block)
+            self.pauses += now - self._latest > PAUSE
+            self._latest = now
+            self._data += block
+            self._sounding = self._sounding or any(block)
             self._more.notify_all()
 
     def end(self) -> None:
@@ -63,24 +82,74 @@ class Recording:
     def wait_for_seconds(self, seconds: float) -> None:
         """Until so much more has been recorded, or the end: the monitor runs in real time, sound or silence."""
         with self._more:
-            target = self._size() + int(seconds * 24_000) * 2
-            enough = self._more.wait_for(lambda: self._ended or self._size() >= target, PATIENCE)
+            target = self.seconds + seconds
+            enough = self._more.wait_for(lambda: self._ended or self.seconds >= target, PATIENCE)
         assert enough, "the recorder has stopped"
 
     def wait_for_sound(self) -> None:
         """Until something that is not silence has been recorded."""
         with self._more:
-            assert self._more.wait_for(lambda: any(any(block) for block in self._blocks), PATIENCE), "no sound came"
+            assert self._more.wait_for(lambda: self._sounding, PATIENCE), "no sound came"
 
-    def _size(self) -> int:
-        return sum(len(block) for block in self._blocks)
+    @property
+    def seconds(self) -> float:
+        """How much was recorded so far."""
+        return len(self._data) / 4 / 24_000
 
     @property
     def samples(self) -> np.ndarray:
         """int16 `[n]`, all that was recorded so far."""
         with self._more:
-            data = b"".join(self._blocks)
-        return np.frombuffer(data[: len(data) // 2 * 2], "<i2")
+            data = bytes(self._data[: len(self._data) // 4 * 4])
+        return to_pcm16(np.frombuffer(data, "<f4"))
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Silence in what was heard of a sound, where there is none in the sound. All in samples."""
+
+    position: int
+    """Where in the sound it is."""
+    silence: int
+    lost: int
+    """How much of the sound is missing behind it."""
+
+
+def gaps(heard: np.ndarray, sound: np.ndarray) -> list[Gap]:
+    """Where a player that got no more samples in time made a pause in `sound`; both int16.
+
+    Everything else has to be there, equal to the last bit and in its order, with silence before and behind it: raises
+    `DamagedError` otherwise.
+    """
+    start, begin = int((heard != 0).argmax()), int((sound != 0).argmax())
+    found: list[Gap] = []
+    while True:
+        length = min(len(heard) - start, len(sound) - begin)
+        differs = np.flatnonzero(heard[start : start + length] != sound[begin : begin + length])
+        same = int(differs[0]) if len(differs) else length
+        start, begin = start + same, begin + same
+        rest = np.flatnonzero(heard[start:])
+        if not sound[begin:].any():
+            if len(rest):
+                raise DamagedError(f"something follows the end of the sound, {rest[0]} samples behind it")
+            return found
+        resumed = start + int(rest[0]) if len(rest) else len(heard)
+        lost = _lost(heard[resumed:], sound[begin:])
+        if lost is None or (resumed == start and heard[start - 1 : start].any()):
+            raise DamagedError(f"what is heard is not the sound from sample {begin} of {len(sound)} on; {found} before")
+        found.append(Gap(begin, resumed - start, lost))
+        start, begin = resumed, begin + lost
+
+
+def _lost(heard: np.ndarray, sound: np.ndarray) -> int | None:
+    """How many samples of `sound` `heard` leaves out at its beginning; None where it is not that sound."""
+    if not len(heard):
+        return len(sound) if len(sound) < LOSABLE else None
+    for lost in np.flatnonzero(sound[:LOSABLE] == heard[0]):
+        probe = sound[lost : lost + 240]
+        if probe.any() and np.array_equal(heard[: len(probe)], probe):
+            return int(lost)
+    return None
 
 
 @dataclass
@@ -88,6 +157,18 @@ class Speaker:
     """A PulseAudio server with nothing but a null sink, in which sound vanishes at the pace of real time."""
 
     environment: dict[str, str]
+    log: Path
+    """The server's, at its most talkative."""
+    _pauses: int = 0
+
+    @property
+    def stalls(self) -> int:
+        """How often the machine held the sound up so far, by the word of others than the product.
+
+        That is: a player came too late with its samples, so that the server played silence and wrote it into its log;
+        or server, recorder or this process themselves were not given the processor.
+        """
+        return len(re.findall(r"(?:Actual|Implicit) underrun of", self.log.read_text())) + self._pauses
 
     @contextmanager
     def recording(self) -> Iterator[Recording]:
@@ -98,7 +179,7 @@ class Speaker:
             "speaker.monitor",
             "--rate=24000",
             "--channels=1",
-            "--format=s16le",
+            "--format=float32le",
             "--latency-msec=20",
         ]
         recording = Recording()
@@ -115,15 +196,41 @@ class Speaker:
             reader.start()
             try:
                 recording.wait_for_seconds(0.1)
+                recording.pauses = 0
                 yield recording
                 recording.wait_for_seconds(1.0)
             finally:
                 recorder.terminate()
                 reader.join()
+                self._pauses += recording.pauses
 
     def kill(self) -> None:
         """Unplug it."""
         subprocess.run(["pulseaudio", "--kill"], env=self.environment, check=True, stderr=subprocess.DEVNULL)
+
+
+def despite_stalls(test: Callable[..., None]) -> Callable[..., None]:
+    """A test with a speaker that is made again, three times at most, if it failed while the machine stalled.
+
+    Two cores with much else to do, or a virtual machine that is paused, can keep any player from its device for longer
+    than the device's buffer lasts; what is heard then proves nothing. What the product does wrong of its own accord, it
+    does wrong in every attempt; and what no stall explains (`DamagedError`, or no stall at all) fails at once.
+    """
+
+    @functools.wraps(test)
+    def attempts(speaker: Speaker, **fixtures: object) -> None:
+        for _ in range(3):
+            stalls = speaker.stalls
+            try:
+                return test(speaker=speaker, **fixtures)
+            except DamagedError:
+                raise
+            except AssertionError:
+                if speaker.stalls == stalls:
+                    raise
+        return test(speaker=speaker, **fixtures)
+
+    return attempts
 
 
 class Terminal:

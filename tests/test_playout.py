@@ -88,6 +88,21 @@ def test_counts_the_silence_of_a_starvation_until_it_is_opened_again() -> None:
     assert player.starved_frames == 800
 
 
+def test_what_is_to_be_drained_is_not_shut_in_by_a_callback_that_ran_at_that_moment() -> None:
+    class Interleaved(Ring):
+        def read(self, out: np.ndarray) -> int:
+            player.draining = player.open = True
+            return super().read(out)
+
+    player = Playout(Interleaved(1000), RATE)
+    player.ring.write(np.ones(650, np.float32))
+    player.open = True
+    blocks(player, 600)
+    heard = blocks(player, 600)
+    assert np.count_nonzero(heard) > 0
+    assert player.played_frames == 650
+
+
 def test_cut_fades_out_within_five_milliseconds_and_stays_silent() -> None:
     player = playout(np.ones(5000))
     player.open = True

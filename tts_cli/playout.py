@@ -62,6 +62,8 @@ class Playout:
             out[count - length : count] *= self._down[length]
             self._starved = True
             self.open = False
+            if self.draining:  # it came during this call, and its opening of the gate must not be undone
+                self.open = True
             self.starved_frames += len(out) - count
 
     def _fade_away(self, out: Samples) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from typing import Any, Final
 
 import numpy as np
@@ -25,7 +24,8 @@ SERVER_SECONDS: Final = 0.3
 POLL_SECONDS: Final = 0.01
 """How often the owner looks for room in the ring. The callback must not wake anybody: that could make it wait."""
 DEAD_SECONDS: Final = 2.0
-"""A device that has not asked for sound for so long is gone."""
+"""A device that has not asked for sound for so long is gone. Counted in polls: a clock would go on while the process,
+and the device's thread with it, is stopped (Ctrl-Z) or the machine is paused."""
 
 
 class SpeakerSink:
@@ -37,7 +37,7 @@ class SpeakerSink:
         self._ring = Ring(CAPACITY_SECONDS * device.rate)
         self._playout = Playout(self._ring, device.rate)
         self._underflows = 0
-        self._asked = time.monotonic()
+        self._unanswered = 0
         self._interrupted = threading.Event()
         self._stopping = threading.Lock()
         self._needed = 0.0
@@ -66,7 +66,7 @@ class SpeakerSink:
         self._playout.fill(mono)
         for channel in range(1, out.shape[1]):
             out[:, channel] = mono
-        self._asked = time.monotonic()
+        self._unanswered = 0
 
     def write(self, samples: Samples, needed: float) -> None:
         """Resample where the device asks for it, and wait until all is in the ring."""
@@ -95,7 +95,7 @@ class SpeakerSink:
 
     def text_pending(self) -> None:
         """Play all there is."""
-        self._playout.draining = True
+        self._playout.draining = True  # first, so that a callback that shuts the gate just now sees it
         self._playout.open = True
 
     def finish(self) -> None:
@@ -103,15 +103,15 @@ class SpeakerSink:
         self._put(self._resampled(np.zeros(0, np.float32), last=True))
         self.text_pending()
         while self._ring.available and not self._interrupted.is_set():
-            self._playout.open = True  # the callback may have shut it just now, for want of what came since
             self._wait()
         # What the callback has handed over is still on its way, and PortAudio's stop does not always wait for it.
         if not self._interrupted.wait(self._stream.latency + SERVER_SECONDS):
             self._guarded(self._stream.stop)
 
     def _wait(self) -> None:
-        if time.monotonic() - self._asked > DEAD_SECONDS or not self._stream.active:
+        if self._unanswered * POLL_SECONDS > DEAD_SECONDS or not self._stream.active:
             raise self._lost()
+        self._unanswered += 1
         self._interrupted.wait(POLL_SECONDS)
 
     def _lost(self) -> OutputError:
