@@ -2,7 +2,8 @@
 
 Computes what `ConditionalDecoder(causal=True, meanflow=True)` of chatterbox-tts 0.1.7 does
 (models/s3gen/decoder.py), with its parameter names, for one utterance without padding. The convolutions are
-causal with a width of 3; attention is bidirectional and knows no positions. A step of a mean flow
+causal with a width of 3; attention is bidirectional over what it is given, sees all that `past` holds, and knows no
+positions. A step of a mean flow
 (arXiv:2505.13447) goes from time t to time r; their embeddings are mixed by a learnt matrix
 (arXiv:2510.07979).
 """
@@ -10,7 +11,7 @@ causal with a width of 3; attention is bidirectional and knows no positions. A s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, cast
 
 import torch
@@ -18,18 +19,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tts_cli.engines.chatterbox.config import EstimatorConfig
+from tts_cli.engines.chatterbox.past import Past
 from tts_cli.errors import ModelError
 
-
-class CausalConv(nn.Conv1d):
-    """A convolution of width 3 that sees two positions behind and none ahead."""
-
-    def __init__(self, dim: int, dim_out: int) -> None:
-        super().__init__(dim, dim_out, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`[1, dim, n]` → `[1, dim_out, n]`."""
-        return super().forward(F.pad(x, (2, 0)))
+REACH: Final = 2
+"""Positions behind that a convolution sees besides its own; it sees none ahead."""
 
 
 class ConvBlock(nn.Module):
@@ -38,11 +32,11 @@ class ConvBlock(nn.Module):
     def __init__(self, dim: int, dim_out: int) -> None:
         super().__init__()
         # Upstream keeps its transpositions in the sequence, so that the norm is number 2.
-        self.block = nn.ModuleDict({"0": CausalConv(dim, dim_out), "2": nn.LayerNorm(dim_out)})
+        self.block = nn.ModuleDict({"0": nn.Conv1d(dim, dim_out, REACH + 1), "2": nn.LayerNorm(dim_out)})
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, past: Past) -> Tensor:
         """`[1, dim, n]` → `[1, dim_out, n]`."""
-        return F.mish(self.block["2"](self.block["0"](x).mT).mT)
+        return F.mish(self.block["2"](self.block["0"](past.behind(x, REACH)).mT).mT)
 
 
 class ResnetBlock(nn.Module):
@@ -55,13 +49,13 @@ class ResnetBlock(nn.Module):
         self.block2 = ConvBlock(dim_out, dim_out)
         self.res_conv = nn.Conv1d(dim, dim_out, 1)
 
-    def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        """`x` `[1, dim, n]`, `time` `[1, time_size]` → `[1, dim_out, n]`."""
-        return self.block2(self.block1(x) + self.mlp(time)[..., None]) + self.res_conv(x)  # type: ignore[no-any-return]
+    def forward(self, x: Tensor, shift: Tensor, past: Past) -> Tensor:
+        """`x` `[1, dim, n]`, `shift` `[1, dim_out, 1]` for the step in hand → `[1, dim_out, n]`."""
+        return self.block2(self.block1(x, past) + shift, past) + self.res_conv(x)  # type: ignore[no-any-return]
 
 
 class Attention(nn.Module):
-    """Bidirectional self-attention without positions; heads may be wider than the stream."""
+    """Self-attention over the past and all of `x`, without positions; heads may be wider than the stream."""
 
     def __init__(self, dim: int, heads: int, head_size: int) -> None:
         super().__init__()
@@ -71,12 +65,12 @@ class Attention(nn.Module):
         self.to_v = nn.Linear(dim, heads * head_size, bias=False)
         self.to_out = nn.ModuleList([nn.Linear(heads * head_size, dim)])
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, past: Past) -> Tensor:
         """`[1, n, dim]`, shape kept."""
         query, key, value = (
             linear(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for linear in (self.to_q, self.to_k, self.to_v)
         )
-        return self.to_out[0](F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        return self.to_out[0](past.attend(query, key, value).transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
 def _geglu(x: Tensor) -> Tensor:
@@ -130,9 +124,9 @@ class TransformerBlock(nn.Module):
         self.norm3 = nn.LayerNorm(dim)
         self.ff = FeedForward(dim, config.act_fn)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, past: Past) -> Tensor:
         """`[1, n, dim]`, shape kept."""
-        x = x + self.attn1(self.norm1(x))
+        x = x + self.attn1(self.norm1(x), past)
         return x + self.ff(self.norm3(x))  # type: ignore[no-any-return]
 
 
@@ -170,29 +164,38 @@ class Estimator(nn.Module):
             blocks = nn.ModuleList([TransformerBlock(dim, config) for _ in range(config.n_blocks)])
             return nn.ModuleList([ResnetBlock(width, dim, time_size), blocks, *behind])
 
-        self.down_blocks = nn.ModuleList([stage(config.in_channels, CausalConv(dim, dim))])
+        self.down_blocks = nn.ModuleList([stage(config.in_channels, nn.Conv1d(dim, dim, REACH + 1))])
         self.mid_blocks = nn.ModuleList([stage(dim) for _ in range(config.num_mid_blocks)])
-        self.up_blocks = nn.ModuleList([stage(2 * dim, CausalConv(dim, dim))])
+        self.up_blocks = nn.ModuleList([stage(2 * dim, nn.Conv1d(dim, dim, REACH + 1))])
         self.final_block = ConvBlock(dim, dim)
         self.final_proj = nn.Conv1d(dim, config.out_channels, 1)
 
-    def forward(self, x: Tensor, mu: Tensor, speaker: Tensor, cond: Tensor, *, t: Tensor, r: Tensor) -> Tensor:
-        """`x`, `mu` and `cond` `[1, 80, n]`, `speaker` `[1, 80]`, `t` and `r` scalars."""
+    def shifts(self, t: Tensor, r: Tensor) -> list[Tensor]:
+        """What the step from `t` to `r`, scalars, adds in each stage's convolutions: `[1, dim, 1]` each, in order."""
         time = self.time_embed_mixer(torch.cat((self.time_mlp(t), self.time_mlp(r)), dim=-1))
+        stages = (*self.down_blocks, *self.mid_blocks, *self.up_blocks)
+        convolutions = [cast(ResnetBlock, cast(nn.ModuleList, stage)[0]) for stage in stages]
+        return [each.mlp(time)[..., None] for each in convolutions]
+
+    def forward(
+        self, x: Tensor, mu: Tensor, speaker: Tensor, cond: Tensor, shifts: Sequence[Tensor], past: Past
+    ) -> Tensor:
+        """`x`, `mu` and `cond` `[1, 80, n]`, `speaker` `[1, 80]`, `shifts` those of the step."""
         x = torch.cat((x, mu, speaker[..., None].expand_as(mu), cond), dim=1)
         (down,), (up,) = self.down_blocks, self.up_blocks
-        skip = _stage(down, x, time)
-        x = down[2](skip)
-        for stage in self.mid_blocks:
-            x = _stage(stage, x, time)
-        x = up[2](_stage(up, torch.cat((x, skip), dim=1), time))
-        return self.final_proj(self.final_block(x))  # type: ignore[no-any-return]
+        first, *others, last = shifts
+        skip = _stage(down, x, first, past)
+        x = down[2](past.behind(skip, REACH))
+        for stage, shift in zip(self.mid_blocks, others, strict=True):
+            x = _stage(stage, x, shift, past)
+        x = up[2](past.behind(_stage(up, torch.cat((x, skip), dim=1), last, past), REACH))
+        return self.final_proj(self.final_block(x, past))  # type: ignore[no-any-return]
 
 
-def _stage(stage: nn.ModuleList, x: Tensor, time: Tensor) -> Tensor:
+def _stage(stage: nn.ModuleList, x: Tensor, shift: Tensor, past: Past) -> Tensor:
     """The convolutions of a stage, then its transformer blocks. `[1, dim, n]`."""
     convolutions, blocks = stage[0], cast(nn.ModuleList, stage[1])
-    x = convolutions(x, time).mT
+    x = convolutions(x, shift, past).mT
     for block in blocks:
-        x = block(x)
+        x = block(x, past)
     return x.mT

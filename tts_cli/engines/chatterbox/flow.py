@@ -7,7 +7,7 @@ the caller.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from tts_cli.audio import FRAMES_PER_TOKEN
 from tts_cli.engines.chatterbox.config import MEL_BINS, SPEAKER_SIZE, SPEECH_VOCABULARY, ModelConfig
-from tts_cli.engines.chatterbox.encoder import Encoder
+from tts_cli.engines.chatterbox.encoder import Encoder, EncoderPast, NoTokens
 from tts_cli.engines.chatterbox.estimator import Estimator
+from tts_cli.engines.chatterbox.past import Nothing, Past
 from tts_cli.errors import ModelError, UsageError
 
 MOMENTS: Final = (0.0, 0.5, 1.0)
@@ -43,6 +44,16 @@ class Prompt:
         return self.mels.shape[1]
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the flow."""
+
+    length: Tensor
+    """How much of the way from noise to mel it goes, a scalar."""
+    shifts: list[Tensor]
+    """See `Estimator.shifts`."""
+
+
 class MeanFlow(nn.Module):
     """The estimator and the way through its vector field."""
 
@@ -50,12 +61,18 @@ class MeanFlow(nn.Module):
         super().__init__()
         self.estimator = Estimator(config.estimator)
 
-    def forward(self, noise: Tensor, mu: Tensor, speaker: Tensor, cond: Tensor) -> Tensor:
-        """Noise `[1, 80, n]` to mel frames `[1, 80, n]`."""
-        moments = torch.tensor(MOMENTS, dtype=noise.dtype, device=noise.device)
+    def steps(self, device: torch.device) -> list[Step]:
+        """The steps of the way, which depend on the model alone."""
+        moments = torch.tensor(MOMENTS, device=device)
+        return [Step(r - t, self.estimator.shifts(t, r)) for t, r in pairwise(moments)]
+
+    def forward(
+        self, noise: Tensor, mu: Tensor, speaker: Tensor, cond: Tensor, steps: Sequence[Step], pasts: Sequence[Past]
+    ) -> Tensor:
+        """Noise `[1, 80, n]` to mel frames `[1, 80, n]`, each step behind its own past."""
         x = noise
-        for t, r in pairwise(moments):
-            x = x + (r - t) * self.estimator(x, mu, speaker, cond, t=t, r=r)
+        for step, past in zip(steps, pasts, strict=True):
+            x = x + step.length * self.estimator(x, mu, speaker, cond, step.shifts, past)
         return x
 
 
@@ -100,11 +117,37 @@ class Flow(nn.Module):
 
     def forward(self, prompt: Prompt, tokens: Tensor, noise: Tensor) -> Tensor:
         """Mel frames `[80, 2n]` of tokens int64 `[n]`, from noise `[80, 2(p + n)]` over prompt and tokens."""
-        embedded = self.input_embedding(torch.cat((prompt.tokens, tokens.to(self.device))))[None]
-        mu = self.encoder_proj(self.encoder(embedded)).mT
-        cond = F.pad(prompt.mels[None], (0, FRAMES_PER_TOKEN * len(tokens)))
-        mels: Tensor = self.decoder(noise.to(self.device)[None], mu, prompt.speaker, cond)
-        return mels[0, :, prompt.frames :]
+        cond = F.pad(prompt.mels, (0, FRAMES_PER_TOKEN * len(tokens)))
+        steps = self.decoder.steps(self.device)
+        mels = self.mels(
+            torch.cat((prompt.tokens, tokens.to(self.device))),
+            noise,
+            prompt.speaker,
+            cond,
+            steps,
+            NoTokens(),
+            [Nothing() for _ in steps],
+        )
+        return mels[:, prompt.frames :]
+
+    def mels(
+        self,
+        tokens: Tensor,
+        noise: Tensor,
+        speaker: Tensor,
+        cond: Tensor,
+        steps: Sequence[Step],
+        tokens_before: EncoderPast,
+        frames_before: Sequence[Past],
+        ahead: int = 0,
+    ) -> Tensor:
+        """Mel frames `[80, 2n]` of tokens `[n + ahead]` behind some past; the `ahead` last ones are only looked at.
+
+        `noise` and `cond` are `[80, 2n]`; `frames_before` is a past for each of the `steps`.
+        """
+        mu = self.encoder_proj(self.encoder(self.input_embedding(tokens)[None], tokens_before, ahead)).mT
+        found: Tensor = self.decoder(noise.to(self.device)[None], mu, speaker, cond[None], steps, frames_before)
+        return found[0]
 
 
 def check_tokens(tokens: Tensor) -> Tensor:
