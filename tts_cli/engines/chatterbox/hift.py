@@ -1,14 +1,15 @@
-"""HiFT, the vocoder's networks: mel frames and a harmonic source to samples.
+"""HiFT, the vocoder's networks: mel frames and a harmonic source to samples, as they come.
 
 A neural source filter with an inverse STFT at its end (HiFTNet, arXiv:2309.09493). Computes what
 `HiFTGenerator` and `ConvRNNF0Predictor` of chatterbox-tts 0.1.7 do (models/s3gen/hifigan.py,
 f0_predictor.py), with their parameter names. Nothing here is random: the source's phase and noise come from
-the caller, and so does all state.
+the caller, and so does all state (`Tails`). Convolutions do not pad: `streaming.Slide` does it for them.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import cast
 
@@ -17,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tts_cli.engines.chatterbox.config import VocoderConfig
+from tts_cli.engines.chatterbox.streaming import Mirror, Slide, Spread, Sum, Tails
 
 
 class NormedConv(nn.Conv1d):
@@ -52,7 +54,8 @@ class Snake(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`[1, channels, n]`, shape kept."""
         alpha = self.alpha[:, None]
-        return x + (1.0 / (alpha + 1e-9)) * torch.sin(x * alpha).square()  # type: ignore[no-any-return]
+        # In place, since half of the vocoder's layers are these.
+        return (x * alpha).sin_().square_().mul_(1.0 / (alpha + 1e-9)).add_(x)
 
 
 class ResBlock(nn.Module):
@@ -60,21 +63,23 @@ class ResBlock(nn.Module):
 
     def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]) -> None:
         super().__init__()
-        self.convs1 = nn.ModuleList(
-            NormedConv(channels, channels, kernel, dilation=d, padding=(kernel - 1) * d // 2) for d in dilations
-        )
-        self.convs2 = nn.ModuleList(
-            NormedConv(channels, channels, kernel, padding=(kernel - 1) // 2) for _ in dilations
-        )
+        self.convs1 = nn.ModuleList(NormedConv(channels, channels, kernel, dilation=d) for d in dilations)
+        self.convs2 = nn.ModuleList(NormedConv(channels, channels, kernel) for _ in dilations)
         self.activations1 = nn.ModuleList(Snake(channels) for _ in dilations)
         self.activations2 = nn.ModuleList(Snake(channels) for _ in dilations)
+        self.slides1, self.slides2 = _same(self.convs1), _same(self.convs2)
+        self.sums = [Sum() for _ in dilations]
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`[1, channels, n]`, shape kept."""
-        for snake1, conv1, snake2, conv2 in zip(
-            self.activations1, self.convs1, self.activations2, self.convs2, strict=True
+    def forward(self, x: Tensor, tails: Tails, final: bool) -> Tensor:
+        """`[1, channels, n]`, the next positions; shape kept but for the delay."""
+        for snake1, conv1, slide1, snake2, conv2, slide2, add in zip(
+            *(self.activations1, self.convs1, self.slides1),
+            *(self.activations2, self.convs2, self.slides2),
+            self.sums,
+            strict=True,
         ):
-            x = conv2(snake2(conv1(snake1(x)))) + x
+            y = slide1(conv1, snake1(x), tails, final)
+            x = add(slide2(conv2, snake2(y), tails, final), x, tails=tails)
         return x
 
 
@@ -86,13 +91,17 @@ class F0Predictor(nn.Module):
         widths = [config.in_channels, *([config.f0_cond_channels] * 5)]
         layers: list[nn.Module] = []
         for width, width_out in pairwise(widths):
-            layers += [NormedConv(width, width_out, 3, padding=1), nn.ELU()]
+            layers += [NormedConv(width, width_out, 3), nn.ELU()]
         self.condnet = nn.Sequential(*layers)
         self.classifier = nn.Linear(config.f0_cond_channels, 1)
+        self.slides = _same(self.condnet[::2])
 
-    def forward(self, mels: Tensor) -> Tensor:
-        """See the class."""
-        f0: Tensor = self.classifier(self.condnet(mels).mT).squeeze(-1).abs()
+    def forward(self, mels: Tensor, tails: Tails, final: bool) -> Tensor:
+        """Of the next mel frames; the first comes when five more are known."""
+        x = mels
+        for conv, elu, slide in zip(self.condnet[::2], self.condnet[1::2], self.slides, strict=True):
+            x = elu(slide(conv, x, tails, final))
+        f0: Tensor = self.classifier(x.mT).squeeze(-1).abs()
         return f0
 
 
@@ -108,23 +117,46 @@ class SourceMixer(nn.Module):
         return torch.tanh(self.l_linear(waves.mT)).squeeze(-1)
 
 
+class SourceSpectrum:
+    """The short-time spectrum of the source, mirrored at both ends."""
+
+    def __init__(self, n_fft: int, hop: int) -> None:
+        self.n_fft, self.hop = n_fft, hop
+
+    def __call__(self, source: Tensor, tails: Tails, final: bool) -> Tensor:
+        """Real and imaginary parts `[1, n_fft + 2, m]` that the next samples `[1, n]` make possible."""
+        half, before = self.n_fft // 2, tails.get(self)
+        if before is None:
+            before = source[:, 1 : half + 1].flip(1)
+        window = torch.cat((before, source), dim=1)
+        if final:
+            window = torch.cat((window, window[:, -half - 1 : -1].flip(1)), dim=1)
+        count = (window.shape[1] - self.n_fft) // self.hop + 1
+        if count < 1:
+            return source.new_empty(1, self.n_fft + 2, 0)
+        tails[self] = window[:, count * self.hop :].clone()
+        hann = torch.hann_window(self.n_fft, device=source.device)
+        spectrum = torch.stft(window, self.n_fft, self.hop, self.n_fft, hann, center=False, return_complex=True)
+        return torch.cat((spectrum.real, spectrum.imag), dim=1)
+
+
 class HiFT(nn.Module):
-    """The generator. `decode` is a function of a window of mel frames and the source over the same time."""
+    """The generator: a function of the next mel frames, the source's next samples and what came before."""
 
     def __init__(self, config: VocoderConfig) -> None:
         super().__init__()
         self.config = config
-        base, bins = config.base_channels, config.n_fft + 2
-        widths = [base // 2**i for i in range(len(config.upsample_rates) + 1)]
+        base, bins, stages = config.base_channels, config.n_fft + 2, len(config.upsample_rates)
+        widths = [base // 2**i for i in range(stages + 1)]
         self.f0_predictor = F0Predictor(config)
         self.m_source = SourceMixer(config.nb_harmonics + 1)
-        self.conv_pre = NormedConv(config.in_channels, base, 7, padding=3)
+        self.conv_pre = NormedConv(config.in_channels, base, 7)
         self.ups = nn.ModuleList(
             NormedConvTranspose(widths[i], widths[i + 1], kernel, rate, padding=(kernel - rate) // 2)
             for i, (rate, kernel) in enumerate(zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True))
         )
         self.source_downs = nn.ModuleList(
-            nn.Conv1d(bins, width, 2 * rate, rate, padding=rate // 2) if rate > 1 else nn.Conv1d(bins, width, 1)
+            nn.Conv1d(bins, width, 2 * rate, rate) if rate > 1 else nn.Conv1d(bins, width, 1)
             for width, rate in zip(widths[1:], source_rates(config), strict=True)
         )
         self.source_resblocks = nn.ModuleList(
@@ -141,35 +173,49 @@ class HiFT(nn.Module):
             for width in widths[1:]
             for kernel, dilations in zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes, strict=True)
         )
-        self.conv_post = NormedConv(widths[-1], bins, 7, padding=3)
+        self.conv_post = NormedConv(widths[-1], bins, 7)
 
-    def decode(self, mels: Tensor, source: Tensor) -> Tensor:
-        """Samples `[1, 480 n]` of mel frames `[1, 80, n]` and their source `[1, 480 n]`.
+        self.spectrum = SourceSpectrum(config.n_fft, config.hop)
+        self.slide_pre, self.slide_post = _same([self.conv_pre, self.conv_post])
+        self.spreads = [Spread(up.out_channels, up.kernel_size[0], up.stride[0], up.padding[0]) for up in self.ups]
+        self.slides_down = [
+            Slide(conv, rate // 2) for conv, rate in zip(self.source_downs, source_rates(config), strict=True)
+        ]
+        self.mirror = Mirror()
+        self.sums_source, self.sums_blocks = ([Sum() for _ in range(stages)] for _ in range(2))
+        self.spread_wave = Spread(1, config.n_fft, config.hop, config.n_fft // 2)
 
-        Both ends are treated as the ends of the sound: within `receptive_frames` of them the samples of a
-        window differ from those of the whole.
+    def forward(self, mels: Tensor, source: Tensor, tails: Tails, final: bool) -> Tensor:
+        """The samples `[1, m]` that follow from the next mel frames `[1, 80, n]` and source samples `[1, k]`.
+
+        The source may lag behind the mel frames. In the end all three are equally long: 480 samples a frame.
         """
         config = self.config
-        n_fft, hop = config.n_fft, config.hop
-        hann = torch.hann_window(n_fft, device=mels.device)
-        spectrum = torch.stft(source, n_fft, hop, n_fft, hann, return_complex=True)
-        excitation = torch.cat((spectrum.real, spectrum.imag), dim=1)
+        excitation = self.spectrum(source, tails, final)
+        x = self.slide_pre(self.conv_pre, mels, tails, final)
         kernels = len(config.resblock_kernel_sizes)
-        x = self.conv_pre(mels)
         for i, up in enumerate(self.ups):
-            x = up(F.leaky_relu(x, config.lrelu_slope))
+            x = self.spreads[i](up, F.leaky_relu(x, config.lrelu_slope), tails, final)
             if i == len(self.ups) - 1:
-                x = F.pad(x, (1, 0), mode="reflect")
-            x = x + self.source_resblocks[i](self.source_downs[i](excitation))
-            first, *others = self.resblocks[i * kernels : (i + 1) * kernels]
-            mixed = first(x)
-            for block in others:
-                mixed = mixed + block(x)
-            x = mixed / kernels
-        x = self.conv_post(F.leaky_relu(x))
+                x = self.mirror(x, tails)
+            driven = self.slides_down[i](self.source_downs[i], excitation, tails, final)
+            x = self.sums_source[i](x, self.source_resblocks[i](driven, tails, final), tails=tails)
+            blocks = self.resblocks[i * kernels : (i + 1) * kernels]
+            x = self.sums_blocks[i](*(block(x, tails, final) for block in blocks), tails=tails) / kernels
+        x = self.slide_post(self.conv_post, F.leaky_relu(x), tails, final)
+        return self.spread_wave(self._wave, x, tails, final)[0]
+
+    def _wave(self, x: Tensor) -> Tensor:
+        """Samples `[1, 1, hop (n - 1)]` of log magnitudes and phases `[1, n_fft + 2, n]`."""
+        n_fft, hop = self.config.n_fft, self.config.hop
         magnitude, phase = x[:, : n_fft // 2 + 1].exp().clamp(max=1e2), x[:, n_fft // 2 + 1 :].sin()
-        wave = torch.istft(torch.polar(magnitude, phase), n_fft, hop, n_fft, hann)
-        return wave.clamp(-config.audio_limit, config.audio_limit)
+        wave = torch.istft(torch.polar(magnitude, phase), n_fft, hop, n_fft, torch.hann_window(n_fft, device=x.device))
+        return wave.clamp(-self.config.audio_limit, self.config.audio_limit)[:, None]
+
+
+def _same(convs: Iterable[nn.Module]) -> list[Slide]:
+    """Slides of convolutions whose output is as long as their input."""
+    return [Slide(conv, (conv.kernel_size[0] - 1) * conv.dilation[0] // 2) for conv in cast(Iterable[nn.Conv1d], convs)]
 
 
 def source_rates(config: VocoderConfig) -> list[int]:
@@ -178,7 +224,7 @@ def source_rates(config: VocoderConfig) -> list[int]:
 
 
 def receptive_frames(config: VocoderConfig) -> int:
-    """Mel frames on either side that a sample depends on, at most; exact context for a window of `decode`.
+    """Mel frames on either side that a sample depends on, at most: the network's delay.
 
     Counted backwards from the samples, in units of mel frames: through the mel path, and through the source,
     which depends on five more frames by way of F0.

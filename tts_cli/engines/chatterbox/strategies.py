@@ -45,7 +45,7 @@ class Utterance:
         if not len(tokens):
             return torch.empty(0)
         state = self.vocoder.start(self.noise, FRAMES_PER_TOKEN * start, onset=onset)
-        return self.vocoder.push(state, self.mels(tokens, start))
+        return self.vocoder.push(state, self.mels(tokens, start), final=True)
 
 
 class Strategy(Protocol):
@@ -144,7 +144,7 @@ class Context:
             return torch.empty(0)
         mels = self.utterance.mels(torch.cat((self.past, self.held)), self.first)
         begin, end = FRAMES_PER_TOKEN * len(self.past), FRAMES_PER_TOKEN * (len(self.past) + done)
-        sound = self.utterance.vocoder.push(self.state, mels[:, begin:end], mels[:, end:])
+        sound = self.utterance.vocoder.push(self.state, mels[:, begin:end], final=final, ahead=mels[:, end:])
         past = torch.cat((self.past, self.held[:done]))
         dropped = 0 if self.window is None else max(0, len(past) - self.window)
         self.first, self.past, self.held = self.first + dropped, past[dropped:], self.held[done:]

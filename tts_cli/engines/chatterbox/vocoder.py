@@ -1,14 +1,12 @@
-"""Mel frames to samples, as they come: HiFT over a bounded window, its source carried from chunk to chunk.
+"""Mel frames to samples, as they come: every layer of HiFT goes on where it stood.
 
-A sample depends on a bounded number of mel frames on either side (`receptive_frames`), on the phase of its
-harmonics, which is a running sum of F0 over all that was said before, and on noise. So a window with enough
-frames on both sides, the running sum and noise drawn by position give the very samples that the whole
-utterance would: with `receptive_frames` frames ahead exactly, with fewer nearly, the more of them the nearer.
+A sample depends on mel frames up to `delay` later. It is exact, the one that the whole utterance would give,
+as soon as they are known. Until then it can be foreseen: computed as if what is known were all.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,9 +14,10 @@ import torch
 from torch import Tensor
 
 from tts_cli.audio import SAMPLES_PER_FRAME, raised_cosine
-from tts_cli.engines.chatterbox.config import MEL_BINS, S3GEN_FILE, ModelConfig
+from tts_cli.engines.chatterbox.config import S3GEN_FILE, ModelConfig
 from tts_cli.engines.chatterbox.hift import HiFT, receptive_frames
 from tts_cli.engines.chatterbox.noise import Noise
+from tts_cli.engines.chatterbox.streaming import Tails
 from tts_cli.engines.chatterbox.weights import load_module
 
 JOIN: Final = SAMPLES_PER_FRAME
@@ -29,23 +28,29 @@ ONSET: Final = 2 * SAMPLES_PER_FRAME
 
 @dataclass(slots=True)
 class VocoderState:
-    """What one utterance's vocoder remembers between chunks."""
+    """What one utterance's vocoder remembers between pushes."""
 
     noise: Noise
     phases: Tensor
     """Initial phases `[harmonics]` in radians."""
     turns: Tensor
     """Turns of each harmonic so far, less the whole ones, float64 `[harmonics]`."""
-    history: Tensor
-    """The last mel frames already spoken, `[80, at most receptive_frames]`."""
-    source: Tensor
-    """The source over `history`, `[480 × frames]`."""
+    position: int
+    """The number in the utterance of the source's next mel frame, which picks its noise."""
+    tails: Tails
+    """What the networks remember."""
+    known: int
+    """Samples that the mel frames so far stand for."""
+    spoken: int
+    """Samples handed out."""
+    ready: Tensor
+    """Exact samples behind those handed out."""
+    early: int
+    """Samples handed out before they were exact."""
     foreseen: Tensor
-    """What the last chunk expected to come next, `[at most JOIN]`."""
+    """What was expected to follow the samples handed out early, `[at most JOIN]`."""
     onset: Tensor
     """Gain of the samples to come, as far as it is not one, `[at most ONSET]`."""
-    position: int
-    """The next mel frame's number in the utterance, which picks its noise."""
 
 
 class Vocoder:
@@ -53,10 +58,10 @@ class Vocoder:
 
     def __init__(self, network: HiFT) -> None:
         self.network = network
-        # A window's F0 must be the whole utterance's to the last digits, since its running sum is a phase: in
-        # float64 it is, for a fiftieth of a chunk's time, and the CPU is where every machine has float64.
+        # A piece's F0 must be the whole utterance's to the last digits, since its running sum is a phase: in
+        # float64 it is, for a small part of the time, and the CPU is where every machine has float64.
         network.f0_predictor.to("cpu", torch.float64)
-        self.context = receptive_frames(network.config)
+        self.delay = receptive_frames(network.config)
         self.harmonics = network.config.nb_harmonics + 1
         self.device = network.conv_pre.weight.device
 
@@ -67,51 +72,65 @@ class Vocoder:
 
     def start(self, noise: Noise, position: int = 0, *, onset: bool = True) -> VocoderState:
         """A state with no past, in front of mel frame `position`; `onset` mutes and fades its start."""
+        nothing = torch.empty(0, device=self.device)
         return VocoderState(
             noise=noise,
             phases=noise.phases(self.harmonics).double(),
             turns=torch.zeros(self.harmonics, dtype=torch.float64),
-            history=torch.empty(MEL_BINS, 0, device=self.device),
-            source=torch.empty(0, device=self.device),
-            foreseen=torch.empty(0, device=self.device),
-            onset=onset_gain().to(self.device) if onset else torch.empty(0, device=self.device),
             position=position,
+            tails={},
+            known=0,
+            spoken=0,
+            ready=nothing,
+            early=0,
+            foreseen=nothing,
+            onset=onset_gain().to(self.device) if onset else nothing,
         )
 
-    def push(self, state: VocoderState, mels: Tensor, ahead: Tensor | None = None) -> Tensor:
-        """The samples `[480 n]` of the next mel frames `[80, n]`; `state` moves on by n frames.
+    def push(
+        self, state: VocoderState, mels: Tensor, *, final: bool, ahead: Tensor | None = None, hold: int = 0
+    ) -> Tensor:
+        """The samples `[480 m]` that follow when the mel frames `[80, n]` are added to `state`.
 
-        `ahead` `[80, m]` is what follows, as far as it is known; without it the utterance ends here. It
-        serves as context and may turn out otherwise. With `context` frames of what really follows, the
-        samples are those of the whole utterance.
+        They reach up to `hold` mel frames before the last one, if `final` to the end. With `delay` frames held
+        back they are exact, for every chunking. With fewer the last of them are foreseen, as if the frames
+        `ahead` `[80, k]` followed and then the sound ended; the next push takes over from them within `JOIN`
+        samples. For that something must have been known of the sound behind them: one frame held or ahead.
         """
-        if mels.shape[1] == 0:
-            return mels.new_empty(0)
-        known, count = state.history.shape[1], mels.shape[1]
-        ahead = mels.new_empty(MEL_BINS, 0) if ahead is None else ahead[:, : self.context]
-        window = torch.cat((state.history, mels, ahead), dim=1)
-        f0 = self.network.f0_predictor(window[None].cpu().double())[0, known:]
-        fresh, turns = self._source(state, f0, count)
-        source = torch.cat((state.source, fresh))
-        wave = self.network.decode(window[None], source[None])[0, known * SAMPLES_PER_FRAME :]
-
-        head = len(state.foreseen)
-        if head:
+        state.known += mels.shape[1] * SAMPLES_PER_FRAME
+        end = state.known if final else max(state.spoken, state.known - hold * SAMPLES_PER_FRAME)
+        count = end - state.spoken
+        if final and count == 0:
+            return state.ready
+        exact = self._decode(state, mels, final)
+        wave = torch.cat((state.ready, exact[state.early :]))
+        state.early = max(0, state.early - len(exact))
+        state.ready = wave[count:].clone()
+        foreseen = count - len(wave)
+        if foreseen > 0:
+            past = replace(state, tails=state.tails.copy())
+            guess = self._decode(past, mels[:, :0] if ahead is None else ahead, final=True)
+            wave = torch.cat((wave, guess[state.early :]))
+            state.early += foreseen
+        spoken = wave[:count]
+        if count:
+            head = len(state.foreseen)
             fade = torch.from_numpy(raised_cosine(head)).to(wave)
-            wave[:head] = state.foreseen * (1 - fade) + wave[:head] * fade
-        end = count * SAMPLES_PER_FRAME
-        kept = max(0, known + count - self.context)
-        state.foreseen = wave[end : end + JOIN]
-        state.history = window[:, kept : known + count]
-        state.source = source[kept * SAMPLES_PER_FRAME : (known + count) * SAMPLES_PER_FRAME]
-        state.turns = turns
-        state.position += count
-        spoken, gain = wave[:end], state.onset[:end]
-        state.onset = state.onset[end:]
+            spoken = torch.cat((state.foreseen * (1 - fade) + spoken[:head] * fade, spoken[head:]))
+            state.foreseen = wave[count : count + JOIN].clone() if foreseen > 0 else spoken[:0]
+        state.spoken = end
+        gain, state.onset = state.onset[:count], state.onset[count:]
         return torch.cat((spoken[: len(gain)] * gain, spoken[len(gain) :]))
 
-    def _source(self, state: VocoderState, f0: Tensor, count: int) -> tuple[Tensor, Tensor]:
-        """The source `[480 m]` of m frames with fundamentals `f0` in Hz, and the turns after `count` of them.
+    def _decode(self, state: VocoderState, mels: Tensor, final: bool) -> Tensor:
+        """The exact samples that the next mel frames make possible; `state`'s source and networks move on."""
+        f0 = self.network.f0_predictor(mels[None].cpu().double(), state.tails, final)[0]
+        source = self._source(state, f0)
+        samples: Tensor = self.network(mels[None], source, state.tails, final)[0]
+        return samples
+
+    def _source(self, state: VocoderState, f0: Tensor) -> Tensor:
+        """The source's next samples `[1, 480 n]`, for n more fundamentals in Hz.
 
         As upstream's SineGen, but in float64 until the whole turns are dropped; upstream rounds to
         float32 before, and so departs by and by from the phase that its own F0 asks for.
@@ -126,8 +145,10 @@ class Vocoder:
         noise = state.noise.source(self.harmonics, start, start + len(pitch))
         level = voiced * config.nsf_sigma + (1 - voiced) * config.nsf_alpha / 3
         waves = config.nsf_alpha * torch.sin(angle + state.phases[:, None].float()) * voiced + level * noise
-        mixed: Tensor = self.network.m_source(waves[None].to(self.device))[0]
-        return mixed, turns[:, count * SAMPLES_PER_FRAME - 1] % 1
+        state.turns = torch.cat((state.turns[:, None], turns), dim=1)[:, -1] % 1
+        state.position += len(f0)
+        mixed: Tensor = self.network.m_source(waves[None].to(self.device))
+        return mixed
 
 
 def onset_gain() -> Tensor:
