@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,10 +18,11 @@ from engines_for_tests import ToneEngine
 from harness import ROOT, Run
 
 from tts_cli.audio import SAMPLES_PER_TOKEN, AudioChunk, Samples, as_samples
-from tts_cli.bench import Row, bench, report
-from tts_cli.cli.bench import _table
+from tts_cli.bench import Gain, Row, bench, report
+from tts_cli.cli.bench import _gains, _table
 from tts_cli.engines import EngineSettings, SpeakOptions
 from tts_cli.errors import MissingError, OutputError, UsageError
+from tts_cli.metrics import Snapshot
 from tts_cli.timeline import Arrival, check_plot, play, plot
 
 CHUNK = 10 * SAMPLES_PER_TOKEN
@@ -129,6 +131,46 @@ def test_silence_is_never_heard() -> None:
     assert told["total_ms"]["median"] == 300.0
 
 
+def test_a_baseline_takes_turns_and_the_gain_is_that_of_medians() -> None:
+    clock, doing = Clock(), list[str]()
+    ours, theirs = (PacedEngine(clock, pace, as_it_is) for pace in ([0.1, 0.2, 0.3, 9.0], [1.0, 2.0, 1.5]))
+    row, other = bench(
+        ours,
+        "sine",
+        SpeakOptions(),
+        "Hi.",
+        runs=3,
+        warmup=0,
+        progress=doing.append,
+        clock=clock,
+        baselines={"theirs": theirs},
+    )
+    assert [words.partition(":")[0] for words in doing[:-1]] == ["streaming", "theirs"] * 3
+    assert (row.baseline, other.baseline, other.way, other.against) == (False, True, "theirs", {})
+    assert row.against["theirs"].ttfa == pytest.approx(7.5)
+    assert row.against["theirs"].rtf == pytest.approx(7.5)
+    assert report([row])[0]["against"] == {"theirs": {"ttfa": 7.5, "rtf": 7.5}}
+    assert list(_gains([row, other])) == ["streaming against theirs: first audio 7.5 × sooner, RTF 7.5 × less"]
+
+
+def test_a_gain_can_be_a_loss_or_unknown() -> None:
+    slow, fast = Snapshot(ttfa=2.0, computed=2.0, sound=1.0), Snapshot(ttfa=1.0, computed=1.0, sound=1.0)
+    assert Gain.of([slow], [fast]) == Gain(0.5, 0.5)
+    assert Gain.of([replace(slow, ttfa=None)], [fast]).ttfa is None
+    (row,) = measured([0.1] * 2, runs=1, warmup=0)
+    worse = replace(row, against={"fast": Gain(0.5, 0.25), "mute": Gain(None, 1.0)})
+    assert list(_gains([worse])) == [
+        "streaming against fast: first audio 2.0 × later, RTF 4.0 × more",
+        "streaming against mute: never heard, RTF 1.0 × less",
+    ]
+
+
+def test_a_text_that_no_one_speaks_whole_is_not_compared() -> None:
+    engine = PacedEngine(Clock(), [], as_it_is)
+    with pytest.raises(UsageError, match="shorten the text"):
+        bench(engine, "sine", SpeakOptions(), "Hi. " * 100, baselines={"same": engine})
+
+
 def test_what_an_engine_has_not_got() -> None:
     with pytest.raises(UsageError, match="no strategies"):
         measured([], strategy="all")
@@ -216,6 +258,7 @@ class TestCommand:
         assert (told["mode"], told["chunk"], told["runs"], told["tokens"]) == (mode, 5, 1, None)
         assert 0 < row["ttfa_ms"]["median"] <= row["total_ms"]["median"]
         assert row["rtf"]["median"] == pytest.approx(row["compute_ms"]["median"] / row["audio_ms"], rel=0.01)
+        assert told["baselines"] == []
         assert documented_fields() == [*told, *row]
 
     @pytest.mark.parametrize(
@@ -230,6 +273,7 @@ class TestCommand:
             (["--text", "..."], 2, "nothing to speak"),
             (["--text", ""], 2, "nothing to speak"),
             (["--voice", "bob"], 2, "bob"),
+            (["--compare", "upstream"], 2, "nothing to compare"),
         ],
     )
     def test_errors(self, tts: Run, tmp_path: Path, options: list[str], code: int, says: str) -> None:

@@ -6,10 +6,11 @@ What is measured is defined in `metrics`; how joins and distances are scored, in
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from statistics import median
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -44,11 +45,29 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
+class Gain:
+    """How many times better than a baseline a way of speaking is, by medians."""
+
+    ttfa: float | None
+    """The baseline's time to first audio over ours; None where one of them is never heard."""
+    rtf: float
+    """The baseline's RTF over ours."""
+
+    @classmethod
+    def of(cls, ours: Sequence[Snapshot], baseline: Sequence[Snapshot]) -> Gain:
+        """The gain of some runs on others, all of which made sound."""
+        ttfa, ttfas = (Spread.of([run.ttfa for run in runs]) for runs in (ours, baseline))
+        rtf, rtfs = (median(run.computed / run.sound for run in runs) for runs in (ours, baseline))
+        return cls(ttfas.median / ttfa.median if ttfa and ttfas else None, rtfs / rtf)
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One way of speaking, measured."""
 
     way: str
-    """The strategy, or the mode where there is no choice of strategy."""
+    """The strategy, or the mode where there is no choice of strategy; or which baseline."""
+    baseline: bool
     runs: tuple[Snapshot, ...]
     arrivals: tuple[Arrival, ...]
     """The chunks of the last run."""
@@ -58,6 +77,8 @@ class Row:
     """Of each chunk to the same stretch of the sound computed whole, in dB; None where there is nothing to compare."""
     distance: float | None
     """Of all of the sound, likewise."""
+    against: Mapping[str, Gain]
+    """What this way gains on each baseline, by the baseline's name; none where this is one."""
 
     def spread(self, value: Callable[[Snapshot], float | None]) -> Spread | None:
         """The spread of one measurement over all runs."""
@@ -103,8 +124,10 @@ def bench(
     warmup: int = 1,
     progress: Callable[[str], None] = lambda _doing: None,
     clock: Callable[[], float] = time.perf_counter,
+    baselines: Mapping[str, Engine] = MappingProxyType({}),
 ) -> list[Row]:
-    """A row for each way that `strategy` asks for. The ways take turns, so that a busy spell meets all of them.
+    """A row for each way that `strategy` asks for, then one for each of `baselines`: engines, by name, that speak the
+    same text in the same voice. All take turns, so that a busy spell meets all of them.
 
     `warmup` runs come first and do not count: in them a voice is loaded and memory is found. `progress` is told what
     begins. Raises `UsageError` for what the engine cannot do, and whatever it raises.
@@ -115,19 +138,24 @@ def bench(
             raise UsageError(f"the {engine.name} engine speaks no tokens", "leave out --tokens")
         if len(text) > MAX_CHARS:
             raise UsageError(f"so many tokens for more than {MAX_CHARS} characters", "shorten the text")
-    taken: dict[str, list[_Run]] = {way: [] for way in chosen}
+    if baselines and len(text) > MAX_CHARS:
+        raise UsageError(f"more than {MAX_CHARS} characters are not spoken whole", "shorten the text to compare")
+    turns = [(way, engine, replace(options, strategy=way) if way != options.mode else options) for way in chosen]
+    turns += [(name, baseline, options) for name, baseline in baselines.items()]
+    taken: list[list[_Run]] = [[] for _ in turns]
     for number in range(1 - warmup, runs + 1):
-        for way in chosen:
+        for (way, speaker, how), done in zip(turns, taken, strict=True):
             progress(f"{way}: run {number} of {runs}" if number > 0 else f"{way}: warming up")
-            one_way = replace(options, strategy=way) if way != options.mode else options
-            done = _run(engine, voice, one_way, text, clock)
+            run = _run(speaker, voice, how, text, clock)
             if number > 0:
-                taken[way].append(done)
+                done.append(run)
     whole = None
     if options.mode == "streaming":
         progress("whole, to compare with")
         whole = _run(engine, voice, replace(options, mode="simple"), text, clock).samples
-    return [_row(way, done, whole) for way, done in taken.items()]
+    own, others = taken[: len(chosen)], dict(zip(baselines, taken[len(chosen) :], strict=True))
+    rows = [_row(way, done, whole, others) for way, done in zip(chosen, own, strict=True)]
+    return rows + [replace(_row(name, done, None, {}), baseline=True) for name, done in others.items()]
 
 
 def _run(engine: Engine, voice: str, options: SpeakOptions, text: str, clock: Callable[[], float]) -> _Run:
@@ -143,18 +171,20 @@ def _run(engine: Engine, voice: str, options: SpeakOptions, text: str, clock: Ca
     return _Run(meter.snapshot(), tuple(arrivals), np.concatenate(pieces), joins)
 
 
-def _row(way: str, runs: Sequence[_Run], whole: Samples | None) -> Row:
+def _row(way: str, runs: Sequence[_Run], whole: Samples | None, others: Mapping[str, Sequence[_Run]]) -> Row:
     """A seed fixes the sound, so the last run's stands for all."""
-    last = runs[-1]
+    last, measured = runs[-1], tuple(run.measured for run in runs)
     if whole is not None and not len(whole) == len(last.samples) >= SAMPLES_PER_FRAME:
         whole = None
     return Row(
         way=way,
-        runs=tuple(run.measured for run in runs),
+        baseline=False,
+        runs=measured,
         arrivals=last.arrivals,
         seam=seam(last.samples, last.joins) if last.joins else None,
         distances=None if whole is None else tuple(chunk_distances(last.samples, whole, last.joins)),
         distance=None if whole is None else distance(last.samples, whole),
+        against={name: Gain.of(measured, [run.measured for run in other]) for name, other in others.items()},
     )
 
 
@@ -173,6 +203,10 @@ def report(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "seam": row.seam and {"spectral": round(row.seam.spectral, 3), "sample": round(row.seam.sample, 3)},
             "distance_db": None if row.distance is None else round(row.distance, 3),
             "chunk_distances_db": row.distances and [round(each, 3) for each in row.distances],
+            "against": {
+                name: {"ttfa": None if gain.ttfa is None else round(gain.ttfa, 2), "rtf": round(gain.rtf, 2)}
+                for name, gain in row.against.items()
+            },
         }
         for row in rows
     ]

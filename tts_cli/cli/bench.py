@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_format
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -25,12 +25,14 @@ from tts_cli.cli.speak import (
     VoicesDir,
     Watermark,
 )
+from tts_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
     from tts_cli.bench import Row, Spread
+    from tts_cli.engines import Engine, EngineSettings
 
 _PANEL = "Chatterbox"
 Text = Annotated[str | None, typer.Option(help="What to say; else a sentence of our own.", show_default=False)]
@@ -48,6 +50,16 @@ Tokens = Annotated[
         min=1,
         max=1000,
         help="Draw exactly so many speech tokens, whatever the model says about the end.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+]
+Compare = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAMES",
+        help="Measure upstream's own code as well: upstream (its whole generation), independent (the first prototype "
+        "of streaming), or both with a comma between them.",
         show_default=False,
         rich_help_panel=_PANEL,
     ),
@@ -83,10 +95,12 @@ def bench(
     parallel: Parallel = True,
     tokens: Tokens = None,
     watermark: Watermark = True,
+    compare: Compare = None,
 ) -> None:
     """Measure speaking in a warm process: nothing is played.
 
     Examples: tts bench · tts bench --mode simple · tts bench --strategy all --tokens 75 --plot timeline.png
+    · tts bench --compare upstream,independent --tokens 75 --runs 3
     """
     from rich.console import Console
 
@@ -103,29 +117,47 @@ def bench(
     name, notice = choose_engine(engine, voice, settings)
     if notice:
         notices.print(f"tts: {notice}", soft_wrap=True)
-    with _progress(notices) as progress:
+    with _progress(notices) as progress, ExitStack() as held:
         progress("loading")
-        with closing(load_engine(name, settings)) as loaded:
-            chosen = choose_voice(loaded, voice)
-            rows = measure.bench(
-                loaded,
-                chosen,
-                options,
-                measure.TEXT if text is None else text,
-                strategy,
-                runs,
-                warmup,
-                progress=progress,
-            )
+        baselines = _baselines(name, compare, settings, held) if compare is not None else {}
+        loaded = held.enter_context(closing(load_engine(name, settings)))
+        chosen = choose_voice(loaded, voice)
+        rows = measure.bench(
+            loaded,
+            chosen,
+            options,
+            measure.TEXT if text is None else text,
+            strategy,
+            runs,
+            warmup,
+            progress=progress,
+            baselines=baselines,
+        )
     title = f"{loaded.name} · {chosen} · {mode} · chunks of {chunk} tokens · {runs} {'run' if runs == 1 else 'runs'}"
     if plot is not None:
-        draw({row.way: row.arrivals for row in rows}, title, plot)
+        draw({_name(row): row.arrivals for row in rows}, title, plot)
     if not json:
-        Console(highlight=False, markup=False).print(_table(rows, title))
+        console = Console(highlight=False, markup=False)
+        console.print(_table(rows, title))
+        for line in _gains(rows):
+            console.print(line, soft_wrap=True)
         return
     about = {"engine": loaded.name, "voice": chosen, "mode": mode, "chunk": chunk, "seed": seed, "tokens": tokens}
     about |= {"parallel": parallel, "runs": runs, "warmup": warmup, "machine": platform.platform()}
-    print(json_format.dumps(about | {"rows": measure.report(rows)}), flush=True)  # noqa: T201
+    about |= {"rows": measure.report([row for row in rows if not row.baseline])}
+    about |= {"baselines": measure.report([row for row in rows if row.baseline])}
+    print(json_format.dumps(about), flush=True)  # noqa: T201
+
+
+def _baselines(engine: str, names: str, settings: EngineSettings, held: ExitStack) -> dict[str, Engine]:
+    """The baselines of those names, held until the end of `held`."""
+    if engine != "chatterbox":
+        raise UsageError(f"there is nothing to compare the {engine} engine with", "leave out --compare")
+    from tts_cli.engines.chatterbox.baselines import Baseline, Upstream, names_in
+
+    wanted = names_in(names)
+    upstream = held.enter_context(closing(Upstream(settings)))
+    return {name: Baseline(upstream, name) for name in wanted}
 
 
 @contextmanager
@@ -155,7 +187,7 @@ def _table(rows: Sequence[Row], title: str) -> Table:
         table.add_column(heading, justify="right")
     for row in rows:
         table.add_row(
-            row.way,
+            _name(row),
             _time(row.spread(lambda run: run.ttfa)),
             _time(row.spread(lambda run: run.total)),
             f"{row.runs[-1].sound:.2f} s",
@@ -166,16 +198,34 @@ def _table(rows: Sequence[Row], title: str) -> Table:
     return table
 
 
+def _name(row: Row) -> str:
+    """Upstream's code has a way called `independent`, as ours has."""
+    return f"{row.way}\n(upstream's code)" if row.baseline else row.way
+
+
+def _gains(rows: Sequence[Row]) -> Iterator[str]:
+    """What each way gains on each baseline, in words."""
+    for row in rows:
+        for name, gain in row.against.items():
+            first = "never heard" if gain.ttfa is None else f"first audio {_times(gain.ttfa, 'sooner', 'later')}"
+            yield f"{row.way} against {name}: {first}, RTF {_times(gain.rtf, 'less', 'more')}"
+
+
+def _times(ratio: float, better: str, worse: str) -> str:
+    return f"{ratio:.1f} × {better}" if ratio >= 1 else f"{1 / ratio:.1f} × {worse}"
+
+
 def _time(spread: Spread | None) -> str:
     if spread is None:
         return "–"
     if spread.median < 1:
         return f"{spread.median * 1000:.0f} ms\n{spread.low * 1000:.0f}–{spread.high * 1000:.0f}"
-    return f"{spread.median:.2f} s\n{spread.low:.2f}–{spread.high:.2f}"
+    digits = 1 if spread.median > 10 else 2
+    return f"{spread.median:.{digits}f} s\n{spread.low:.{digits}f}–{spread.high:.{digits}f}"
 
 
 def _ratio(spread: Spread | None) -> str:
     if spread is None:
         return "–"
-    digits = 3 if spread.median < 0.1 else 2
+    digits = 3 if spread.median < 0.1 else 1 if spread.median > 10 else 2
     return f"{spread.median:.{digits}f}\n{spread.low:.{digits}f}–{spread.high:.{digits}f}"
