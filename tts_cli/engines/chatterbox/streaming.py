@@ -23,8 +23,8 @@ Layer: TypeAlias = Callable[[Tensor], Tensor]
 class Slide:
     """A convolution's way over a stream with `padding` zeros in front of it and behind it.
 
-    The convolution itself does not pad. It is given anew with each call, so that it may be any module that
-    computes the same.
+    The convolution itself does not pad, and its stride passes over no position. It is given anew with each
+    call, so that it may be any module that computes the same.
     """
 
     def __init__(self, conv: nn.Conv1d, padding: int) -> None:

@@ -1,0 +1,90 @@
+"""Each streaming layer gives what torch's own gives for the whole, however the input comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from tts_cli.engines.chatterbox.streaming import Mirror, Slide, Spread, Sum, Tails
+
+SIZES = st.lists(st.integers(0, 9), min_size=1, max_size=6)
+Step = Callable[[Tensor, Tails, bool], Tensor]
+
+
+def signal(sizes: list[int], channels: int = 2) -> Tensor:
+    return torch.randn(1, channels, sum(sizes), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def streamed(step: Step, x: Tensor, sizes: list[int]) -> Tensor:
+    tails: Tails = {}
+    pieces = x.split(sizes, dim=2)
+    return torch.cat([step(piece, tails, n == len(pieces) - 1) for n, piece in enumerate(pieces)], dim=2)
+
+
+@given(
+    sizes=SIZES,
+    kernel=st.integers(1, 7),
+    dilation=st.integers(1, 3),
+    stride=st.integers(1, 4),
+    padding=st.integers(0, 9),
+)
+@settings(max_examples=150, deadline=None)
+@torch.inference_mode()
+def test_slide(sizes: list[int], kernel: int, dilation: int, stride: int, padding: int) -> None:
+    x = signal(sizes)
+    assume(x.shape[2] + 2 * padding > (kernel - 1) * dilation >= stride - 1)
+    conv = nn.Conv1d(2, 3, kernel, stride, dilation=dilation, dtype=torch.float64)
+    expected = conv(F.pad(x, (padding, padding)))
+    torch.testing.assert_close(streamed(partial(Slide(conv, padding), conv), x, sizes), expected)
+
+
+@given(sizes=SIZES, stride=st.integers(1, 5), more=st.integers(0, 9), data=st.data())
+@settings(max_examples=150, deadline=None)
+@torch.inference_mode()
+def test_spread(sizes: list[int], stride: int, more: int, data: st.DataObject) -> None:
+    padding = data.draw(st.integers(0, more))
+    x = signal(sizes)
+    assume((x.shape[2] - 1) * stride + stride + more > 2 * padding)
+    assume(x.shape[2])
+    layer = nn.ConvTranspose1d(2, 3, stride + more, stride, padding, dtype=torch.float64)
+    spread = Spread(3, stride + more, stride, padding)
+    torch.testing.assert_close(streamed(partial(spread, layer), x, sizes), layer(x))
+
+
+@given(sizes=SIZES, delays=st.lists(st.integers(0, 5), min_size=1, max_size=3))
+@settings(max_examples=60, deadline=None)
+def test_sum(sizes: list[int], delays: list[int]) -> None:
+    """Streams that are as many positions late as `delays` say."""
+    x, add, tails, at = signal(sizes), Sum(), {}, 0
+    pieces, ends = [], [0] * len(delays)
+    for number, size in enumerate(sizes):
+        at += size
+        late = [at if number == len(sizes) - 1 else max(end, at - d) for d, end in zip(delays, ends, strict=True)]
+        pieces.append(add(*(x[..., a:b] * n for n, (a, b) in enumerate(zip(ends, late, strict=True), 1)), tails=tails))
+        ends = late
+    torch.testing.assert_close(torch.cat(pieces, dim=2), x * sum(range(1, len(delays) + 1)))
+
+
+@given(sizes=SIZES)
+@settings(max_examples=60, deadline=None)
+def test_mirror(sizes: list[int]) -> None:
+    assume(sum(sizes) > 1)
+    x, mirror = signal(sizes), Mirror()
+    assert torch.equal(streamed(lambda y, tails, _: mirror(y, tails), x, sizes), F.pad(x, (1, 0), mode="reflect"))
+
+
+@torch.inference_mode()
+def test_a_copy_of_the_tails_is_a_copy_of_the_past() -> None:
+    conv = nn.Conv1d(1, 1, 5)
+    slide, tails, x = Slide(conv, 2), {}, torch.randn(1, 1, 12)
+    slide(conv, x[..., :6], tails, False)
+    past = tails.copy()
+    first = slide(conv, x[..., 6:], tails, True)
+    slide(conv, -x, past.copy(), False)
+    assert torch.equal(slide(conv, x[..., 6:], past, True), first)
