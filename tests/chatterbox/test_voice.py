@@ -352,7 +352,7 @@ def test_a_recording_becomes_a_cached_voice(upstream: Any, tmp_path: Path, capsy
 
 def test_loading_a_cached_voice_is_quick(tmp_path: Path) -> None:
     """With the sizes of Turbo and of a 10 s reference: both files, as the engine loads them."""
-    t3 = SimpleNamespace(speech_head=SimpleNamespace(weight=torch.zeros(1)), cache_shape=lambda n: (24, 16, n, 64))
+    t3 = SimpleNamespace(speech_emb=SimpleNamespace(weight=torch.zeros(1)), cache_shape=lambda n: (24, 16, n, 64))
     full = voice(tokens=250, mels=500)
     full.save(tmp_path / "v.pt")
     keys = torch.zeros(24, 16, 376, 64)

@@ -12,7 +12,7 @@ part depend on the voice alone: a `T3Prefix` holds them, computed once and valid
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tts_cli.engines.chatterbox.config import T3Config, read_config
+from tts_cli.engines.chatterbox.leaves import Parts, Projection, install, quantised
+from tts_cli.engines.chatterbox.lowered import lowered
+from tts_cli.engines.chatterbox.precision import choose
 from tts_cli.engines.chatterbox.sampling import (
     MAX_TOKENS,
     SILENCE,
@@ -62,19 +65,6 @@ class Cache:
     filled: int = 0
 
 
-class Projection(nn.Module):
-    """An affine map with GPT-2's weight layout, `[inputs, outputs]`."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(inputs, outputs))
-        self.bias = nn.Parameter(torch.empty(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`[positions, inputs]` to `[positions, outputs]`."""
-        return torch.addmm(self.bias, x, self.weight)
-
-
 class Attention(nn.Module):
     """Causal self-attention over what the cache holds and the new positions."""
 
@@ -84,20 +74,18 @@ class Attention(nn.Module):
         self.c_attn = Projection(width, 3 * width)
         self.c_proj = Projection(width, width)
 
-    def forward(self, x: Tensor, keys: Tensor, values: Tensor, filled: int) -> Tensor:
-        """`x` is `[new, width]`; keys and values `[heads, room, width / heads]` are written at `filled`."""
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+        """`x` is `[new, width]`; keys and values `[1, heads, known + new, width / heads]`: the new are written.
+
+        `mask` says who sees whom, `[new, known + new]`; None for all.
+        """
         new, width = x.shape
-        end = filled + new
-        query, key, value = (
-            part.view(new, self.heads, -1).transpose(0, 1) for part in self.c_attn(x).split(width, dim=-1)
-        )
-        keys[:, filled:end] = key
-        values[:, filled:end] = value
-        mask = None
-        if new > 1:
-            mask = torch.ones(new, end, dtype=torch.bool, device=x.device).tril(filled)
-        heard = F.scaled_dot_product_attention(query[None], keys[None, :, :end], values[None, :, :end], attn_mask=mask)
-        return self.c_proj(heard[0].transpose(0, 1).reshape(new, width))  # type: ignore[no-any-return]
+        query, key, value = self.c_attn(x).view(1, new, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind()
+        known = keys.shape[2] - new
+        keys.narrow(2, known, new).copy_(key)
+        values.narrow(2, known, new).copy_(value)
+        heard = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
+        return self.c_proj(heard.transpose(1, 2).reshape(new, width))  # type: ignore[no-any-return]
 
 
 class MLP(nn.Module):
@@ -124,9 +112,9 @@ class Block(nn.Module):
         self.ln_2 = nn.LayerNorm(width, eps)
         self.mlp = MLP(width)
 
-    def forward(self, x: Tensor, keys: Tensor, values: Tensor, filled: int) -> Tensor:
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
         """As `Attention.forward`."""
-        x = x + self.attn(self.ln_1(x), keys, values, filled)
+        x = x + self.attn(self.ln_1(x), keys, values, mask)
         return x + self.mlp(self.ln_2(x))  # type: ignore[no-any-return]
 
 
@@ -141,10 +129,12 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor, cache: Cache) -> Tensor:
         """New positions `[new, width]` in, the last one's state `[width]` out; the cache grows by `new`."""
-        end = cache.filled + len(x)
+        new, end = len(x), cache.filled + len(x)
         x = x + self.wpe.weight[cache.filled : end]
-        for layer, block in enumerate(self.h):
-            x = block(x, cache.keys[layer], cache.values[layer], cache.filled)
+        mask = torch.ones(new, end, dtype=torch.bool, device=x.device).tril(cache.filled) if new > 1 else None
+        keys, values = (part[:, None, :, :end].unbind() for part in (cache.keys, cache.values))
+        for block, layer_keys, layer_values in zip(self.h, keys, values, strict=True):
+            x = block(x, layer_keys, layer_values, mask)
         cache.filled = end
         return self.ln_f(x[-1])  # type: ignore[no-any-return]
 
@@ -183,17 +173,41 @@ class T3(nn.Module):
         self.speech_emb = nn.Embedding(SPEECH_VOCAB_WITH_MARKS, width)
         self.tfmr = Backbone(config)
         self.speech_head = nn.Linear(width, SPEECH_VOCAB_WITH_MARKS)
+        self.full: Callable[[], T3] | None = None
+        """Loads the one with fp32 weights, where this one has others."""
 
     @classmethod
-    def load(cls, folder: Path, device: torch.device | str = "cpu") -> T3:
-        """Turbo's or Nano's T3 out of a folder of weights. Raises as `weights.read_tensors` does."""
-        config = read_config(folder)
-        return load_module(lambda: cls(config.t3), folder / config.t3_file, "", device)
+    def load(cls, folder: Path, device: torch.device | str = "cpu", precision: str = "fp32") -> T3:
+        """Turbo's or Nano's T3 out of a folder of weights, in the precision of that name (`precision.choose`).
+
+        What is mapped is read when it is used: of a file of which a copy in 8 or 4 bits is kept, the
+        embeddings of what is said, norms and biases. Raises as `weights.read_tensors` and `choose` do.
+        """
+        config, kind = read_config(folder), choose(precision, torch.device(device)).t3
+        file = folder / config.t3_file
+
+        def full() -> T3:
+            return load_module(lambda: cls(config.t3), file, "", device)
+
+        def made() -> dict[str, Parts]:
+            return quantised(full(), kind)  # of a T3 of its own, which takes the pages it read with it
+
+        t3 = full()
+        if kind != "fp32":
+            install(t3, kind, made() if kind == "bf16" else lowered(file, kind, str(config.t3), made))
+            t3.full = full
+        return t3
 
     @torch.inference_mode()
     def prefix(self, speaker: Tensor, voice_tokens: Tensor) -> T3Prefix:
-        """Keep what T3 needs of a voice: speaker embedding `[1, 256]`, speech tokens int64 `[1, n]`."""
-        device = self.speech_head.weight.device
+        """Keep what T3 needs of a voice: speaker embedding `[1, 256]`, speech tokens int64 `[1, n]`.
+
+        Computed with fp32 weights whatever this T3's precision, so that it serves every precision: they are
+        read for it if need be, and let go.
+        """
+        if self.full is not None:
+            return self.full().prefix(speaker, voice_tokens)
+        device = self.speech_emb.weight.device
         cache = self._room(1 + voice_tokens.shape[-1])
         known = self.speech_emb(voice_tokens.reshape(-1).to(device))
         position = self.cond_enc.spkr_enc(speaker.reshape(1, SPEAKER_WIDTH).to(device, known.dtype))
@@ -210,7 +224,7 @@ class T3(nn.Module):
         room = self.config.n_positions - request.prefix.positions - len(request.text_ids) - 1
         limits = (request.budget, request.exactly, MAX_TOKENS, room)
         limit = min(limit for limit in limits if limit is not None)
-        device = self.speech_head.weight.device
+        device = self.speech_emb.weight.device
         sampler = Sampler(request.sampling, torch.Generator(device).manual_seed(request.seed), SPEECH_VOCAB_WITH_MARKS)
         cache, logits = self._read(request.prefix, request.text_ids, limit)
         silent = 0
@@ -223,6 +237,15 @@ class T3(nn.Module):
             if index + 1 == limit or (request.budget is not None and silent == SILENCE_CAP):
                 return
             logits = self._step(self.speech_emb.weight[token][None], cache)
+
+    @torch.inference_mode()
+    def logits(self, prefix: T3Prefix, text_ids: list[int], tokens: list[int]) -> Tensor:
+        """What `tokens` would be drawn from, and the token behind them: float32 `[len(tokens) + 1, vocabulary]`.
+
+        Computed as `tokens` computes it, one after another.
+        """
+        cache, first = self._read(prefix, text_ids, len(tokens))
+        return torch.stack([first] + [self._step(self.speech_emb.weight[token][None], cache) for token in tokens])
 
     @torch.inference_mode()
     def _read(self, prefix: T3Prefix, text_ids: list[int], limit: int) -> tuple[Cache, Tensor]:
@@ -244,7 +267,7 @@ class T3(nn.Module):
         return sizes.n_layer, sizes.n_head, positions, sizes.n_embd // sizes.n_head
 
     def _room(self, positions: int) -> Cache:
-        shape, weight = self.cache_shape(positions), self.speech_head.weight
+        shape, weight = self.cache_shape(positions), self.speech_emb.weight
         return Cache(weight.new_empty(shape), weight.new_empty(shape))
 
 

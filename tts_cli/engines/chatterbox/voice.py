@@ -12,21 +12,22 @@ import hashlib
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from tts_cli.audio import FRAMES_PER_TOKEN, TOKEN_RATE
 from tts_cli.engines.chatterbox.config import MEL_BINS, SPEAKER_SIZE, SPEECH_VOCABULARY
 from tts_cli.engines.chatterbox.t3 import SPEAKER_WIDTH, T3, T3Prefix
+from tts_cli.engines.chatterbox.weights import fingerprint
 from tts_cli.errors import ModelError
 
-_SAMPLED_BLOCKS: Final = 64
-_BLOCK: Final = 4096
+__all__ = ["Conditionals", "fingerprint", "load_prefix", "prefix_key", "prefix_of", "save_prefix"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,14 @@ class Conditionals:
                 "make it again with: tts voice cache FILE --force",
             ) from error
         return cls._checked(file, content)
+
+    def shortened(self, seconds: float) -> Conditionals:
+        """The same voice, but S3Gen sees no more than the first `seconds` of its reference, and one token at least."""
+        tokens = max(1, round(seconds * TOKEN_RATE))
+        prompt = cast(Tensor, self.gen["prompt_token"])[:, :tokens]
+        mel = cast(Tensor, self.gen["prompt_feat"])[:, : FRAMES_PER_TOKEN * tokens]
+        length = torch.tensor([prompt.shape[1]])
+        return replace(self, gen={**self.gen, "prompt_token": prompt, "prompt_token_len": length, "prompt_feat": mel})
 
     @classmethod
     def _checked(cls, file: Path, content: Any) -> Conditionals:
@@ -119,21 +128,6 @@ def _tensor(
     return value
 
 
-def fingerprint(weights: Path) -> str:
-    """What tells a weights file from another: 16 hex digits over its size and samples of its bytes.
-
-    64 blocks, the header among them, are read: the whole of a gigabyte would take longer than the prefix it
-    guards. Raises `OSError`.
-    """
-    size = weights.stat().st_size
-    digest = hashlib.sha256(str(size).encode())
-    with weights.open("rb") as file:
-        for block in range(_SAMPLED_BLOCKS):
-            file.seek(block * max(size - _BLOCK, 0) // (_SAMPLED_BLOCKS - 1))
-            digest.update(file.read(_BLOCK))
-    return digest.hexdigest()[:16]
-
-
 def prefix_key(model: str, voice: Conditionals) -> str:
     """What a T3 prefix depends on: the model and how it computes, and what T3 knows of the voice."""
     digest = hashlib.sha256(model.encode())
@@ -150,7 +144,7 @@ def save_prefix(prefix: T3Prefix, key: str, file: Path) -> None:
 
 def load_prefix(file: Path, key: str, t3: T3) -> T3Prefix | None:
     """The prefix in `file`, mapped into memory; None where it is missing, damaged or of another key."""
-    weight = t3.speech_head.weight
+    weight = t3.speech_emb.weight
     try:
         with safe_open(file, framework="pt") as content:  # type: ignore[no-untyped-call]
             if (content.metadata() or {}).get("key") != key:

@@ -1,0 +1,269 @@
+"""The modules that hold a large weight, a linear map or a convolution, in each precision.
+
+Every leaf takes float32 and gives float32, whatever is inside, so that all else (residual stream, norms,
+softmax) stays float32 and knows nothing of precision. For fp32 no leaf is replaced.
+
+- `bf16`: weights and inputs rounded to bfloat16, sums in float32.
+- `int8`: weights in 8 bits with a scale for each output; inputs to 8 bits, with one scale for all, as they
+  come ("dynamic quantisation", torch's `quantized::linear_dynamic`). On a CPU only.
+- `int4`: weights in 4 bits with a scale and a zero for each 32 inputs; inputs in bfloat16 (torch's
+  `_weight_int4pack_mm_for_cpu`). On a CPU only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, Final, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+GROUP: Final = 32
+"""How many int4 weights share a scale and a zero."""
+_ROWS: Final = 16
+"""The int4 kernel wants a multiple of so many outputs."""
+
+Parts = Mapping[str, Tensor]
+"""A leaf's weight as plain tensors, apart from its bias."""
+
+
+class Projection(nn.Module):
+    """An affine map with GPT-2's weight layout, `[inputs, outputs]`."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(inputs, outputs))
+        self.bias = nn.Parameter(torch.empty(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[positions, inputs]` to `[positions, outputs]`."""
+        return torch.addmm(self.bias, x, self.weight)
+
+
+class Bf16Linear(nn.Module):
+    """`[…, inputs]` to `[…, outputs]`; on a CPU with the weight in the order that oneDNN likes best."""
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(self, parts: Parts, bias: Tensor | None) -> None:
+        super().__init__()
+        weight = parts["weight"]
+        self.packed = weight.device.type == "cpu" and _packed_bf16_works()
+        if self.packed:
+            weight = torch.ops.mkldnn._reorder_linear_weight(weight, None)  # noqa: SLF001
+        self.register_buffer("weight", weight, persistent=False)
+        self.register_buffer("bias", bias, persistent=False)
+
+    @staticmethod
+    def parts(weight: Tensor) -> dict[str, Tensor]:
+        """The weight `[outputs, inputs]`, rounded."""
+        return {"weight": weight.to(torch.bfloat16, memory_format=torch.contiguous_format)}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float32 in and out; the bias is added in float32."""
+        x = x.bfloat16()
+        if self.packed:
+            y: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, None, "none", [], "")  # noqa: SLF001
+        else:
+            y = F.linear(x, self.weight)
+        return y.float() if self.bias is None else self.bias + y
+
+
+class Int8Linear(nn.Module):
+    """`[…, inputs]` to `[…, outputs]` in 8 bits; the rows of one call share the inputs' scale."""
+
+    def __init__(self, parts: Parts, bias: Tensor | None) -> None:
+        super().__init__()
+        codes, scales = parts["codes"], parts["scales"]
+        with _int8_packing():
+            weight = torch._make_per_channel_quantized_tensor(codes, scales, torch.zeros_like(scales).long(), 0)  # noqa: SLF001
+            self.packed = torch.ops.quantized.linear_prepack(weight, bias)
+        self.reduced = _int8_saturates()
+
+    @staticmethod
+    def parts(weight: Tensor) -> dict[str, Tensor]:
+        """`codes` int8 `[outputs, inputs]` and `scales` float32 `[outputs]`: weight ≈ codes · scales."""
+        scales = weight.abs().amax(1).clamp_min(torch.finfo(torch.float32).tiny * 127) / 127
+        codes = (weight / scales[:, None]).round_().clamp_(-127, 127).to(torch.int8)
+        return {"codes": codes.contiguous(), "scales": scales}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float32 in and out."""
+        y: Tensor = torch.ops.quantized.linear_dynamic(x.reshape(-1, x.shape[-1]), self.packed, self.reduced)
+        return y.view(*x.shape[:-1], -1)
+
+
+class Int4Linear(nn.Module):
+    """`[…, inputs]` to `[…, outputs]`, weights in 4 bits, inputs in bfloat16."""
+
+    codes: Tensor
+    scales: Tensor
+
+    def __init__(self, parts: Parts, bias: Tensor | None) -> None:
+        super().__init__()
+        self.register_buffer("codes", parts["codes"], persistent=False)
+        self.register_buffer("scales", parts["scales"], persistent=False)
+        self.inputs, self.outputs = GROUP * len(parts["scales"]), int(parts["outputs"])
+        self.bias = bias
+
+    @staticmethod
+    def parts(weight: Tensor) -> dict[str, Tensor]:
+        """`codes` in the layout of this CPU's kernel, `scales` bfloat16 `[groups, outputs, 2]`, `outputs`."""
+        outputs, inputs = weight.shape
+        weight = F.pad(weight, (0, -inputs % GROUP, 0, -outputs % _ROWS))
+        codes, scales = int4_codes(weight)
+        packed = torch._convert_weight_to_int4pack_for_cpu(codes, 1)  # noqa: SLF001
+        return {"codes": packed, "scales": scales.bfloat16(), "outputs": torch.tensor(outputs)}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float32 in and out; the bias is added in float32."""
+        rows = F.pad(x, (0, self.inputs - x.shape[-1])).reshape(-1, self.inputs).bfloat16()
+        y = torch._weight_int4pack_mm_for_cpu(rows, self.codes, GROUP, self.scales)  # noqa: SLF001
+        y = y[:, : self.outputs].view(*x.shape[:-1], self.outputs)
+        return y.float() if self.bias is None else self.bias + y
+
+
+def int4_codes(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """The nearest of 16 evenly spaced values for each weight of `[outputs, inputs]`, inputs a multiple of 32.
+
+    Codes int32 0 to 15 in the weight's shape, and `[groups, outputs, 2]`, exact in bfloat16: scale and zero
+    of `(code - 8) · scale + zero`. The scale is as small as it can be for every weight to be within half a
+    scale of its value.
+    """
+    grouped = weight.view(len(weight), -1, GROUP)
+    least, most = grouped.amin(-1), grouped.amax(-1)
+    zero = (least + (most - least) * (8 / 15)).bfloat16().float()
+    scale = torch.maximum((zero - least) / 8, (most - zero) / 7).clamp_min(1e-30)
+    rounded = scale.bfloat16().float()
+    scale = torch.where(rounded < scale, (scale * (1 + 2**-8)).bfloat16().float(), rounded)
+    codes = ((grouped - zero[..., None]) / scale[..., None]).round_().add_(8).clamp_(0, 15)
+    return codes.int().view_as(weight), torch.stack([scale, zero], -1).transpose(0, 1).contiguous()
+
+
+class Bf16Conv1d(nn.Module):
+    """A one-dimensional convolution with the padding, stride, dilation and groups of `like`."""
+
+    weight: Tensor
+    bias: Tensor | None
+
+    def __init__(self, like: nn.Conv1d) -> None:
+        super().__init__()
+        self.register_buffer("weight", like.weight.bfloat16(), persistent=False)
+        self.register_buffer("bias", None if like.bias is None else like.bias[:, None], persistent=False)
+        self.like: tuple[Any, ...] = like.stride, like.padding, like.dilation, like.groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Float32 `[batch, channels, n]` in and out; the bias is added in float32."""
+        y = F.conv1d(x.bfloat16(), self.weight, None, *self.like)
+        return y.float() if self.bias is None else self.bias + y
+
+
+_LINEAR: Final[Mapping[str, Any]] = {"bf16": Bf16Linear, "int8": Int8Linear, "int4": Int4Linear}
+
+
+def lower(module: nn.Module, kind: str) -> None:
+    """Put leaves of this `kind` (`fp32`, `bf16`, `int8` or `int4`) in the place of all float32 ones inside `module`.
+
+    Convolutions become bf16 or stay as they are. A subclass that computes in a way of its own stays.
+    """
+    install(module, kind, quantised(module, kind))
+    if kind == "bf16":
+        for name, child in list(module.named_modules()):
+            if isinstance(child, nn.Conv1d) and type(child).forward is nn.Conv1d.forward:
+                module.set_submodule(name, Bf16Conv1d(child))
+
+
+def quantised(module: nn.Module, kind: str) -> dict[str, Parts]:
+    """The parts of each linear leaf inside `module`, by its name; none for `fp32`."""
+    if kind == "fp32":
+        return {}
+    return {name: _LINEAR[kind].parts(_dense(leaf)) for name, leaf in _leaves(module)}
+
+
+def install(module: nn.Module, kind: str, parts: Mapping[str, Parts]) -> None:
+    """Put linear leaves of this `kind`, made of the `parts` of each, in their places inside `module`."""
+    if kind == "fp32":
+        return
+
+    def build(item: tuple[str, nn.Module]) -> tuple[str, nn.Module]:
+        name, leaf = item
+        return name, _LINEAR[kind](parts[name], leaf.bias)
+
+    # Packing int8 takes a second a thread for Turbo's T3, and leaves Python's lock alone.
+    with ThreadPoolExecutor(2) as pool, _int8_packing():
+        for name, leaf in pool.map(build, list(_leaves(module))):
+            module.set_submodule(name, leaf)
+
+
+def _leaves(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    for name, child in module.named_modules():
+        if type(child) in (nn.Linear, Projection):
+            yield name, child
+
+
+def _dense(leaf: nn.Module) -> Tensor:
+    """The leaf's weight as `[outputs, inputs]`."""
+    weight = cast("Tensor", leaf.weight).detach()
+    return weight.T if isinstance(leaf, Projection) else weight
+
+
+@cache
+def int8_engine() -> str | None:
+    """The part of torch that multiplies int8, if any.
+
+    fbgemm is the fastest on x86; qnnpack, which nobody tried, is what there is on ARM.
+    """
+    there = torch.backends.quantized.supported_engines
+    return next((name for name in ("fbgemm", "qnnpack") if name in there), None)
+
+
+@contextmanager
+def _int8_packing() -> Iterator[None]:
+    """What is packed inside is packed for our engine; torch's choice, which is global, is put back."""
+    before = torch.backends.quantized.engine
+    torch.backends.quantized.engine = int8_engine() or before
+    try:
+        yield
+    finally:
+        torch.backends.quantized.engine = before
+
+
+@cache
+def _int8_saturates() -> bool:
+    """Whether products of 8 by 8 bits overflow, as without VNNI: inputs then get 7 bits.
+
+    Asked of the largest product there is.
+    """
+    ones, largest = torch.ones(16), torch.full((16, 64), 127, dtype=torch.int8)
+    weight = torch._make_per_channel_quantized_tensor(largest, ones, torch.zeros(16, dtype=torch.long), 0)  # noqa: SLF001
+    with _int8_packing():
+        packed = torch.ops.quantized.linear_prepack(weight, None)
+    product = torch.ops.quantized.linear_dynamic(torch.full((1, 64), 255.0), packed, False)
+    return bool((product != 127 * 255 * 64).any())
+
+
+@cache
+def int4_works() -> bool:
+    """Whether this torch has a kernel for int4 that computes here."""
+    try:
+        leaf = Int4Linear(Int4Linear.parts(torch.ones(_ROWS, GROUP)), None)
+        return bool(leaf(torch.ones(1, GROUP)).eq(GROUP).all())
+    except (AttributeError, RuntimeError):  # another version of torch, or a CPU it has no kernel for
+        return False
+
+
+@cache
+def _packed_bf16_works() -> bool:
+    try:
+        weight = torch.ops.mkldnn._reorder_linear_weight(torch.ones(16, 32, dtype=torch.bfloat16), None)  # noqa: SLF001
+        product = torch.ops.mkldnn._linear_pointwise(  # noqa: SLF001
+            torch.ones(1, 32, dtype=torch.bfloat16), weight, None, "none", [], ""
+        )
+        return bool(product.eq(32).all())
+    except (AttributeError, RuntimeError):
+        return False

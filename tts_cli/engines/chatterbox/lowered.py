@@ -1,0 +1,77 @@
+"""T3's weights in 8 or 4 bits, kept in the user's cache, so that the gigabyte they come from stays unread.
+
+One file for each weights file and precision, in `TTS_CACHE_DIR` or the user's cache folder. It holds the
+parts of each leaf (`leaves`) and says what it was made of: a copy of other weights, of another version of
+this format or of torch, or one that is damaged, is made again and overwritten. A disk that is full or
+read-only costs the time to make it again, and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+import torch
+from platformdirs import user_cache_path
+from torch import Tensor
+
+from tts_cli.engines.chatterbox.kept import keep, kept
+from tts_cli.engines.chatterbox.leaves import Parts
+from tts_cli.engines.chatterbox.weights import fingerprint
+
+_FORMAT: Final = 1
+_SUM: Final = "sum"
+
+
+def cache_dir() -> Path:
+    """`TTS_CACHE_DIR`, else the user's folder for what can be made again."""
+    chosen = os.environ.get("TTS_CACHE_DIR")
+    return Path(chosen).expanduser() if chosen else user_cache_path("tts", appauthor=False)
+
+
+def lowered(weights: Path, kind: str, sizes: str, make: Callable[[], Mapping[str, Parts]]) -> Mapping[str, Parts]:
+    """Parts of leaves of this `kind`, by name: those kept of the file `weights`, mapped, or what `make` makes.
+
+    What was made is kept, if the disk allows. `sizes` is what else the parts depend on: the network's.
+    """
+    file, key = place(weights, kind), _key(weights, kind, sizes)
+    tensors = kept(file, key)
+    if tensors is not None and torch.equal(tensors.pop(_SUM, torch.empty(0)), _sum(tensors)):
+        parts: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            leaf, _, part = name.rpartition(".")
+            parts.setdefault(leaf, {})[part] = tensor
+        return parts
+    made = make()
+    tensors = {f"{leaf}.{part}": tensor for leaf, each in made.items() for part, tensor in each.items()}
+    keep(tensors | {_SUM: _sum(tensors)}, key, file)
+    return made
+
+
+def place(weights: Path, kind: str) -> Path:
+    """Where the copy of this weights file lies, or would: there is one of each kind, which newer ones replace."""
+    path = hashlib.sha256(str(weights.resolve()).encode()).hexdigest()[:12]
+    return cache_dir() / f"{weights.stem}-{path}-{kind}.safetensors"
+
+
+def _key(weights: Path, kind: str, sizes: str) -> str:
+    """What a copy depends on. The layout of int4 is torch's own, for this kind of CPU."""
+    layout = f"{torch.__version__} {torch.backends.cpu.get_cpu_capability()}" if kind == "int4" else "plain"
+    return f"{_FORMAT} {fingerprint(weights)} {sizes} {kind} {layout}"
+
+
+def _sum(tensors: Mapping[str, Tensor]) -> Tensor:
+    """A digest of names, shapes, types and of the sum of each tensor's bytes, eight at a time.
+
+    Against blocks that never reached the disk and bits that fell over, at the speed of memory.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        data = tensor.reshape(-1).view(torch.uint8)
+        words = data[: len(data) // 8 * 8].view(torch.int64)
+        total = int(words.sum()) + int(data[words.nbytes :].sum())
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} {total}\n".encode())
+    return torch.tensor(list(digest.digest()), dtype=torch.uint8)
