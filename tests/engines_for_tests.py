@@ -19,6 +19,7 @@ class ToneEngine:
     name = "tone"
     sample_rate = SAMPLE_RATE
     groups_sentences = False
+    precision = ""
     rtf = 0.0
 
     def __init__(self, settings: EngineSettings) -> None:

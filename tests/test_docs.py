@@ -143,7 +143,7 @@ def test_relative_links_resolve(page: Path) -> None:
 
 
 def test_json_fields_are_documented() -> None:
-    view = View("builtin", "heart", "streaming", "done", Snapshot(), SinkStatus())
+    view = View("builtin", "heart", "streaming", "", "done", Snapshot(), SinkStatus())
     rows = prose("docs/metrics.md").partition("## The JSON object")[2]
     assert re.findall(r"^\| `(\w+)` \|", rows, re.MULTILINE) == list(report(view, 0, ""))
 

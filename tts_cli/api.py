@@ -30,14 +30,15 @@ def stream(
     *,
     voice: str | None = None,
     engine: str = "auto",
-    chunk: int = 10,
+    chunk: int | None = 10,
     mode: Mode = "streaming",
     seed: int = 0,
 ) -> Iterator[AudioChunk]:
     """Chunks of float32 mono sound, each as soon as it is computed.
 
-    `chunk` counts speech tokens of 40 ms. Raises `TTSError` for what a caller can mend, before the first chunk for what
-    is known by then. Closing the iterator ends the computation.
+    `chunk` counts speech tokens of 40 ms; None: few at first, then as many as the sound in hand allows. Raises
+    `TTSError` for what a caller can mend, before the first chunk for what is known by then. Closing the
+    iterator ends the computation.
     """
     source = text_argument(text)
     loaded = _load(engine, voice)
@@ -55,7 +56,7 @@ def speak(
     *,
     voice: str | None = None,
     engine: str = "auto",
-    chunk: int = 10,
+    chunk: int | None = 10,
     mode: Mode = "streaming",
     seed: int = 0,
     output: str | Path | None = None,

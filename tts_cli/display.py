@@ -21,6 +21,8 @@ class View:
     engine: str
     voice: str
     mode: str
+    precision: str
+    """See `Engine.precision`."""
     state: State
     run: Snapshot
     sink: SinkStatus
@@ -55,6 +57,8 @@ def summary(view: View, destination: str) -> str:
         f"{run.chunks} chunks",
         f"{view.engine}/{view.voice}",
     ]
+    if view.precision:
+        parts.append(view.precision)
     if sink.starved_frames:
         parts.insert(3, f"starved {_starved(sink.starved_frames)}")
     if view.state == "interrupted":
@@ -70,6 +74,7 @@ def report(view: View, characters: int, destination: str) -> dict[str, object]:
         "mode": view.mode,
         "engine": view.engine,
         "voice": view.voice,
+        "precision": view.precision or None,
         "output": destination or "speaker",
         "text_chars": characters,
         "chunks": run.chunks,

@@ -1,9 +1,9 @@
 """The voice store: which voices there are, where their files lie, and how they get there whole.
 
 A cached voice is `NAME.pt` (conditionals, in upstream's format), beside it `NAME.json` (where it came from)
-and, where an engine found something worth keeping, `NAME.t3.safetensors`. The `.pt` alone makes a voice:
-one copied here by hand is listed too. New files are written in a folder beside their place and renamed into
-it, the `.pt` last, so that a voice is there whole or not at all.
+and, where an engine found something worth keeping, `NAME.t3.safetensors` and `NAME.flow.safetensors`. The
+`.pt` alone makes a voice: one copied here by hand is listed too. New files are written in a folder beside their
+place and renamed into it, the `.pt` last, so that a voice is there whole or not at all.
 
 What is inside a `.pt` is the engine's business (`engines.chatterbox.voice`); this module needs no torch.
 """
@@ -30,7 +30,7 @@ OWN_VOICES: Final = {"heart": "builtin", "default": "chatterbox"}
 """Voices that come with an engine, and their engine. Their names cannot be taken."""
 
 _NAME = re.compile(r"\w[\w-]{0,63}")
-_SUFFIXES: Final = (".json", ".t3.safetensors", ".pt")  # in the order they are put in place
+_SUFFIXES: Final = (".json", ".t3.safetensors", ".flow.safetensors", ".pt")  # in the order they are put in place
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +130,10 @@ class VoiceStore:
     def prefix_path(self, name: str) -> Path:
         """Where the voice's T3 prefix lies, or would."""
         return self.directory / f"{check_name(name)}.t3.safetensors"
+
+    def flow_path(self, name: str) -> Path:
+        """Where what the flow keeps of the voice lies, or would."""
+        return self.directory / f"{check_name(name)}.flow.safetensors"
 
     def info(self, name: str) -> VoiceInfo:
         """What is known about the voice; a missing or damaged JSON leaves the fields empty."""

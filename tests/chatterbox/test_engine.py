@@ -17,7 +17,7 @@ import torch
 from tts_cli.audio import SAMPLES_PER_TOKEN, Samples
 from tts_cli.engines import EngineSettings, SpeakOptions, load_engine
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
-from tts_cli.engines.chatterbox.parallel import ahead
+from tts_cli.engines.chatterbox.parallel import Ahead
 from tts_cli.engines.chatterbox.sampling import token_budget
 from tts_cli.errors import MissingError, ModelError, UsageError
 
@@ -27,7 +27,9 @@ OPTIONS = SpeakOptions(chunk=20, strategy="independent")
 
 @pytest.fixture(scope="module")
 def settings(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> EngineSettings:
-    return EngineSettings(voices_dir=tmp_path_factory.mktemp("voices"), model_dir=tiny, device="cpu", watermark=False)
+    return EngineSettings(
+        voices_dir=tmp_path_factory.mktemp("voices"), model_dir=tiny, device="cpu", watermark=False, precision="fp32"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -263,8 +265,8 @@ print(len(chunk.samples), sorted(heavy))
 
 class TestAhead:
     def test_order(self) -> None:
-        assert list(ahead(iter(range(100)), room=1)) == list(range(100))
-        assert list(ahead([])) == []
+        assert list(Ahead(iter(range(100)), room=1)) == list(range(100))
+        assert list(Ahead([], room=1)) == []
 
     def test_it_stays_within_its_room(self) -> None:
         produced = threading.Semaphore(0)
@@ -277,7 +279,7 @@ class TestAhead:
                 produced.release()
                 yield count
 
-        stream = ahead(items(), room=3)
+        stream = Ahead(items(), room=3)
         assert next(stream) == 1
         for _ in range(5):  # one taken, three waiting, one in hand
             assert produced.acquire(timeout=5)
@@ -293,7 +295,7 @@ class TestAhead:
                 yield 1
                 raise error
 
-            stream = ahead(items())
+            stream = Ahead(items(), room=2)
             assert next(stream) == 1
             with pytest.raises(type(error)):
                 next(stream)

@@ -60,7 +60,7 @@ def speak_live(
         run = Speaking(engine, chosen, options, source, sink, meter)
 
         def view() -> View:
-            return View(engine.name, chosen, options.mode, run.state, meter.snapshot(), sink.status())
+            return View(engine.name, chosen, options.mode, engine.precision, run.state, meter.snapshot(), sink.status())
 
         run.start()
         ended = True

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tts_cli.sinks import Sink
     from tts_cli.source import TextSource
 
+MAX_CHUNK = 1000
+
 Text = Annotated[
     str | None,
     typer.Argument(metavar="TEXT", help="What to say; - or nothing: standard input.", show_default=False),
@@ -22,7 +24,14 @@ TextFile = Annotated[Path | None, typer.Option("--file", "-f", help="Read the te
 Voice = Annotated[
     str | None, typer.Option(help="Voice to speak with; `tts voice list` shows them.", show_default=False)
 ]
-Chunk = Annotated[int, typer.Option(min=1, max=1000, help="Speech tokens (40 ms of sound each) decoded at a time.")]
+Chunk = Annotated[
+    str,
+    typer.Option(
+        metavar="N|auto",
+        help="Speech tokens (40 ms of sound each) decoded at a time; "
+        "auto: few at first, then as many as the sound in hand leaves time for.",
+    ),
+]
 ModeName = Annotated[
     Literal["streaming", "simple"], typer.Option(help="simple computes everything before the first sound.")
 ]
@@ -71,8 +80,34 @@ ComputeDevice = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], typer.Option("--device", help="Where to compute.", rich_help_panel=_PANEL)
 ]
 StrategyName = Annotated[
-    Literal["independent", "overlap", "context"],
-    typer.Option("--strategy", help="How chunks are decoded; see docs/experiments.md.", rich_help_panel=_PANEL),
+    Literal["auto", "independent", "overlap", "context", "cached"],
+    typer.Option(
+        "--strategy",
+        help="How chunks are decoded; auto: cached on a CPU, context elsewhere. See docs/experiments.md.",
+        rich_help_panel=_PANEL,
+    ),
+]
+PrecisionName = Annotated[
+    Literal["auto", "fp32", "bf16", "int8", "int4"],
+    typer.Option(
+        "--precision", help="Numbers that networks compute with; auto: the fastest here.", rich_help_panel=_PANEL
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=1024, help="Threads to compute with; else one a core.", show_default=False, rich_help_panel=_PANEL
+    ),
+]
+PromptSeconds = Annotated[
+    float | None,
+    typer.Option(
+        min=0.04,
+        max=10,
+        help="Use less of the voice's 10 s reference: faster, less alike.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
 ]
 Parallel = Annotated[bool, typer.Option(help="Draw tokens while a chunk is decoded.", rich_help_panel=_PANEL)]
 Temperature = Annotated[
@@ -96,7 +131,7 @@ def speak(
     text: Text = None,
     file: TextFile = None,
     voice: Voice = None,
-    chunk: Chunk = 10,
+    chunk: Chunk = "10",
     mode: ModeName = "streaming",
     engine: EngineName = "auto",
     seed: Seed = 0,
@@ -112,7 +147,10 @@ def speak(
     model: ModelName = "turbo",
     model_dir: ModelDir = None,
     device: ComputeDevice = "auto",
-    strategy: StrategyName = "context",
+    strategy: StrategyName = "auto",
+    precision: PrecisionName = "auto",
+    threads: Threads = None,
+    prompt_seconds: PromptSeconds = None,
     parallel: Parallel = True,
     temperature: Temperature = 0.8,
     top_p: TopP = 0.95,
@@ -133,10 +171,10 @@ def speak(
     source = _source(text, file)
     speak_live(
         engine_name=engine,
-        settings=EngineSettings(voices_dir, model, model_dir, device, watermark),
+        settings=EngineSettings(voices_dir, model, model_dir, device, watermark, precision, threads, prompt_seconds),
         voice=voice,
         options=SpeakOptions(
-            chunk=chunk,
+            chunk=chunk_tokens(chunk),
             mode=mode,
             seed=seed,
             pause=pause / 1000,
@@ -153,6 +191,15 @@ def speak(
         json=json,
         quiet=quiet,
     )
+
+
+def chunk_tokens(value: str) -> int | None:
+    """What `--chunk` means: None for `auto`, or 1 to `MAX_CHUNK`."""
+    if value == "auto":
+        return None
+    if not value.isdecimal() or not 1 <= int(value) <= MAX_CHUNK:
+        raise UsageError(f"--chunk {value} means nothing", f"choose auto, or a number from 1 to {MAX_CHUNK}")
+    return int(value)
 
 
 def _check_options(

@@ -37,14 +37,20 @@ class EngineSettings:
     """Where networks are computed: `auto`, `cpu`, `cuda` or `mps`."""
     watermark: bool = True
     """Whether the sound carries the mark of synthetic speech (Chatterbox only)."""
+    precision: str = "auto"
+    """How networks store and multiply their weights: see `engines.chatterbox.precision` (Chatterbox only)."""
+    threads: int | None = None
+    """How many threads compute; None for as many as there are cores (Chatterbox only)."""
+    prompt_seconds: float | None = None
+    """How much of the reference's 10 s the flow sees before every utterance; None for all (Chatterbox only)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeakOptions:
     """How one utterance is to be spoken. Every engine takes all of them and uses those it knows."""
 
-    chunk: int = 10
-    """Speech tokens (40 ms each) decoded at a time."""
+    chunk: int | None = 10
+    """Speech tokens (40 ms each) decoded at a time; None: few at first, then as many as the sound in hand allows."""
     mode: Mode = "streaming"
     """`simple` computes the whole of the text before the first sample leaves."""
     seed: int = 0
@@ -60,8 +66,9 @@ class SpeakOptions:
     """End an utterance that goes on for much longer than its text, or stays silent."""
     tokens: int | None = None
     """Speak exactly so many tokens, whatever the model says about the end: for measuring (Chatterbox only)."""
-    strategy: str = "context"
-    """The way chunks are decoded: a name in `engines.chatterbox.strategies.STRATEGIES`."""
+    strategy: str = "auto"
+    """The way chunks are decoded: a name in `engines.chatterbox.strategies.STRATEGIES`, or `auto`, which is `cached` on
+    a CPU, where no other keeps up, and `context` elsewhere."""
     parallel: bool = True
     """Draw the next tokens in a thread of its own while a chunk is decoded."""
 
@@ -73,6 +80,8 @@ class Engine(Protocol):
     sample_rate: int
     groups_sentences: bool
     """Whether neighbouring sentences are spoken together, up to `MAX_CHARS`."""
+    precision: str
+    """In which numbers it computes here, in words; empty where there is no choice."""
 
     def voices(self) -> list[str]:
         """Names of the voices that this engine can speak with now, its default first."""

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from hibari import Hibari
 
 VOICE: Final = "heart"
+CHUNK: Final = 10
+"""Tokens' lengths in a chunk where it is left to the engine: this one is always far ahead of the listener."""
 MAX_PHONEMES: Final = 400
 """The longest phoneme string the model was made for (`hibari.tts.MAX_PHONEMES`)."""
 LEAD: Final = SAMPLE_RATE // 50
@@ -49,6 +51,7 @@ class BuiltinEngine:
     name = "builtin"
     sample_rate = SAMPLE_RATE
     groups_sentences = False
+    precision = ""
 
     def __init__(self, settings: EngineSettings) -> None:
         """Load the model and the pronunciation lexicon. Raises `MissingError` where hibari-tts is not installed."""
@@ -71,7 +74,7 @@ class BuiltinEngine:
         if voice != VOICE:
             raise UsageError(f"the built-in engine has no voice {voice!r}", f"its voice is {VOICE!r}")
         pause = options.pause * (CLAUSE_PAUSE if _CLAUSE_END.search(text) else 1.0)
-        length = options.chunk * SAMPLES_PER_TOKEN
+        length = (options.chunk or CHUNK) * SAMPLES_PER_TOKEN
         return rechunk(self._sentence(text, length, pause, options.seed), length)
 
     def close(self) -> None:

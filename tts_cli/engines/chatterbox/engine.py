@@ -5,17 +5,20 @@ Nothing here imports upstream's package: a cached voice speaks with torch, safet
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
+
+import torch
 
 from tts_cli.audio import SAMPLE_RATE, AudioChunk, Samples
 from tts_cli.engines import EngineSettings, SpeakOptions
+from tts_cli.engines.chatterbox.cached import VoicePast
 from tts_cli.engines.chatterbox.config import read_config
 from tts_cli.engines.chatterbox.decoder import S3GenDecoder
-from tts_cli.engines.chatterbox.parallel import ahead
+from tts_cli.engines.chatterbox.parallel import Ahead
+from tts_cli.engines.chatterbox.precision import choose
 from tts_cli.engines.chatterbox.prompt import TextTokenizer, normalise
 from tts_cli.engines.chatterbox.sampling import (
     SILENCE,
@@ -24,10 +27,13 @@ from tts_cli.engines.chatterbox.sampling import (
     Sampling,
     token_budget,
 )
+from tts_cli.engines.chatterbox.schedule import MOST, schedule
 from tts_cli.engines.chatterbox.t3 import T3, T3Prefix, TokenRequest
-from tts_cli.engines.chatterbox.voice import Conditionals, fingerprint, prefix_of
+from tts_cli.engines.chatterbox.threads import Threads
+from tts_cli.engines.chatterbox.voice import Conditionals, prefix_of
+from tts_cli.engines.chatterbox.voice_past import past_of
 from tts_cli.engines.chatterbox.watermark import Watermarker
-from tts_cli.engines.chatterbox.weights import pick_device
+from tts_cli.engines.chatterbox.weights import fingerprint, pick_device
 from tts_cli.errors import MissingError, UsageError
 from tts_cli.models import locate
 from tts_cli.voices import VoiceStore
@@ -36,10 +42,12 @@ DEFAULT = "default"
 """The name of the voice that comes with the weights."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Voice:
     conditionals: Conditionals
     prefix: T3Prefix
+    past: VoicePast | None = None
+    """What the flow keeps of it, once an utterance asked."""
 
 
 class ChatterboxEngine:
@@ -53,15 +61,18 @@ class ChatterboxEngine:
         """Load what speaking needs.
 
         Raises `MissingError` where the weights, the device or (with `settings.watermark`) the watermarker
-        are not here, `ModelError` where weights are damaged, `UsageError` for an unknown model or device.
+        are not here, `ModelError` where weights are damaged, `UsageError` for an unknown model, device or precision.
         """
         self._folder = locate(settings.model, settings.model_dir)
-        device = pick_device(settings.device)
+        self._device = pick_device(settings.device)
+        self.precision = choose(settings.precision, self._device).why
+        self._threads = Threads.share(settings.threads)
+        self._prompt_seconds = settings.prompt_seconds
         self._tokenizer = TextTokenizer(self._folder)
         self._marker = Watermarker.load() if settings.watermark else None
-        self._t3 = T3.load(self._folder, device)
+        self._t3 = T3.load(self._folder, self._device, settings.precision)
         self._fingerprint = fingerprint(self._folder / read_config(self._folder).t3_file)
-        self._decoder = S3GenDecoder.load(self._folder, str(device))
+        self._decoder = S3GenDecoder.load(self._folder, str(self._device), settings.precision)
         self._store = VoiceStore(settings.voices_dir)
         self._loaded: dict[Path, tuple[int, _Voice]] = {}
 
@@ -83,12 +94,12 @@ class ChatterboxEngine:
         text = normalise(text)
         if not any(character.isalnum() for character in text):
             return
-        if options.chunk < 1:
+        if options.chunk is not None and options.chunk < 1:
             raise UsageError(f"a chunk of {options.chunk} tokens is none", "choose 1 or more")
         chosen = self._voice(voice)
         tokens = self._tokens(text, chosen.prefix, options)
         marks = self._marker.stream() if self._marker else None
-        with closing(self._sound(tokens, chosen.conditionals, options)) as sound:
+        with closing(self._sound(tokens, voice, chosen, options)) as sound:
             for samples in sound:
                 yield AudioChunk(marks.push(samples) if marks else samples)
 
@@ -98,6 +109,7 @@ class ChatterboxEngine:
 
     def _tokens(self, text: str, prefix: T3Prefix, options: SpeakOptions) -> Iterator[int]:
         """The tokens to decode: those that mean sound, and the silence that ends every utterance."""
+        torch.set_num_threads(self._threads.t3 if options.parallel else self._threads.all)
         sampling = Sampling(options.temperature, options.top_k, options.top_p, options.repetition_penalty)
         budget = token_budget(text) if options.guard and options.tokens is None else None
         ids = self._tokenizer.encode(text)
@@ -107,18 +119,41 @@ class ChatterboxEngine:
             yield from [SILENCE] * TRAILING_SILENCE
 
     def _sound(
-        self, tokens: Iterator[int], voice: Conditionals, options: SpeakOptions
+        self, tokens: Iterator[int], name: str, voice: _Voice, options: SpeakOptions
     ) -> Generator[Samples, None, None]:
+        gen = voice.conditionals.gen
         if options.mode == "simple":
-            yield self._decoder.whole(voice.gen, list(tokens), options.seed)
+            yield self._decoder.whole(gen, list(tokens), options.seed)
             return
-        stream = self._decoder.stream(voice.gen, options.strategy, options.seed)
-        inline = _pieces(tokens, options.chunk)
-        with closing(ahead(inline) if options.parallel else inline) as pieces:
-            for piece, final in pieces:
-                samples = stream.push(piece, final)
+        if not options.parallel:
+            yield from self._stream(tokens, lambda: 0, name, voice, options)
+            return
+        with closing(Ahead(tokens, room=2 * (options.chunk or MOST))) as drawn:
+            torch.set_num_threads(self._threads.s3gen)
+            yield from self._stream(drawn, lambda: drawn.waiting, name, voice, options)
+
+    def _stream(
+        self, tokens: Iterator[int], waiting: Callable[[], int], name: str, voice: _Voice, options: SpeakOptions
+    ) -> Iterator[Samples]:
+        """The sound of `tokens`, of which `waiting` tells how many are there to be taken at once."""
+        strategy = options.strategy
+        if strategy == "auto":
+            strategy = "cached" if self._device.type == "cpu" else "context"
+        past = self._past(name, voice) if strategy == "cached" else None
+        stream = self._decoder.stream(voice.conditionals.gen, strategy, options.seed, past=past)
+        when = schedule(options.chunk)
+        held: list[int] = []
+        for token in tokens:
+            held.append(token)
+            if when.due(len(held), waiting()):
+                samples = stream.push(held)
+                when.decoded(len(held), len(samples))
+                held = []
                 if len(samples):
                     yield samples
+        samples = stream.push(held, final=True)
+        if len(samples):
+            yield samples
 
     def _voice(self, name: str) -> _Voice:
         """The voice of that name, loaded once for as long as its file stays the same."""
@@ -130,13 +165,14 @@ class ChatterboxEngine:
             return known[1]
         conditionals = Conditionals.load(path)
         prefix = prefix_of(conditionals, self._store.prefix_path(name), self._fingerprint, self._t3)
+        if self._prompt_seconds is not None:
+            conditionals = conditionals.shortened(self._prompt_seconds)
         voice = _Voice(conditionals, prefix)
         self._loaded[path] = version, voice
         return voice
 
-
-def _pieces(tokens: Iterator[int], size: int) -> Generator[tuple[list[int], bool], None, None]:
-    """`tokens`, `size` at a time, each with whether it is the last; the last may be empty."""
-    while len(piece := list(islice(tokens, size))) == size:
-        yield piece, False
-    yield piece, True
+    def _past(self, name: str, voice: _Voice) -> VoicePast:
+        """What the flow keeps of the voice: known, or kept in a file, or computed now."""
+        if voice.past is None:
+            voice.past = past_of(voice.conditionals.gen, self._store.flow_path(name), self._folder, self._decoder)
+        return voice.past

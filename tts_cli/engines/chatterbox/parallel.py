@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, Queue
 from threading import Event, Thread
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
@@ -17,36 +17,51 @@ class _End:
     error: BaseException | None
 
 
-def ahead(items: Iterable[Item], room: int = 2) -> Generator[Item, None, None]:
-    """What `items` yields, in order, computed in a thread that is at most `room` items ahead.
+class Ahead(Generic[Item]):
+    """What some items are, in order, computed in a thread that is at most `room` of them ahead.
 
-    What `items` raises is raised here, behind the items that came before it. Closing this generator, or an
-    error thrown into it, ends the thread and waits for it: at most until the item being computed is done.
+    What the items raise is raised here, behind those that came before it. Closing this ends the thread and waits for
+    it: at most until the item being computed is done.
     """
-    queue: Queue[Item | _End] = Queue(room)
-    stopped = Event()
 
-    def work() -> None:
+    def __init__(self, items: Iterable[Item], room: int) -> None:
+        self._queue: Queue[Item | _End] = Queue(room)
+        self._stopped = Event()
+        self._thread = Thread(target=self._work, args=(items,), name="ahead", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many items are there already."""
+        return self._queue.qsize()
+
+    def __iter__(self) -> Iterator[Item]:
+        return self
+
+    def __next__(self) -> Item:
+        if self._stopped.is_set():
+            raise StopIteration
+        item = self._queue.get()
+        if not isinstance(item, _End):
+            return item
+        self.close()
+        raise item.error or StopIteration
+
+    def close(self) -> None:
+        """End the thread. Calling it twice is harmless."""
+        self._stopped.set()
+        with suppress(Empty):  # a full queue may be holding the thread up; it puts one more item at most
+            while True:
+                self._queue.get_nowait()
+        self._thread.join()
+
+    def _work(self, items: Iterable[Item]) -> None:
         error: BaseException | None = None
         try:
             for item in items:
-                queue.put(item)
-                if stopped.is_set():
+                self._queue.put(item)
+                if self._stopped.is_set():
                     return
         except BaseException as caught:  # noqa: BLE001 (it is raised again where the items are taken)
             error = caught
-        queue.put(_End(error))
-
-    thread = Thread(target=work, name="ahead", daemon=True)
-    thread.start()
-    try:
-        while not isinstance(item := queue.get(), _End):
-            yield item
-        if item.error is not None:
-            raise item.error
-    finally:
-        stopped.set()
-        with suppress(Empty):  # a full queue may be holding the thread up; it puts one more item at most
-            while True:
-                queue.get_nowait()
-        thread.join()
+        self._queue.put(_End(error))

@@ -14,10 +14,16 @@ import torch
 from torch import Tensor
 
 from tts_cli.audio import FRAMES_PER_TOKEN, SAMPLES_PER_TOKEN, raised_cosine
+from tts_cli.engines.chatterbox.cached import WINDOW, CachedFlow, FlowState, VoicePast
 from tts_cli.engines.chatterbox.encoder import LOOKAHEAD
 from tts_cli.engines.chatterbox.flow import Flow, Prompt
 from tts_cli.engines.chatterbox.noise import Noise
 from tts_cli.engines.chatterbox.vocoder import Vocoder, VocoderState
+
+FIRST_HOLD: Final = 4
+"""Mel frames that `cached` holds back of its first chunk."""
+HOLD_MORE: Final = 2
+"""Frames more with each chunk; a chunk's sound is that much shorter until the vocoder's whole context is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,9 @@ class Utterance:
     vocoder: Vocoder
     prompt: Prompt
     noise: Noise
+    cached: CachedFlow
+    past: Callable[[], VoicePast]
+    """What `cached` keeps of the voice; computed when asked for, if it is not known yet."""
 
     def mels(self, tokens: Tensor, start: int = 0) -> Tensor:
         """Mel frames `[80, 2n]` of tokens `[n]` that stand right behind the voice.
@@ -151,9 +160,53 @@ class Context:
         return sound
 
 
+@dataclass(slots=True)
+class Cached:
+    """Every chunk behind the voice and earlier frames as they were left in memory: nothing is decoded twice.
+
+    Holds back three tokens, which are what the encoder sees ahead, and some mel frames, which are the vocoder's
+    context: few at first, so that the first sound comes soon, then as many as make its joins exact.
+    """
+
+    utterance: Utterance
+    window: int = WINDOW
+    """Tokens, counted back from the end of a block, that it sees besides the voice."""
+    held: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    """Tokens not spoken yet."""
+    hold: int = FIRST_HOLD
+    """Mel frames to hold back."""
+    flow: FlowState = field(init=False)
+    sound: VocoderState = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.flow = self.utterance.cached.start(self.utterance.past(), self.window)
+        self.sound = self.utterance.vocoder.start(self.utterance.noise)
+
+    def push(self, tokens: Tensor, final: bool) -> Tensor:
+        """See `Strategy`. More tokens than the flow takes at once are decoded in several blocks."""
+        self.held = torch.cat((self.held, tokens))
+        pieces = [torch.empty(0)]
+        while len(self.held) > (0 if final else LOOKAHEAD):
+            count = min(len(self.held) - (0 if final else LOOKAHEAD), self.flow.block)
+            pieces.append(self._block(count, final and count == len(self.held)))
+        return torch.cat(pieces)
+
+    def _block(self, count: int, last: bool) -> Tensor:
+        """The sound that the next `count` tokens make possible."""
+        ahead = min(LOOKAHEAD, len(self.held) - count)
+        begin, end = FRAMES_PER_TOKEN * self.flow.position, FRAMES_PER_TOKEN * (self.flow.position + count)
+        noise = self.utterance.noise.mels(begin, end)
+        mels = self.utterance.cached.push(self.flow, self.held[: count + ahead], ahead, noise)
+        self.held = self.held[count:]
+        sound = self.utterance.vocoder.push(self.sound, mels, final=last, hold=self.hold)
+        self.hold = min(self.hold + HOLD_MORE, self.utterance.vocoder.delay)
+        return sound.cpu()
+
+
 STRATEGIES: Final[Mapping[str, Callable[[Utterance], Strategy]]] = {
     "independent": Independent,
     "overlap": Overlap,
     "context": Context,
+    "cached": Cached,
 }
 """By the names a user gives."""

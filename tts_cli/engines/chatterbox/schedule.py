@@ -1,0 +1,90 @@
+"""When to decode the tokens drawn so far: every so many, or just before the listener would run out of sound."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from tts_cli.audio import SAMPLE_RATE
+
+FIRST: Final = 7
+"""Tokens of the first chunk: three that the flow looks ahead at, and four whose sound comes at once."""
+LEAST: Final = 5
+"""Tokens of any later chunk: below it, what a chunk costs whatever its size outweighs the rest."""
+MOST: Final = 25
+"""Tokens of the largest chunk: a second of sound, and as many as the flow decodes at once."""
+
+
+class Schedule(Protocol):
+    """Asked after each token, told after each chunk."""
+
+    def due(self, held: int, waiting: int) -> bool:
+        """Whether to decode now, with `held` tokens in hand and `waiting` more already drawn."""
+        ...
+
+    def decoded(self, tokens: int, samples: int) -> None:
+        """A chunk of `tokens` is done and gave `samples`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EverySo:
+    """Every `size` tokens."""
+
+    size: int
+
+    def due(self, held: int, waiting: int) -> bool:  # noqa: ARG002 - the size alone decides
+        """See `Schedule`."""
+        return held >= self.size
+
+    def decoded(self, tokens: int, samples: int) -> None:
+        """See `Schedule`."""
+
+
+class Deadline:
+    """A small first chunk, then chunks as large as the sound handed out leaves time for.
+
+    Supposes that the listener hears the first sound as soon as it is handed out; where playing waits longer, there is
+    that much more to spare. Tokens that have already been drawn are always taken along, up to `MOST`.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self._runs_out: float | None = None
+        """When all sound handed out will have been heard."""
+        self._begun = 0.0
+        self._asked = clock()
+        self._pace = 0.0
+        """Seconds between the last two tokens."""
+        self._cost = 0.0
+        """Seconds that the last chunk took to decode."""
+        self._size = 1
+        """Its tokens."""
+
+    def due(self, held: int, waiting: int) -> bool:
+        """See `Schedule`."""
+        now = self._clock()
+        self._begun, self._pace, self._asked = now, now - self._asked, now
+        if held >= MOST:
+            return True
+        if self._runs_out is None:
+            return held >= FIRST
+        if waiting or held < LEAST:
+            return False
+        cost = self._cost * max(1.0, (held + 1) / self._size)
+        return now + self._pace + cost >= self._runs_out
+
+    def decoded(self, tokens: int, samples: int) -> None:
+        """See `Schedule`."""
+        now = self._clock()
+        self._cost, self._size, self._asked = now - self._begun, tokens, now
+        heard_until = now if self._runs_out is None else max(self._runs_out, now)
+        if samples:
+            self._runs_out = heard_until + samples / SAMPLE_RATE
+
+
+def schedule(chunk: int | None) -> Schedule:
+    """The schedule for chunks of so many tokens; None: by deadline."""
+    return Deadline() if chunk is None else EverySo(chunk)
