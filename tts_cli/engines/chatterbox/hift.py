@@ -27,6 +27,18 @@ class NormedConv(nn.Conv1d):
     weight_normed = True
 
 
+class RowConv(NormedConv):
+    """A convolution without stride or dilation as a matrix product of rows, its positions.
+
+    torch's own takes twice as long in float64, and four times as long for two positions.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[1, channels, n]` → `[1, out_channels, n - kernel + 1]`."""
+        rows = x[0].unfold(1, self.kernel_size[0], 1).transpose(0, 1).flatten(1)
+        return F.linear(rows, self.weight.flatten(1), self.bias).mT[None]
+
+
 class NormedConvTranspose(nn.ConvTranspose1d):
     """A transposed convolution stored with weight norm: a matrix product and an overlapping sum.
 
@@ -39,7 +51,7 @@ class NormedConvTranspose(nn.ConvTranspose1d):
         """`[1, channels, n]` → `[1, out_channels, (n - 1) stride + kernel - 2 padding]`."""
         kernel, stride, padding = self.kernel_size[0], self.stride[0], int(self.padding[0])
         length = (x.shape[-1] - 1) * stride + kernel - 2 * padding
-        columns = self.weight.flatten(1).mT @ x
+        columns = (x.mT @ self.weight.flatten(1)).mT  # the weight as it lies in memory: faster for few positions
         summed = F.fold(columns, (1, length), (1, kernel), stride=(1, stride), padding=(0, padding))
         return summed[:, :, 0] + cast(Tensor, self.bias)[:, None]
 
@@ -91,7 +103,7 @@ class F0Predictor(nn.Module):
         widths = [config.in_channels, *([config.f0_cond_channels] * 5)]
         layers: list[nn.Module] = []
         for width, width_out in pairwise(widths):
-            layers += [NormedConv(width, width_out, 3), nn.ELU()]
+            layers += [RowConv(width, width_out, 3), nn.ELU()]
         self.condnet = nn.Sequential(*layers)
         self.classifier = nn.Linear(config.f0_cond_channels, 1)
         self.slides = _same(self.condnet[::2])

@@ -64,9 +64,9 @@ class Spread:
         window = x if before is None else torch.cat((before, x), dim=2)
         width = window.shape[2]
         begin = max(0, known * self.stride - self.padding)
-        end = (
-            (width - 1) * self.stride + self.kernel - 2 * self.padding if final else width * self.stride - self.padding
-        )
+        end = width * self.stride - self.padding
+        if final:
+            end += self.kernel - self.stride - self.padding
         tails[self] = window[..., max(0, width - self.again) :].clone()
         return layer(window)[..., begin:end] if end > begin else x.new_empty(1, self.channels, 0)
 
