@@ -20,10 +20,14 @@ from tts_cli.cli.speak import (
     ModelName,
     ModeName,
     Parallel,
+    PrecisionName,
+    PromptSeconds,
     Seed,
+    Threads,
     Voice,
     VoicesDir,
     Watermark,
+    chunk_tokens,
 )
 from tts_cli.errors import UsageError
 
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
 _PANEL = "Chatterbox"
 Text = Annotated[str | None, typer.Option(help="What to say; else a sentence of our own.", show_default=False)]
 StrategyName = Annotated[
-    Literal["all", "independent", "overlap", "context"] | None,
+    Literal["all", "auto", "independent", "overlap", "context", "cached"] | None,
     typer.Option(
         help="How chunks are decoded; all compares. See docs/experiments.md.",
         show_default=False,
@@ -64,6 +68,14 @@ Compare = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+Fidelity = Annotated[
+    bool,
+    typer.Option(
+        "--fidelity",
+        help="Instead of time, measure how near each precision and strategy stays to fp32, and judge it.",
+        rich_help_panel=_PANEL,
+    ),
+]
 Runs = Annotated[int, typer.Option(min=1, max=1000, help="Runs that count.")]
 Warmup = Annotated[int, typer.Option(min=0, max=1000, help="Runs before them that do not.")]
 Plot = Annotated[
@@ -79,7 +91,7 @@ Plot = Annotated[
 def bench(
     text: Text = None,
     voice: Voice = None,
-    chunk: Chunk = 10,
+    chunk: Chunk = "10",
     mode: ModeName = "streaming",
     engine: EngineName = "auto",
     seed: Seed = 0,
@@ -92,19 +104,24 @@ def bench(
     model_dir: ModelDir = None,
     device: ComputeDevice = "auto",
     strategy: StrategyName = None,
+    precision: PrecisionName = "auto",
+    threads: Threads = None,
+    prompt_seconds: PromptSeconds = None,
     parallel: Parallel = True,
     tokens: Tokens = None,
     watermark: Watermark = True,
     compare: Compare = None,
+    fidelity: Fidelity = False,
 ) -> None:
     """Measure speaking in a warm process: nothing is played.
 
     Examples: tts bench · tts bench --mode simple · tts bench --strategy all --tokens 75 --plot timeline.png
-    · tts bench --compare upstream,independent --tokens 75 --runs 3
+    · tts bench --compare upstream,independent --tokens 75 --runs 3 · tts bench --fidelity
     """
     from rich.console import Console
 
     from tts_cli import bench as measure
+    from tts_cli.cli.fidelity import fidelity as print_fidelity
     from tts_cli.engines import EngineSettings, SpeakOptions, choose_engine, choose_voice, load_engine
     from tts_cli.timeline import check_plot
     from tts_cli.timeline import plot as draw
@@ -112,11 +129,23 @@ def bench(
     if plot is not None:
         check_plot(plot)
     notices = Console(stderr=True, highlight=False, markup=False)
-    settings = EngineSettings(voices_dir, model, model_dir, device, watermark)
-    options = SpeakOptions(chunk=chunk, mode=mode, seed=seed, parallel=parallel, tokens=tokens)
+    settings = EngineSettings(voices_dir, model, model_dir, device, watermark, precision, threads, prompt_seconds)
+    size = chunk_tokens(chunk)
+    options = SpeakOptions(chunk=size, mode=mode, seed=seed, parallel=parallel, tokens=tokens)
     name, notice = choose_engine(engine, voice, settings)
     if notice:
         notices.print(f"tts: {notice}", soft_wrap=True)
+    if fidelity:
+        if name != "chatterbox":
+            raise UsageError(f"the {name} engine has no precisions to choose from", "leave out --fidelity")
+        if mode != "streaming" or size is None or compare or plot or precision != "auto":
+            raise UsageError(
+                "--fidelity measures every precision, streamed in chunks of one size",
+                "leave out --mode, --precision, --compare, --plot and --chunk auto",
+            )
+        with _progress(notices) as progress:
+            print_fidelity(settings, voice, text, size, seed, tokens, strategy, json, progress)
+        return
     with _progress(notices) as progress, ExitStack() as held:
         progress("loading")
         baselines = _baselines(name, compare, settings, held) if compare is not None else {}
@@ -133,7 +162,8 @@ def bench(
             progress=progress,
             baselines=baselines,
         )
-    title = f"{loaded.name} · {chosen} · {mode} · chunks of {chunk} tokens · {runs} {'run' if runs == 1 else 'runs'}"
+    title = f"{loaded.name} · {chosen} · {mode} · chunks of {size or 'several'} tokens"
+    title += f" · {runs} {'run' if runs == 1 else 'runs'}{f' · {loaded.precision}' if loaded.precision else ''}"
     if plot is not None:
         draw({_name(row): row.arrivals for row in rows}, title, plot)
     if not json:
@@ -142,7 +172,8 @@ def bench(
         for line in _gains(rows):
             console.print(line, soft_wrap=True)
         return
-    about = {"engine": loaded.name, "voice": chosen, "mode": mode, "chunk": chunk, "seed": seed, "tokens": tokens}
+    about: dict[str, object] = {"engine": loaded.name, "voice": chosen, "mode": mode, "precision": loaded.precision}
+    about |= {"chunk": "auto" if size is None else size, "seed": seed, "tokens": tokens}
     about |= {"parallel": parallel, "runs": runs, "warmup": warmup, "machine": platform.platform()}
     about |= {"rows": measure.report([row for row in rows if not row.baseline])}
     about |= {"baselines": measure.report([row for row in rows if row.baseline])}

@@ -25,6 +25,8 @@ from tts_cli.models import INSTALL, locate
 from tts_cli.voices import VoiceStore
 
 BASELINES: Final = ("upstream", "independent")
+CHUNK: Final = 10
+"""Tokens in a chunk where ours chooses as it goes: the prototype's own default."""
 
 
 class Upstream:
@@ -96,6 +98,7 @@ class Baseline:
     name = "upstream"
     sample_rate = SAMPLE_RATE
     groups_sentences = True
+    precision = "fp32"
 
     def __init__(self, upstream: Upstream, way: str) -> None:
         self._upstream = upstream
@@ -114,7 +117,7 @@ class Baseline:
             voice=str(file),
             text=text,
             tokens=options.tokens,
-            chunk=options.chunk,
+            chunk=options.chunk or CHUNK,
             seed=options.seed,
         )
 

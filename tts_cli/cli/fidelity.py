@@ -1,0 +1,105 @@
+"""`tts bench --fidelity`: how near each precision and strategy stays to fp32, in tables and words."""
+
+from __future__ import annotations
+
+import json as json_format
+import platform
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from tts_cli.engines import EngineSettings
+    from tts_cli.engines.chatterbox.verdict import Fidelity
+
+
+def fidelity(
+    settings: EngineSettings,
+    voice: str | None,
+    text: str | None,
+    chunk: int,
+    seed: int,
+    positions: int | None,
+    strategy: str | None,
+    json: bool,
+    progress: Callable[[str], None],
+) -> None:
+    """Measure, and print."""
+    from rich.console import Console
+
+    from tts_cli.engines.chatterbox import fidelity as measure
+    from tts_cli.engines.chatterbox.strategies import STRATEGIES
+    from tts_cli.engines.chatterbox.verdict import report, summary
+    from tts_cli.models import locate
+    from tts_cli.voices import VoiceStore
+
+    folder = locate(settings.model, settings.model_dir)
+    name, file = measure.voice_file(folder, VoiceStore(settings.voices_dir), voice)
+    count = positions or measure.POSITIONS
+    found = measure.measure(
+        folder,
+        file,
+        text or measure.TEXT,
+        device=settings.device,
+        strategies=[strategy] if strategy in STRATEGIES else list(STRATEGIES),
+        chunk=chunk,
+        seed=seed,
+        positions=count,
+        progress=progress,
+    )
+    if json:
+        about = {"model": settings.model, "voice": name, "tokens": count, "chunk": chunk, "seed": seed}
+        about |= {"machine": platform.platform()}
+        print(json_format.dumps(about | report(found)), flush=True)  # noqa: T201
+        return
+    console = Console(highlight=False, markup=False)
+    console.print(_drawings(found, f"{settings.model} · {name} · T3, next token · {count} positions"))
+    console.print()
+    console.print(_soundings(found, f"S3Gen, sound · {count} tokens in chunks of {chunk}"))
+    console.print()
+    for line in summary(found):
+        console.print(line)
+
+
+def _drawings(found: Fidelity, title: str) -> Table:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=None)
+    table.add_column("T3")
+    for heading in ("KL", "95 %", "Same choice"):
+        table.add_column(heading, justify="right")
+    table.add_column("Against fp32")
+    for row in found.drawings:
+        table.add_row(row.precision, f"{row.kl:.2g}", f"{row.kl_tail:.2g}", f"{row.agreement:.1%}", row.words)
+    return table
+
+
+def _soundings(found: Fidelity, title: str) -> Table:
+    from rich.table import Table
+
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=None,
+        caption="Against fp32 decoded whole. Distance: of mel levels, RMS, in dB; "
+        f"{found.other_noise:.1f} with other noise.\nSNR of the wave in dB. Loudness: its drift in dB in 10 s; "
+        "timbre: its drift in dB.",
+        caption_justify="left",
+    )
+    for heading in ("S3Gen", "Strategy"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("Distance", "SNR", "Loudness", "Timbre"):
+        table.add_column(heading, justify="right")
+    table.add_column("Verdict")
+    for row in found.soundings:
+        table.add_row(
+            row.precision,
+            row.strategy,
+            f"{row.distance:.2f}",
+            f"{row.snr:.1f}",
+            f"{row.loudness_drift:+.2f}",
+            f"{row.timbre_drift:.2f}",
+            row.grade(found.other_noise).words,
+        )
+    return table
