@@ -39,7 +39,7 @@ def test_modes_and_wrong_wishes(tiny: Path, tmp_path: Path) -> None:
     settings = EngineSettings(voices_dir=tmp_path, model_dir=tiny, device="cpu", watermark=False)
     engine = load_engine("chatterbox", settings)
     (row,) = bench(engine, "default", OPTIONS, "Hi.", runs=1, warmup=0)
-    assert row.way == "context"
+    assert row.way == "auto"
     simple = SpeakOptions(tokens=24, mode="simple")
     (row,) = bench(engine, "default", simple, "Hi.", runs=1, warmup=0)
     assert (row.way, row.seam, row.distance) == ("simple", None, None)
@@ -54,9 +54,10 @@ def test_modes_and_wrong_wishes(tiny: Path, tmp_path: Path) -> None:
 
 
 def test_one_chunk_is_the_whole(tiny: Path, tmp_path: Path) -> None:
-    settings = EngineSettings(voices_dir=tmp_path, model_dir=tiny, device="cpu", watermark=False)
+    """But for `cached`, whose voice does not hear what is said behind it."""
+    settings = EngineSettings(voices_dir=tmp_path, model_dir=tiny, device="cpu", watermark=False, precision="fp32")
     engine = load_engine("chatterbox", settings)
     options = SpeakOptions(tokens=8, chunk=30)
-    for strategy in STRATEGIES:
+    for strategy in STRATEGIES.keys() - {"cached"}:
         (row,) = bench(engine, "default", options, "Hi.", strategy, runs=1, warmup=0)
         assert row.distance == pytest.approx(0, abs=1e-3)

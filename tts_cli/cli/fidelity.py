@@ -42,7 +42,7 @@ def fidelity(
         file,
         text or measure.TEXT,
         device=settings.device,
-        strategies=[strategy] if strategy in STRATEGIES else list(STRATEGIES),
+        strategies=[name for name in STRATEGIES if strategy in (name, None, "all", "auto")],
         chunk=chunk,
         seed=seed,
         positions=count,
