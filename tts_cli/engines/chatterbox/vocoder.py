@@ -117,7 +117,7 @@ class Vocoder:
             head = len(state.foreseen)
             fade = torch.from_numpy(raised_cosine(head)).to(wave)
             spoken = torch.cat((state.foreseen * (1 - fade) + spoken[:head] * fade, spoken[head:]))
-            state.foreseen = wave[count : count + JOIN].clone() if foreseen > 0 else spoken[:0]
+            state.foreseen = wave[count : count + JOIN].clone() if foreseen > 0 else wave.new_empty(0)
         state.spoken = end
         gain, state.onset = state.onset[:count], state.onset[count:]
         return torch.cat((spoken[: len(gain)] * gain, spoken[len(gain) :]))
