@@ -23,6 +23,7 @@ from tts_cli.audio import FRAMES_PER_TOKEN
 from tts_cli.engines.chatterbox.config import MEL_BINS
 from tts_cli.engines.chatterbox.encoder import NoTokens, RelativeAttention, sinusoids
 from tts_cli.engines.chatterbox.flow import Flow, Prompt
+from tts_cli.errors import UsageError
 
 WINDOW: Final = 75
 """Tokens, counted back from a block's end, that it can see besides the voice."""
@@ -73,7 +74,7 @@ class CachedFlow:
         self.flow = flow
         self.kept = kept
         self._steps = flow.decoder.steps(flow.device)
-        self._toward: dict[int, list[Tensor]] = {}
+        self._toward: tuple[int, list[Tensor]] = 0, []
 
     def voice(self, prompt: Prompt, noise: Tensor) -> VoicePast:
         """What `prompt`, begun from noise `[80, its frames]`, leaves to those who come behind it."""
@@ -82,7 +83,9 @@ class CachedFlow:
         return VoicePast(encoder.trace(), tuple(step.trace() for step in steps), prompt.speaker, len(prompt.tokens))
 
     def start(self, voice: VoicePast, window: int = WINDOW) -> FlowState:
-        """An utterance in `voice`, with nothing spoken; `window` is in tokens, 3 or more."""
+        """An utterance in `voice`, with nothing spoken; `window` is in tokens. Raises `UsageError` for fewer than 3."""
+        if window < 3:
+            raise UsageError(f"a window of {window} tokens is too small to decode in", "choose 3 or more")
         heights = self.flow.encoder.heights()
         spans = [window * height for height in heights]
         toward = self._distances(voice.tokens + window, heights)
@@ -113,13 +116,15 @@ class CachedFlow:
 
     def _distances(self, reach: int, heights: Sequence[int]) -> list[Tensor]:
         """For each attention of the encoder, what scores by distance are made with, down from `reach` tokens."""
-        if reach not in self._toward:
+        longest, known = self._toward
+        if longest < reach:
             attentions = self.flow.encoder.attentions()
-            self._toward[reach] = [
+            known = [
                 attention.toward(sinusoids(reach * height - 1, 1 - reach * height, attention.size, self.flow.device))
                 for attention, height in zip(attentions, heights, strict=True)
             ]
-        return self._toward[reach]
+            self._toward = reach, known
+        return known
 
 
 class Recorder(NoTokens):
@@ -164,7 +169,7 @@ class Tails:
     def behind(self, x: Tensor, reach: int) -> Tensor:
         """See `Past`."""
         extended = torch.cat((self.kept[self.turn], x), dim=-1)
-        self.kept[self.turn] = extended[..., -reach:]
+        self.kept[self.turn] = extended[..., -reach:].clone()
         self.turn += 1
         return extended
 

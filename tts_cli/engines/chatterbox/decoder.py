@@ -63,7 +63,7 @@ class S3GenDecoder:
         self.flow = flow
         self.vocoder = vocoder
         self.cached = CachedFlow(flow, kept)
-        self._pasts: dict[str, VoicePast] = {}
+        self._known: tuple[str, VoicePast] | None = None
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "cpu", precision: str = "fp32") -> S3GenDecoder:
@@ -140,10 +140,10 @@ class S3GenDecoder:
         digest = hashlib.sha256()
         for tensor in (prompt.tokens, prompt.mels, prompt.speaker, begun):
             digest.update(tensor.cpu().contiguous().numpy().tobytes())
-        key = digest.hexdigest()
-        if key not in self._pasts:
-            self._pasts = {key: self.cached.voice(prompt, begun)}
-        return self._pasts[key]
+        known, key = self._known, digest.hexdigest()
+        if known is None or known[0] != key:
+            self._known = known = key, self.cached.voice(prompt, begun)
+        return known[1]
 
 
 def _checked(tokens: Tokens) -> Tensor:
