@@ -19,6 +19,7 @@ from tts_cli.engines.chatterbox.sampling import (
     token_budget,
 )
 from tts_cli.engines.chatterbox.t3 import T3, T3Prefix, TokenRequest
+from tts_cli.engines.chatterbox.token_graph import FixedStep
 from tts_cli.errors import ModelError, UsageError
 
 LAYERS, WIDTH, HEADS = 3, 64, 4
@@ -219,6 +220,18 @@ def test_the_budget_grows_with_the_text_and_leaves_room_for_slow_speech() -> Non
     assert token_budget("a" * 10_000) == MAX_TOKENS
 
 
+def test_a_step_of_fixed_shapes_computes_the_same(ours: T3, prefix: T3Prefix) -> None:
+    tokens = [5, 4299, 6000, 17]
+    expected = ours.logits(prefix, TEXT, tokens)
+    cache, first = ours._read(prefix, TEXT, 9)
+    with torch.inference_mode():
+        cache.keys[:, :, cache.filled :] = torch.nan  # nobody wrote there yet
+    step = FixedStep(ours, cache)
+    found = torch.stack([first, *(step(token) for token in tokens)])
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    assert cache.filled == prefix.positions + len(TEXT) + 1 + len(tokens)
+
+
 def test_exactly_so_many_tokens_that_mean_sound(ours: T3, prefix: T3Prefix) -> None:
     wild = Sampling(temperature=10, top_p=1, top_k=0)
     drawn = list(ours.tokens(TokenRequest(prefix, TEXT, wild, exactly=300)))
@@ -234,3 +247,27 @@ def test_a_stop_token_does_not_end_exactly_so_many(ours: T3, prefix: T3Prefix, m
     monkeypatch.setattr(ours.speech_head, "bias", torch.nn.Parameter(bias, requires_grad=False))
     assert len(list(ours.tokens(TokenRequest(prefix, TEXT)))) == 1
     assert len(list(ours.tokens(TokenRequest(prefix, TEXT, exactly=5)))) == 5
+
+
+def test_only_what_can_be_drawn_is_drawn() -> None:
+    """By top-k, then by top-p of what is left."""
+    logits = torch.full((6563,), -20.0)
+    logits[:4] = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
+    for options, allowed in [
+        ({"top_k": 2}, {0, 1}),
+        ({"top_p": 0.75}, {0, 1}),
+        ({"top_p": 0.9}, {0, 1, 2}),
+        ({"top_k": 3, "top_p": 0.5}, {0}),
+    ]:
+        sampling = Sampling(**({"temperature": 1, "top_k": 0, "top_p": 1, "repetition_penalty": 1} | options))
+        sampler = Sampler(sampling, torch.Generator().manual_seed(0), 6563)
+        assert {sampler.draw(logits) for _ in range(100)} == allowed
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("temperature", [0, 0.8])
+def test_one_bad_logit_is_enough(bad: float, temperature: float) -> None:
+    logits = torch.zeros(6563)
+    logits[77] = bad
+    with pytest.raises(ModelError, match="NaN or infinity"):
+        Sampler(Sampling(temperature=temperature), torch.Generator(), 6563).draw(logits)

@@ -69,41 +69,47 @@ class Sampler:
         self._sampling = sampling
         self._generator = generator
         self._seen = torch.zeros(vocab, dtype=torch.bool, device=generator.device)
+        self._seen[START] = True  # upstream counts the start token as drawn, for the first draw only
         self._first = True
 
     def draw(self, logits: torch.Tensor) -> int:
-        """The next token, from float logits `[vocab]`. Raises `ModelError` where they are not finite."""
-        if not bool(torch.isfinite(logits).all()):
-            raise ModelError("T3 computes NaN or infinity", "its weights may be damaged: pull them again")
-        if self._sampling.temperature == 0 or self._sampling.top_k == 1:  # the penalty comes after top-k
-            token = int(logits.argmax())
-        else:
-            probabilities = torch.softmax(self._warp(logits), dim=-1)
-            token = int(torch.multinomial(probabilities, 1, generator=self._generator))
-        self._seen[token] = True
-        self._first = False
-        return token
+        """The next token, from float logits `[vocab]`. Raises `ModelError` where they are not finite.
 
-    def _warp(self, logits: torch.Tensor) -> torch.Tensor:
+        A device waits for the program once, when it hands over the token.
+        """
+        if self._sampling.temperature == 0 or self._sampling.top_k == 1:  # the penalty comes after top-k
+            drawn = logits.argmax()
+        else:
+            drawn = self._sample(logits)
+        token, finite = torch.stack([drawn, logits.sum().isfinite()]).tolist()
+        if not finite:
+            raise ModelError("T3 computes NaN or infinity", "its weights may be damaged: pull them again")
+        if self._first:
+            self._seen[START] = self._first = False
+        self._seen[token] = True
+        return int(token)
+
+    def _sample(self, logits: torch.Tensor) -> torch.Tensor:
+        """A draw, as a scalar; nothing is computed of tokens that top-k leaves out.
+
+        Of tokens exactly as likely as the least likely one kept, upstream keeps all.
+        """
         options = self._sampling
+        # What torch's `multinomial` draws, and as much of it: one token is the largest of probability / exponential.
+        noise = torch.empty_like(logits).exponential_(1, generator=self._generator)
+        logits, tokens = torch.topk(logits, min(options.top_k or len(logits), len(logits)))
         if options.temperature != 1:
             logits = logits / options.temperature
-        if options.top_k:
-            least = torch.topk(logits, min(options.top_k, len(logits))).values[-1]
-            logits = logits.masked_fill(logits < least, -torch.inf)
         if options.top_p < 1:
-            ascending, order = torch.sort(logits)
-            unlikely = ascending.softmax(dim=-1).cumsum(dim=-1) <= 1 - options.top_p
-            unlikely[-1] = False
-            logits = logits.masked_fill(unlikely.scatter(0, order, unlikely), -torch.inf)
+            rest = logits.softmax(dim=-1).flip(0).cumsum(dim=-1).flip(0)  # of each token and all less likely ones
+            unlikely = rest <= 1 - options.top_p
+            unlikely[0] = False
+            logits = logits.masked_fill(unlikely, -torch.inf)
         if options.repetition_penalty != 1:
-            seen = self._seen
-            if self._first:  # upstream counts the start token as drawn, for the first draw only
-                seen = seen.clone()
-                seen[START] = True
             penalty = options.repetition_penalty
-            logits = torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits)
-        return logits
+            penalised = torch.where(logits < 0, logits * penalty, logits / penalty)
+            logits = torch.where(self._seen[tokens], penalised, logits)
+        return tokens[(logits.softmax(dim=-1) / noise[tokens]).argmax()]
 
 
 def token_budget(text: str) -> int:

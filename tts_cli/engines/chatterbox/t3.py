@@ -35,6 +35,7 @@ from tts_cli.engines.chatterbox.sampling import (
     Sampler,
     Sampling,
 )
+from tts_cli.engines.chatterbox.token_graph import FixedStep
 from tts_cli.engines.chatterbox.weights import load_module
 
 SPEAKER_WIDTH: Final = 256
@@ -74,16 +75,16 @@ class Attention(nn.Module):
         self.c_attn = Projection(width, 3 * width)
         self.c_proj = Projection(width, width)
 
-    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-        """`x` is `[new, width]`; keys and values `[1, heads, known + new, width / heads]`: the new are written.
+    def forward(self, x: Tensor, where: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+        """`x` is `[new, width]`, at the positions `where`, int64 `[new]`.
 
-        `mask` says who sees whom, `[new, known + new]`; None for all.
+        Their keys and values are written into `keys` and `values` `[1, heads, positions, width / heads]`; `mask`
+        says who sees whom, `[new, positions]`, None for all.
         """
         new, width = x.shape
         query, key, value = self.c_attn(x).view(1, new, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind()
-        known = keys.shape[2] - new
-        keys.narrow(2, known, new).copy_(key)
-        values.narrow(2, known, new).copy_(value)
+        keys.index_copy_(2, where, key)
+        values.index_copy_(2, where, value)
         heard = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
         return self.c_proj(heard.transpose(1, 2).reshape(new, width))  # type: ignore[no-any-return]
 
@@ -112,9 +113,9 @@ class Block(nn.Module):
         self.ln_2 = nn.LayerNorm(width, eps)
         self.mlp = MLP(width)
 
-    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, where: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
         """As `Attention.forward`."""
-        x = x + self.attn(self.ln_1(x), keys, values, mask)
+        x = x + self.attn(self.ln_1(x), where, keys, values, mask)
         return x + self.mlp(self.ln_2(x))  # type: ignore[no-any-return]
 
 
@@ -129,13 +130,19 @@ class Backbone(nn.Module):
 
     def forward(self, x: Tensor, cache: Cache) -> Tensor:
         """New positions `[new, width]` in, the last one's state `[width]` out; the cache grows by `new`."""
-        new, end = len(x), cache.filled + len(x)
-        x = x + self.wpe.weight[cache.filled : end]
-        mask = torch.ones(new, end, dtype=torch.bool, device=x.device).tril(cache.filled) if new > 1 else None
-        keys, values = (part[:, None, :, :end].unbind() for part in (cache.keys, cache.values))
-        for block, layer_keys, layer_values in zip(self.h, keys, values, strict=True):
-            x = block(x, layer_keys, layer_values, mask)
+        known, end = cache.filled, cache.filled + len(x)
+        where = torch.arange(known, end, device=x.device)
+        mask = torch.ones(len(x), end, dtype=torch.bool, device=x.device).tril(known) if len(x) > 1 else None
+        state = self.at(x, where, cache.keys[:, :, :end], cache.values[:, :, :end], mask)
         cache.filled = end
+        return state
+
+    def at(self, x: Tensor, where: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+        """As `Attention.forward`, with keys and values of all layers `[layers, …]`; the last one's state `[width]`."""
+        x = x + self.wpe(where)
+        layers = zip(self.h, keys[:, None].unbind(), values[:, None].unbind(), strict=True)
+        for block, layer_keys, layer_values in layers:
+            x = block(x, where, layer_keys, layer_values, mask)
         return self.ln_f(x[-1])  # type: ignore[no-any-return]
 
 
@@ -227,7 +234,7 @@ class T3(nn.Module):
         device = self.speech_emb.weight.device
         sampler = Sampler(request.sampling, torch.Generator(device).manual_seed(request.seed), SPEECH_VOCAB_WITH_MARKS)
         cache, logits = self._read(request.prefix, request.text_ids, limit)
-        silent = 0
+        step, silent = self._stepper(cache), 0
         for index in range(limit):
             token = sampler.draw(logits if request.exactly is None else _without_marks(logits))
             if token == STOP and index:
@@ -236,7 +243,7 @@ class T3(nn.Module):
             silent = silent + 1 if token == SILENCE else 0
             if index + 1 == limit or (request.budget is not None and silent == SILENCE_CAP):
                 return
-            logits = self._step(self.speech_emb.weight[token][None], cache)
+            logits = step(token)
 
     @torch.inference_mode()
     def logits(self, prefix: T3Prefix, text_ids: list[int], tokens: list[int]) -> Tensor:
@@ -245,7 +252,8 @@ class T3(nn.Module):
         Computed as `tokens` computes it, one after another.
         """
         cache, first = self._read(prefix, text_ids, len(tokens))
-        return torch.stack([first] + [self._step(self.speech_emb.weight[token][None], cache) for token in tokens])
+        step = self._stepper(cache)
+        return torch.stack([first, *(step(token).clone() for token in tokens)])
 
     @torch.inference_mode()
     def _read(self, prefix: T3Prefix, text_ids: list[int], limit: int) -> tuple[Cache, Tensor]:
@@ -257,9 +265,19 @@ class T3(nn.Module):
         text = self.text_emb.weight[torch.tensor(text_ids, device=self.text_emb.weight.device)]
         return cache, self._step(torch.cat([text, self.speech_emb.weight[START][None]]), cache)
 
+    def _stepper(self, cache: Cache) -> Callable[[int], Tensor]:
+        """Takes a token and gives the logits behind it, which are valid until the next call."""
+        if cache.keys.is_cuda:
+            return FixedStep(self, cache)
+        return lambda token: self._step(self.speech_emb.weight[token][None], cache)
+
     @torch.inference_mode()
     def _step(self, embeddings: Tensor, cache: Cache) -> Tensor:
-        return self.speech_head(self.tfmr(embeddings, cache)).float()  # type: ignore[no-any-return]
+        return self.state_logits(self.tfmr(embeddings, cache))
+
+    def state_logits(self, state: Tensor) -> Tensor:
+        """Logits `[vocabulary]` of a state `[width]`."""
+        return self.speech_head(state)  # type: ignore[no-any-return]
 
     def cache_shape(self, positions: int) -> tuple[int, int, int, int]:
         """Shape of the keys, and of the values, of so many positions."""
