@@ -1,8 +1,11 @@
-"""Measure `tts` with the built-in voice as whole processes, and print a Markdown table: medians, and the spread.
+"""Measure `tts` as whole processes, and print Markdown: the machine, and a table of medians and spreads.
 
-    python scripts/benchmark.py [--runs 9] [--speaker]
+    python scripts/benchmark.py [--runs 9] [--speaker]                the built-in voice
+    python scripts/benchmark.py --model-dir FOLDER [--runs 5]         Chatterbox Turbo: start, memory, a long utterance
+    python scripts/benchmark.py --nano-dir FOLDER [--runs 5]          Chatterbox Nano: RTF
 
-Every run is a process of its own, so that start-up counts; one run before, not counted, warms the file cache.
+Every run is a process of its own, so that start-up counts; one run before, not counted, warms the file cache and makes
+what is kept of weights and voice.
 """
 
 from __future__ import annotations
@@ -10,78 +13,178 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
+import re
+import shutil
 import statistics
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 TEXT = (
     "The harbour was quiet when the first boats came in. Gulls circled above the fish market, and two children counted "
     "the crates. On the quay an old man mended his nets; he had done so every morning for forty years. Nobody hurried."
 )
+TTS = ("-m", "tts_cli")
+NOWHERE = ("-o", os.devnull)
+LOOK = 0.02
+"""Seconds between two looks at a process's memory."""
 
 
-def measure(arguments: list[str]) -> tuple[float, float, str]:
-    """Wall seconds, peak resident megabytes and standard output of one `tts` process."""
+@dataclass(frozen=True)
+class Ended:
+    """A process that has done its work. Memory in megabytes, each at its peak."""
+
+    wall: float
+    resident: float
+    anonymous: float
+    """Of its own: no mapped file. 0 where the system does not tell."""
+    mapped: float
+    """Mapped files: weights and libraries, which the system takes back when it needs room."""
+    output: str
+
+
+def run(*arguments: str) -> Ended:
+    """One Python process, to its end."""
     reader, writer = os.pipe()
-    command = [sys.executable, "-m", "tts_cli", *arguments]
     began = time.perf_counter()
     process = os.posix_spawn(
         sys.executable,
-        command,
+        [sys.executable, *arguments],
         os.environ,
         file_actions=[(os.POSIX_SPAWN_DUP2, writer, 1), (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)],
     )
     os.close(writer)
+    peaks = {"RssAnon": 0.0, "RssFile": 0.0}
+    ended = threading.Event()
+    watch = threading.Thread(target=_watch, args=(process, peaks, ended))
+    watch.start()
     with os.fdopen(reader) as output:
         text = output.read()
+    ended.set()
+    watch.join()
     _, status, usage = os.wait4(process, 0)
     if status:
-        sys.exit(f"tts {' '.join(arguments)} ended with {os.waitstatus_to_exitcode(status)}")
+        sys.exit(f"python {' '.join(arguments)} ended with {os.waitstatus_to_exitcode(status)}")
     kilobyte = 1 if sys.platform == "darwin" else 1024
-    return time.perf_counter() - began, usage.ru_maxrss * kilobyte / 1e6, text
+    resident = usage.ru_maxrss * kilobyte / 1e6
+    return Ended(time.perf_counter() - began, resident, peaks["RssAnon"], peaks["RssFile"], text)
 
 
-def row(name: str, runs: int, run: Callable[[], float], form: str) -> str:
-    """One line of the table, from `runs` runs after one that is not counted."""
-    run()
-    values = sorted(run() for _ in range(runs))
-    low, middle, high = (format(value, form) for value in (values[0], statistics.median(values), values[-1]))
+def _watch(process: int, peaks: dict[str, float], ended: threading.Event) -> None:
+    status = Path(f"/proc/{process}/status")
+    while not ended.wait(LOOK) and status.exists():
+        for name, kilobytes in re.findall(r"(RssAnon|RssFile):\s+(\d+) kB", status.read_text()):
+            peaks[name] = max(peaks[name], int(kilobytes) * 1024 / 1e6)
+
+
+def row(name: str, values: Sequence[float], form: str) -> str:
+    """One line of the table."""
+    numbers = (min(values), statistics.median(values), max(values))
+    low, middle, high = (format(value, form) for value in numbers)
     return f"| {name} | {middle} | {low} – {high} |"
 
 
-def speaking(text: str, field: str, scale: float = 1.0, *output: str) -> Callable[[], float]:
-    """A run that speaks `text` and gives one field of its report."""
-    arguments = ["speak", text, "--engine", "builtin", "--json", *output]
-    return lambda: float(json.loads(measure(arguments)[2])[field]) * scale
+def counted(runs: int, once: Callable[[], Ended]) -> list[Ended]:
+    """Runs behind one that is not counted."""
+    once()
+    return [once() for _ in range(runs)]
+
+
+def told(ended: Sequence[Ended], field: str, scale: float = 1.0) -> list[float]:
+    """One field of what `--json` said."""
+    return [json.loads(each.output)[field] * scale for each in ended]
+
+
+def builtin(runs: int, speaker: bool) -> None:
+    speak = (*TTS, "speak", "--engine", "builtin", "--json")
+    hello, aloud = (*speak, "Hello.", *NOWHERE), (*speak, "Hello.")
+    print(row("`tts --help`, wall seconds", [each.wall for each in counted(runs, lambda: run(*TTS, "--help"))], ".3f"))
+    short = counted(runs, lambda: run(*hello))
+    print(row('cold start of `tts speak "Hello."`, seconds', told(short, "cold_start_ms", 1e-3), ".3f"))
+    if speaker:
+        loud = told(counted(runs, lambda: run(*aloud)), "cold_start_ms", 1e-3)
+        print(row("the same through a loudspeaker, seconds", loud, ".3f"))
+    print(row('TTFA of `tts speak "Hello."`, milliseconds', told(short, "ttfa_ms"), ".1f"))
+    long = counted(runs, lambda: run(*speak, TEXT, *NOWHERE))
+    print(row("RTF, 13 s of speech", told(long, "rtf"), ".4f"))
+    print(row("peak memory, 13 s of speech, MB", [each.resident for each in long], ".0f"))
+
+
+def chatterbox(runs: int, folder: Path, options: Sequence[str], strategy: str, tokens: int) -> None:
+    with tempfile.TemporaryDirectory() as voices:
+        shutil.copy(folder / "conds.pt", Path(voices, "cached.pt"))
+        speak = (*TTS, "speak", "Hello there.", "--engine", "chatterbox", "--model-dir", str(folder), "--json")
+        said = (*speak, "--voice", "cached", "--voices-dir", voices, *NOWHERE, *options)
+        done = counted(runs, lambda: run(*said))
+    print(row("process start to first audio, cached voice, seconds", told(done, "cold_start_ms", 1e-3), ".2f"))
+    print(row("of it, from the text on (TTFA), seconds", told(done, "ttfa_ms", 1e-3), ".2f"))
+    print(row("RTF, first utterance of a process", told(done, "rtf"), ".2f"))
+    print(row("peak memory, MB", [each.resident for each in done], ".0f"))
+    print(row("of it anonymous, MB", [each.anonymous for each in done], ".0f"))
+    print(row("of it mapped files, MB", [each.mapped for each in done], ".0f"))
+    precision = options[options.index("--precision") + 1] if "--precision" in options else "auto"
+    how = ("--strategy", strategy, "--precision", precision, "--tokens", str(tokens))
+    costs = json.loads(run("scripts/long_utterance.py", str(folder), *how).output)
+    name = f"{tokens / 25:.0f} s by `{strategy}`, chunks of 10"
+    for kind in ("wall", "cpu"):
+        chunks = costs[kind]
+        print(row(f"{name}: {kind} seconds of a chunk", chunks, ".3f"))
+        print(f"| {name}: last over second chunk, {kind} | {chunks[-1] / chunks[1]:.2f} | |")
+        late, early = statistics.median(chunks[-5:]), statistics.median(chunks[1:6])
+        print(f"| {name}: last five over second to sixth, {kind} | {late / early:.2f} | |")
+    memory = costs["anonymous"]
+    print(f"| {name}: memory from the second chunk to the last, MB | {memory[-1] - memory[1]:+.1f} | |")
+
+
+def nano(runs: int, folder: Path, options: Sequence[str]) -> None:
+    bench = (*TTS, "bench", "--model", "nano", "--model-dir", str(folder), "--json", "--tokens", "75")
+    ended = run(*bench, "--runs", str(runs), *options)
+    (measured,) = json.loads(ended.output)["rows"]
+    rtf, ttfa = measured["rtf"], measured["ttfa_ms"]
+    print(f"| Nano, 75 tokens, warm process: RTF | {rtf['median']:.2f} | {rtf['min']:.2f} – {rtf['max']:.2f} |")
+    median, low, high = (ttfa[name] / 1000 for name in ("median", "min", "max"))
+    print(f"| Nano, 75 tokens, warm process: first audio, seconds | {median:.2f} | {low:.2f} – {high:.2f} |")
+
+
+def machine(*packages: str) -> str:
+    """What was measured on."""
+    kind = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        kind = (re.findall(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text()) or [kind])[0]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    software = ", ".join(f"{package} {version(package)}" for package in packages)
+    where = f"{kind}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}"
+    return f"Machine: {where}, Python {platform.python_version()}, {software}, load {os.getloadavg()[0]:.1f}."
 
 
 def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=9)
-    parser.add_argument("--speaker", action="store_true", help="measure through the loudspeaker as well")
-    args = parser.parse_args()
-    runs = args.runs
-    os.chdir(Path(__file__).resolve().parent.parent)
-    nowhere = ("-o", os.devnull)
-    memory = ["speak", TEXT, "--engine", "builtin", *nowhere]
-    print("| measure | median | spread |\n|---|---|---|")
-    print(row("`tts --help`, wall seconds", runs, lambda: measure(["--help"])[0], ".3f"))
-    print(
-        row(
-            'cold start of `tts speak "Hello."`, seconds',
-            runs,
-            speaking("Hello.", "cold_start_ms", 1e-3, *nowhere),
-            ".3f",
-        )
+    """Print machine and table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], epilog="More options are those of `tts speak` and `tts bench`."
     )
-    if args.speaker:
-        print(row("the same through a loudspeaker, seconds", runs, speaking("Hello.", "cold_start_ms", 1e-3), ".3f"))
-    print(row('TTFA of `tts speak "Hello."`, milliseconds', runs, speaking("Hello.", "ttfa_ms", 1, *nowhere), ".1f"))
-    print(row("RTF, 13 s of speech", runs, speaking(TEXT, "rtf", 1, *nowhere), ".4f"))
-    print(row("peak memory, 13 s of speech, MB", runs, lambda: measure(memory)[1], ".0f"))
+    parser.add_argument("--runs", type=int)
+    parser.add_argument("--speaker", action="store_true", help="measure through the loudspeaker as well")
+    parser.add_argument("--model-dir", type=Path, help="Chatterbox Turbo's weights, with a voice: conds.pt")
+    parser.add_argument("--nano-dir", type=Path, help="Chatterbox Nano's")
+    parser.add_argument("--strategy", default="cached", help="of the long utterance")
+    parser.add_argument("--long", type=int, default=3000, help="tokens of the long utterance (40 ms each)")
+    args, options = parser.parse_known_args()
+    folder, small = (each and each.resolve() for each in (args.model_dir, args.nano_dir))
+    os.chdir(Path(__file__).resolve().parent.parent)
+    print(machine("torch", "numpy") if folder or small else machine("onnxruntime", "numpy"))
+    print("\n| measure | median | spread |\n|---|---|---|")
+    if folder:
+        chatterbox(args.runs or 5, folder, options, args.strategy, args.long)
+    if small:
+        nano(args.runs or 5, small, options)
+    if not (folder or small):
+        builtin(args.runs or 9, args.speaker)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from harness import Run
+from harness import PATIENCE, ROOT, Run
 
 from tts_cli.bench import bench
 from tts_cli.engines import EngineSettings, SpeakOptions, load_engine
@@ -61,3 +63,28 @@ def test_one_chunk_is_the_whole(tiny: Path, tmp_path: Path) -> None:
     for strategy in STRATEGIES.keys() - {"cached"}:
         (row,) = bench(engine, "default", options, "Hi.", strategy, runs=1, warmup=0)
         assert row.distance == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_the_script_of_whole_processes(tiny: Path, environment: dict[str, str]) -> None:
+    command = [sys.executable, "scripts/benchmark.py", "--model-dir", str(tiny), "--runs", "1", "--long", "100"]
+    done = subprocess.run(
+        [*command, "--no-watermark", "--precision", "fp32"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    machine, _, *table = done.stdout.splitlines()
+    assert machine.startswith("Machine: ")
+    cells = dict(line.strip("| ").split(" | ")[:2] for line in table[2:])
+    start = float(cells["process start to first audio, cached voice, seconds"])
+    assert start > float(cells["of it, from the text on (TTFA), seconds"]) > 0
+    if sys.platform == "linux":
+        parts = (float(cells[f"of it {kind}, MB"]) for kind in ("anonymous", "mapped files"))
+        assert all(50 < part < float(cells["peak memory, MB"]) for part in parts)
+    assert float(cells["4 s by `cached`, chunks of 10: last five over second to sixth, cpu"]) > 0
+    assert abs(float(cells["4 s by `cached`, chunks of 10: memory from the second chunk to the last, MB"])) < 200
