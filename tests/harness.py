@@ -26,8 +26,8 @@ PATIENCE = 120
 """Seconds after which a process that should have ended is taken for hung."""
 PAUSE = 0.1
 """Seconds without news from a monitor, which reports every 20 ms, that show that the machine stalled."""
-LOSABLE = 4800
-"""Samples that a device's buffer may hold, and that may be lost when it runs dry."""
+LOSABLE = 12_000
+"""Samples of a sound that may be lost where a device ran dry: PortAudio drops what its callback filled meanwhile."""
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
@@ -210,7 +210,7 @@ class Speaker:
 
 
 def despite_stalls(test: Callable[..., None]) -> Callable[..., None]:
-    """A test with a speaker that is made again, three times at most, if it failed while the machine stalled.
+    """A test with a speaker that is made again, five times at most, if it failed while the machine stalled.
 
     Two cores with much else to do, or a virtual machine that is paused, can keep any player from its device for longer
     than the device's buffer lasts; what is heard then proves nothing. What the product does wrong of its own accord, it
@@ -219,7 +219,7 @@ def despite_stalls(test: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(test)
     def attempts(speaker: Speaker, **fixtures: object) -> None:
-        for _ in range(3):
+        for _ in range(5):
             stalls = speaker.stalls
             try:
                 return test(speaker=speaker, **fixtures)

@@ -20,7 +20,7 @@ CAPACITY_SECONDS: Final = 60
 LATENCY_SECONDS: Final = 0.15
 """What the device buffers behind our ring. Less than this runs dry on two busy cores; Ctrl-C does not wait for it."""
 SERVER_SECONDS: Final = 0.3
-"""What a sound server may hold behind the device's buffer: how much longer the last sample may take to be heard."""
+"""What a sound server may hold behind the device's buffer: how much later the last sample may be heard."""
 POLL_SECONDS: Final = 0.01
 """How often the owner looks for room in the ring. The callback must not wake anybody: that could make it wait."""
 DEAD_SECONDS: Final = 2.0
@@ -37,7 +37,8 @@ class SpeakerSink:
         self._ring = Ring(CAPACITY_SECONDS * device.rate)
         self._playout = Playout(self._ring, device.rate)
         self._underflows = 0
-        self._unanswered = 0
+        self._asked = 0  # frames, since the device was opened
+        self._unanswered = 0  # polls, since it asked
         self._interrupted = threading.Event()
         self._stopping = threading.Lock()
         self._needed = 0.0
@@ -66,6 +67,7 @@ class SpeakerSink:
         self._playout.fill(mono)
         for channel in range(1, out.shape[1]):
             out[:, channel] = mono
+        self._asked += frames
         self._unanswered = 0
 
     def write(self, samples: Samples, needed: float) -> None:
@@ -104,8 +106,12 @@ class SpeakerSink:
         self.text_pending()
         while self._ring.available and not self._interrupted.is_set():
             self._wait()
-        # What the callback has handed over is still on its way, and PortAudio's stop does not always wait for it.
-        if not self._interrupted.wait(self._stream.latency + SERVER_SECONDS):
+        # What the callback has handed over is still on its way, and PortAudio's stop does not always wait for it. It
+        # has been heard once the device has asked for as much silence behind it as it holds, however long that takes.
+        heard = self._asked + (self._stream.latency + SERVER_SECONDS) * self._device.rate
+        while self._asked < heard and not self._interrupted.is_set():
+            self._wait()
+        if not self._interrupted.is_set():
             self._guarded(self._stream.stop)
 
     def _wait(self) -> None:
