@@ -169,6 +169,7 @@ def test_where_nothing_can_be_written_it_works_all_the_same(
     assert distance(t3, T3.load(folder), t3.prefix(voice.speaker, voice.voice_tokens)) < 1e-3
 
 
+@pytest.mark.slow
 def test_two_processes_at_once(folder: Path, cache: Path) -> None:
     program = (
         "import sys, torch; from pathlib import Path; from tts_cli.engines.chatterbox.t3 import T3\n"

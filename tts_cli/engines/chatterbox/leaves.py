@@ -185,18 +185,19 @@ def quantised(module: nn.Module, kind: str) -> dict[str, Parts]:
     return {name: _LINEAR[kind].parts(_dense(leaf)) for name, leaf in _leaves(module)}
 
 
-def install(module: nn.Module, kind: str, parts: Mapping[str, Parts]) -> None:
-    """Put linear leaves of this `kind`, made of the `parts` of each, in their places inside `module`."""
+def install(module: nn.Module, kind: str, parts: dict[str, Parts]) -> None:
+    """Put linear leaves of this `kind` in their places inside `module`, made of `parts`, which are used up."""
     if kind == "fp32":
         return
 
     def build(item: tuple[str, nn.Module]) -> tuple[str, nn.Module]:
         name, leaf = item
-        return name, _LINEAR[kind](parts[name], leaf.bias)
+        return name, _LINEAR[kind](parts.pop(name), leaf.bias)
 
-    # Packing int8 takes a second a thread for Turbo's T3, and leaves Python's lock alone.
+    # Packing int8 takes a second a thread for Turbo's T3, and leaves Python's lock alone; what else there is to do is
+    # quick, and in one thread it fits into the memory of the parts used up.
     with ThreadPoolExecutor(2) as pool, _int8_packing():
-        for name, leaf in pool.map(build, list(_leaves(module))):
+        for name, leaf in (pool.map if kind == "int8" else map)(build, list(_leaves(module))):
             module.set_submodule(name, leaf)
 
 

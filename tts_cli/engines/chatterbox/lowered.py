@@ -32,7 +32,7 @@ def cache_dir() -> Path:
     return Path(chosen).expanduser() if chosen else user_cache_path("tts", appauthor=False)
 
 
-def lowered(weights: Path, kind: str, sizes: str, make: Callable[[], Mapping[str, Parts]]) -> Mapping[str, Parts]:
+def lowered(weights: Path, kind: str, sizes: str, make: Callable[[], dict[str, Parts]]) -> dict[str, Parts]:
     """Parts of leaves of this `kind`, by name: those kept of the file `weights`, mapped, or what `make` makes.
 
     What was made is kept, if the disk allows. `sizes` is what else the parts depend on: the network's.
@@ -44,7 +44,7 @@ def lowered(weights: Path, kind: str, sizes: str, make: Callable[[], Mapping[str
         for name, tensor in tensors.items():
             leaf, _, part = name.rpartition(".")
             parts.setdefault(leaf, {})[part] = tensor
-        return parts
+        return dict(parts)
     made = make()
     tensors = {f"{leaf}.{part}": tensor for leaf, each in made.items() for part, tensor in each.items()}
     keep(tensors | {_SUM: _sum(tensors)}, key, file)
