@@ -27,6 +27,9 @@ GROUP: Final = 32
 _ROWS: Final = 16
 """The int4 kernel wants a multiple of so many outputs."""
 
+_LENGTH: Final = 1000
+"""Of a convolution's input, where one has to be named; longer than any kernel's reach."""
+
 Parts = Mapping[str, Tensor]
 """A leaf's weight as plain tensors, apart from its bias."""
 
@@ -65,12 +68,11 @@ class Bf16Linear(nn.Module):
         return {"weight": weight.to(torch.bfloat16, memory_format=torch.contiguous_format)}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Float32 in and out; the bias is added in float32."""
+        """Float32 in and out; the bias is added in float32, before the sum is rounded where the weight is packed."""
         x = x.bfloat16()
         if self.packed:
-            y: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, None, "none", [], "")  # noqa: SLF001
-        else:
-            y = F.linear(x, self.weight)
+            return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "").float()  # type: ignore[no-any-return]  # noqa: SLF001
+        y = F.linear(x, self.weight)
         return y.float() if self.bias is None else self.bias + y
 
 
@@ -146,21 +148,35 @@ def int4_codes(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Bf16Conv1d(nn.Module):
-    """A one-dimensional convolution with the padding, stride, dilation and groups of `like`."""
+    """A one-dimensional convolution with the padding, stride, dilation and groups of `like`.
 
-    weight: Tensor
-    bias: Tensor | None
+    On a CPU with the weight in the order that oneDNN likes best, which it otherwise seeks for every call.
+    """
 
     def __init__(self, like: nn.Conv1d) -> None:
         super().__init__()
-        self.register_buffer("weight", like.weight.bfloat16(), persistent=False)
-        self.register_buffer("bias", None if like.bias is None else like.bias[:, None], persistent=False)
+        self.weight, self.bias = like.weight.detach().bfloat16(), like.bias
+        (stride,), (dilation,) = like.stride, like.dilation
         self.like: tuple[Any, ...] = like.stride, like.padding, like.dilation, like.groups
+        padding = 0 if isinstance(like.padding, str) else like.padding[0]
+        self.flat: tuple[Any, ...] = [0, padding], [1, stride], [1, dilation], like.groups
+        self.packed = not isinstance(like.padding, str) and self.weight.device.type == "cpu" and _packed_bf16_works()
+        if self.packed:
+            flat = self.weight[:, :, None].to_mkldnn()
+            # It wants the shape of an input too, which makes no difference to a kernel of one row.
+            shape = [1, like.in_channels, 1, _LENGTH]
+            self.weight = torch._C._nn.mkldnn_reorder_conv2d_weight(flat, *self.flat, shape)  # type: ignore[call-arg]  # noqa: SLF001
 
     def forward(self, x: Tensor) -> Tensor:
         """Float32 `[batch, channels, n]` in and out; the bias is added in float32."""
-        y = F.conv1d(x.bfloat16(), self.weight, None, *self.like)
-        return y.float() if self.bias is None else self.bias + y
+        x = x.bfloat16()
+        if self.packed:
+            y = torch.ops.mkldnn._convolution_pointwise(  # noqa: SLF001
+                x[:, :, None], self.weight, self.bias, *self.flat, "none", [], ""
+            )[:, :, 0]
+            return y.float()  # type: ignore[no-any-return]
+        y = F.conv1d(x, self.weight, None, *self.like)
+        return y.float() if self.bias is None else self.bias[:, None] + y
 
 
 _LINEAR: Final[Mapping[str, Any]] = {"bf16": Bf16Linear, "int8": Int8Linear, "int4": Int4Linear}
@@ -263,8 +279,13 @@ def _packed_bf16_works() -> bool:
     try:
         weight = torch.ops.mkldnn._reorder_linear_weight(torch.ones(16, 32, dtype=torch.bfloat16), None)  # noqa: SLF001
         product = torch.ops.mkldnn._linear_pointwise(  # noqa: SLF001
-            torch.ones(1, 32, dtype=torch.bfloat16), weight, None, "none", [], ""
+            torch.ones(1, 32, dtype=torch.bfloat16), weight, torch.ones(16), "none", [], ""
         )
-        return bool(product.eq(32).all())
+        kernel, way = torch.ones(16, 16, 1, 3, dtype=torch.bfloat16).to_mkldnn(), ([0, 0], [1, 1], [1, 1], 1)
+        kernel = torch._C._nn.mkldnn_reorder_conv2d_weight(kernel, *way, [1, 16, 1, _LENGTH])  # type: ignore[call-arg]  # noqa: SLF001
+        sound = torch.ops.mkldnn._convolution_pointwise(  # noqa: SLF001
+            torch.ones(1, 16, 1, 8, dtype=torch.bfloat16), kernel, torch.ones(16), *way, "none", [], ""
+        )
+        return bool(product.eq(33).all()) and bool(sound.eq(49).all())
     except (AttributeError, RuntimeError):
         return False
