@@ -22,8 +22,9 @@ from tts_cli.engines.chatterbox.vocoder import Vocoder, VocoderState
 
 FIRST_HOLD: Final = 4
 """Mel frames that `cached` holds back of its first chunk."""
-HOLD_MORE: Final = 2
-"""Frames more with each chunk; a chunk's sound is that much shorter until the vocoder's whole context is there."""
+HOLD_MORE: Final = 0.3
+"""How many more of each frame that comes, until what is held is the vocoder's whole context: what is not held has to
+be foreseen, at the cost of as many frames again; what is held is missing in the listener's buffer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +174,6 @@ class Cached:
     """Tokens, counted back from the end of a block, that it sees besides the voice."""
     held: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
     """Tokens not spoken yet."""
-    hold: int = FIRST_HOLD
-    """Mel frames to hold back."""
     flow: FlowState = field(init=False)
     sound: VocoderState = field(init=False)
 
@@ -198,9 +197,8 @@ class Cached:
         noise = self.utterance.noise.mels(begin, end)
         mels = self.utterance.cached.push(self.flow, self.held[: count + ahead], ahead, noise)
         self.held = self.held[count:]
-        sound = self.utterance.vocoder.push(self.sound, mels, final=last, hold=self.hold)
-        self.hold = min(self.hold + HOLD_MORE, self.utterance.vocoder.delay)
-        return sound.cpu()
+        hold = min(FIRST_HOLD + int(HOLD_MORE * begin), self.utterance.vocoder.delay)
+        return self.utterance.vocoder.push(self.sound, mels, final=last, hold=hold).cpu()
 
 
 STRATEGIES: Final[Mapping[str, Callable[[Utterance], Strategy]]] = {
