@@ -54,19 +54,29 @@ def silences(samples: np.ndarray) -> list[int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("busy", [0, 4])
-@despite_stalls
 def test_thirty_seconds_arrive_complete(speaker: Speaker, tmp_path: Path, busy: int) -> None:
+    """Every sample, in its order, whatever the machine does. Where it stalled and so broke the sound, that place has to
+    be heard unbroken in another attempt: so long a sound has a stall in it more often than not on a busy machine.
+    """
     sound = written(speaker, tmp_path, LONG_TEXT)
     assert 25 < len(sound) / 24_000 < 45
-    burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
-    try:
-        recording, report = say(speaker, LONG_TEXT)
-    finally:
-        for burner in burners:
-            burner.kill()
-            burner.wait()
-    assert gaps(recording.samples, sound) == []
-    assert report["starved_frames"] == 0
+    broken = set(range(len(sound) // 24_000 + 1))
+    for _ in range(4):
+        stalls = speaker.stalls
+        burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
+        try:
+            recording, report = say(speaker, LONG_TEXT)
+        finally:
+            for burner in burners:
+                burner.kill()
+                burner.wait()
+        found = gaps(recording.samples, sound)
+        assert len(found) + bool(report["starved_frames"]) <= speaker.stalls - stalls, "no stall explains this"
+        if not report["starved_frames"]:
+            broken &= {gap.position // 24_000 for gap in found}
+        if not broken:
+            return
+    pytest.fail(f"broken in every attempt, in seconds {broken}")
 
 
 @pytest.mark.slow
@@ -226,7 +236,7 @@ def test_a_device_with_a_rate_and_channels_of_its_own_gets_resampled_sound(speak
         "from tts_cli.sinks.speaker import SpeakerSink; from contextlib import closing\n"
         f"with closing(SpeakerSink(replace(find_device(None), rate={rate}, channels=2))) as sink:\n"
         "    tone = (0.5 * np.sin(np.arange(48_000) * 2 * np.pi * 220 / 24_000)).astype(np.float32)\n"
-        "    [sink.write(tone[start : start + 999], 0.1) for start in range(0, 48_000, 999)]\n"
+        "    [sink.write(tone[start : start + 999], 1.0) for start in range(0, 48_000, 999)]\n"
         "    sink.finish(); print(sink.status().starved_frames)\n"
     )
     with speaker.recording() as recording:
