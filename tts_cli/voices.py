@@ -59,6 +59,7 @@ class Draft:
 
     pt: Path
     prefix: Path
+    flow: Path
     json: Path
 
     def describe(self, info: VoiceInfo) -> None:
@@ -164,7 +165,12 @@ class VoiceStore:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=self.directory))
-            yield Draft(draft / f"{name}.pt", draft / f"{name}.t3.safetensors", draft / f"{name}.json")
+            yield Draft(
+                draft / f"{name}.pt",
+                draft / f"{name}.t3.safetensors",
+                draft / f"{name}.flow.safetensors",
+                draft / f"{name}.json",
+            )
             self._put_in_place(draft, name)
         except OSError as error:
             raise _cannot_write(self.directory, error) from error

@@ -1,5 +1,4 @@
 import errno
-import json
 import pickle
 import time
 import warnings
@@ -15,8 +14,10 @@ import torch
 from tts_cli.engines.chatterbox import cloning
 from tts_cli.engines.chatterbox.cloning import at_upstream_loudness, prepare, read_recording, resample
 from tts_cli.engines.chatterbox.config import T3Config
+from tts_cli.engines.chatterbox.decoder import S3GenDecoder
 from tts_cli.engines.chatterbox.t3 import T3
 from tts_cli.engines.chatterbox.voice import Conditionals, fingerprint, load_prefix, prefix_key, save_prefix
+from tts_cli.engines.chatterbox.voice_past import past_of
 from tts_cli.errors import MissingError, ModelError, UsageError
 from tts_cli.voices import VoiceStore
 
@@ -284,11 +285,11 @@ RECORDINGS = [
 
 
 @pytest.fixture(scope="module")
-def upstream(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Upstream's Turbo without the parts that only speak, and a folder with its weights and a tiny T3."""
+def upstream(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Upstream's Turbo without the parts that only speak, and a folder with its weights and tiny parts that speak."""
     from chatterbox.models.s3gen import S3Gen
     from chatterbox.models.voice_encoder import VoiceEncoder
-    from safetensors.torch import save_file
+    from safetensors.torch import load_file, save_file
 
     folder = tmp_path_factory.mktemp("model")
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
@@ -297,13 +298,13 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Any:
         s3gen, encoder = S3Gen(meanflow=True).eval(), VoiceEncoder().eval()
         hp = SimpleNamespace(speech_cond_prompt_len=375)
         model = ChatterboxTurboTTS(SimpleNamespace(hp=hp), s3gen, encoder, None, "cpu")  # type: ignore[arg-type]
-        sizes = {"n_layer": 2, "n_embd": 16, "n_head": 2}
-        t3 = T3(T3Config(**sizes))
     kept = {k: v for k, v in s3gen.state_dict().items() if k.startswith(("tokenizer.", "speaker_encoder."))}
+    speaking = load_file(tiny / "s3gen_meanflow.safetensors")
+    kept |= {k: v for k, v in speaking.items() if k.startswith(("flow.", "mel2wav."))}
     save_file(kept, folder / "s3gen_meanflow.safetensors")
     save_file(encoder.state_dict(), folder / "ve.safetensors")
-    save_file(t3.state_dict(), folder / "t3_turbo_v1.safetensors")
-    (folder / "config.json").write_text(json.dumps({"t3": sizes}))
+    for name in ("t3_turbo_v1.safetensors", "config.json"):
+        (folder / name).symlink_to(tiny / name)
     return SimpleNamespace(model=model, folder=folder)
 
 
@@ -343,6 +344,9 @@ def test_a_recording_becomes_a_cached_voice(upstream: Any, tmp_path: Path, capsy
     key = prefix_key(fingerprint(upstream.folder / "t3_turbo_v1.safetensors"), Conditionals.load(store.path("me")))
     cached = load_prefix(store.prefix_path("me"), key, t3)
     assert cached is not None
+    decoder = S3GenDecoder.load(upstream.folder, precision="auto")
+    decoder.past = None  # type: ignore[assignment,method-assign] # what is kept is found, not computed
+    assert past_of(Conditionals.load(store.path("me")).gen, store.flow_path("me"), upstream.folder, decoder).tokens > 99
     with pytest.raises(UsageError, match="already"):
         cloning.cache_voice(file, "me", upstream.folder, store)
     with pytest.raises(MissingError, match=r"ve\.safetensors|s3gen"):

@@ -25,8 +25,10 @@ import torch
 
 from tts_cli.audio import AUDIBLE, SAMPLE_RATE, Samples, as_samples
 from tts_cli.engines.chatterbox.config import S3GEN_FILE, read_config
+from tts_cli.engines.chatterbox.decoder import S3GenDecoder
 from tts_cli.engines.chatterbox.t3 import T3
 from tts_cli.engines.chatterbox.voice import Conditionals, fingerprint, prefix_key, save_prefix
+from tts_cli.engines.chatterbox.voice_past import save_past
 from tts_cli.engines.chatterbox.weights import read_tensors
 from tts_cli.errors import MissingError, UsageError
 from tts_cli.models import INSTALL
@@ -75,6 +77,10 @@ def cache_voice(
     t3 = T3.load(folder)
     progress("reading the voice into T3")
     prefix = t3.prefix(voice.speaker, voice.voice_tokens)
+    del t3
+    progress("reading the voice into the flow")
+    decoder = S3GenDecoder.load(folder, precision="auto")
+    past = decoder.past(voice.gen)
     model = fingerprint(folder / read_config(folder).t3_file)
     info = VoiceInfo(
         name,
@@ -89,6 +95,7 @@ def cache_voice(
     with store.reserve(name, force) as draft:
         voice.save(draft.pt)
         save_prefix(prefix, prefix_key(model, voice), draft.prefix)
+        save_past(past, voice.gen, draft.flow, folder, decoder)
         draft.describe(info)
     return info
 

@@ -12,14 +12,19 @@ from safetensors.torch import save
 from torch import Tensor
 
 
+def write(tensors: Mapping[str, Tensor], key: str, file: Path) -> None:
+    """Write `tensors` with the key to know them by. Raises `OSError`."""
+    # The writer of safetensors itself would hide what the disk says.
+    file.write_bytes(save({name: each.cpu().contiguous() for name, each in tensors.items()}, {"key": key}))
+
+
 def keep(tensors: Mapping[str, Tensor], key: str, file: Path) -> None:
     """Write `tensors` beside `file` and put them in its place, if the disk allows; if not, nothing is left behind."""
     new = file.with_name(f".{file.name}.{os.getpid()}")
     with contextlib.suppress(OSError):  # they will be computed again, and nobody waits for a disk
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            # The writer of safetensors itself would hide what the disk says.
-            new.write_bytes(save({name: each.cpu().contiguous() for name, each in tensors.items()}, {"key": key}))
+            write(tensors, key, new)
             new.replace(file)
         finally:
             new.unlink(missing_ok=True)

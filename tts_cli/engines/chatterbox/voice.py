@@ -7,9 +7,7 @@ is an error. Every tensor is checked before it reaches a model.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,12 +15,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from tts_cli.audio import FRAMES_PER_TOKEN, TOKEN_RATE
 from tts_cli.engines.chatterbox.config import MEL_BINS, SPEAKER_SIZE, SPEECH_VOCABULARY
+from tts_cli.engines.chatterbox.kept import keep, kept, write
 from tts_cli.engines.chatterbox.t3 import SPEAKER_WIDTH, T3, T3Prefix
 from tts_cli.engines.chatterbox.weights import fingerprint
 from tts_cli.errors import ModelError
@@ -138,20 +135,15 @@ def prefix_key(model: str, voice: Conditionals) -> str:
 
 def save_prefix(prefix: T3Prefix, key: str, file: Path) -> None:
     """Write `prefix` (75 MB for Turbo) with the key to know it by. Raises `OSError`."""
-    tensors = {"keys": prefix.keys.cpu().contiguous(), "values": prefix.values.cpu().contiguous()}
-    file.write_bytes(save(tensors, {"key": key}))  # its own writer would hide what the disk says
+    write({"keys": prefix.keys, "values": prefix.values}, key, file)
 
 
 def load_prefix(file: Path, key: str, t3: T3) -> T3Prefix | None:
     """The prefix in `file`, mapped into memory; None where it is missing, damaged or of another key."""
-    weight = t3.speech_emb.weight
-    try:
-        with safe_open(file, framework="pt") as content:  # type: ignore[no-untyped-call]
-            if (content.metadata() or {}).get("key") != key:
-                return None
-            keys, values = (content.get_tensor(name).to(weight) for name in ("keys", "values"))
-    except (OSError, SafetensorError):
+    tensors = kept(file, key)
+    if tensors is None or tensors.keys() != {"keys", "values"}:
         return None
+    keys, values = (tensors[name].to(t3.speech_emb.weight) for name in ("keys", "values"))
     shape = t3.cache_shape(keys.shape[2])
     return T3Prefix(keys, values) if keys.shape == shape == values.shape else None
 
@@ -162,16 +154,9 @@ def prefix_of(voice: Conditionals, file: Path, model: str, t3: T3) -> T3Prefix:
     `model` is the fingerprint of T3's weights.
     """
     key = prefix_key(model, voice)
-    kept = load_prefix(file, key, t3)
-    if kept is not None:
-        return kept
+    known = load_prefix(file, key, t3)
+    if known is not None:
+        return known
     prefix = t3.prefix(voice.speaker, voice.voice_tokens)
-    new = file.with_name(f".{file.name}.{os.getpid()}")
-    with contextlib.suppress(OSError):  # it will be computed again, and the utterance does not wait for a disk
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            save_prefix(prefix, key, new)
-            new.replace(file)
-        finally:
-            new.unlink(missing_ok=True)
+    keep({"keys": prefix.keys, "values": prefix.values}, key, file)
     return prefix

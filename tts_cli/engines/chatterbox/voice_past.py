@@ -12,8 +12,7 @@ from torch import Tensor
 from tts_cli.engines.chatterbox.cached import Trace, VoicePast
 from tts_cli.engines.chatterbox.config import S3GEN_FILE
 from tts_cli.engines.chatterbox.decoder import S3GenDecoder
-from tts_cli.engines.chatterbox.flow import Prompt
-from tts_cli.engines.chatterbox.kept import keep, kept
+from tts_cli.engines.chatterbox.kept import keep, kept, write
 from tts_cli.engines.chatterbox.weights import fingerprint
 
 FORMAT: Final = 1
@@ -27,7 +26,7 @@ def past_of(gen: Mapping[str, Any], file: Path, folder: Path, decoder: S3GenDeco
     It begins from the noise of seed 0, whatever the seeds of the utterances: it is the voice's, not theirs. `decoder`
     is that of the weights in `folder`.
     """
-    key = _key(decoder.flow.prompt(gen), fingerprint(folder / S3GEN_FILE), decoder)
+    key = _key(gen, folder, decoder)
     known = kept(file, key)
     if known is not None:
         return _unpacked(known)
@@ -36,7 +35,13 @@ def past_of(gen: Mapping[str, Any], file: Path, folder: Path, decoder: S3GenDeco
     return past
 
 
-def _key(prompt: Prompt, weights: str, decoder: S3GenDecoder) -> str:
+def save_past(past: VoicePast, gen: Mapping[str, Any], file: Path, folder: Path, decoder: S3GenDecoder) -> None:
+    """Write `past` for `past_of` to find. Raises `OSError`."""
+    write(_packed(past), _key(gen, folder, decoder), file)
+
+
+def _key(gen: Mapping[str, Any], folder: Path, decoder: S3GenDecoder) -> str:
+    weights, prompt = fingerprint(folder / S3GEN_FILE), decoder.flow.prompt(gen)
     digest = hashlib.sha256(f"{FORMAT} {weights} {decoder.cached.kept} {decoder.flow.device.type}".encode())
     for tensor in (prompt.tokens, prompt.mels, prompt.speaker):
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
