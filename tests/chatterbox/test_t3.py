@@ -19,7 +19,7 @@ from tts_cli.engines.chatterbox.sampling import (
     token_budget,
 )
 from tts_cli.engines.chatterbox.t3 import T3, T3Prefix, TokenRequest
-from tts_cli.engines.chatterbox.token_graph import FixedStep
+from tts_cli.engines.chatterbox.token_step import FixedStep
 from tts_cli.errors import ModelError, UsageError
 
 LAYERS, WIDTH, HEADS = 3, 64, 4

@@ -251,12 +251,13 @@ class StepMemory:
         filled = _write(own_keys, key[0], self.seen)
         _write(own_values, value[0], self.seen)
         keys, values = self.voice.keys[turn][0], self.voice.values[turn][0]
-        asked = (query[0] * query.shape[-1] ** -0.5).to(keys.dtype)
-        scores = torch.cat((asked @ keys.mT, asked @ own_keys[:, :filled].mT), dim=-1)
-        weights = scores.float().softmax(dim=-1).to(keys.dtype)
-        known = keys.shape[1]
-        mixed = torch.baddbmm(weights[..., :known] @ values, weights[..., known:], own_values[:, :filled])
-        return mixed.to(query.dtype)[None]
+        asked, known = query[0].to(keys.dtype), keys.shape[1]
+        scale, nothing = query.shape[-1] ** -0.5, keys.new_zeros(1)
+        scores = [torch.baddbmm(nothing, asked, each.mT, beta=0, alpha=scale) for each in (keys, own_keys[:, :filled])]
+        weights = torch.cat(scores, dim=-1).softmax(dim=-1)
+        return torch.baddbmm(weights[..., :known] @ values, weights[..., known:], own_values[:, :filled]).to(
+            query.dtype
+        )[None]
 
 
 def _write(ring: Tensor, new: Tensor, seen: int) -> int:

@@ -80,9 +80,8 @@ class S3GenDecoder:
         vocoder = Vocoder.load(folder, config, chosen)
         if leaves == "fp32":
             return cls(flow, vocoder)
-        estimator, hift = flow.decoder.estimator, vocoder.network
-        blocks = (estimator.down_blocks, estimator.mid_blocks, estimator.up_blocks, estimator.final_block)
-        for part in (flow.encoder, *blocks, hift.resblocks, hift.source_resblocks):
+        flow.decoder.estimator.lower(leaves)
+        for part in (flow.encoder, vocoder.network.resblocks, vocoder.network.source_resblocks):
             lower(part, leaves)
         return cls(flow, vocoder, torch.bfloat16)
 

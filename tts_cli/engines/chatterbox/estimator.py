@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tts_cli.engines.chatterbox.config import EstimatorConfig
+from tts_cli.engines.chatterbox.leaves import lower
 from tts_cli.engines.chatterbox.past import Past
 from tts_cli.errors import ModelError
 
@@ -64,12 +65,20 @@ class Attention(nn.Module):
         self.to_k = nn.Linear(dim, heads * head_size, bias=False)
         self.to_v = nn.Linear(dim, heads * head_size, bias=False)
         self.to_out = nn.ModuleList([nn.Linear(heads * head_size, dim)])
+        self.to_qkv: nn.Linear | None = None
+
+    def fuse(self) -> None:
+        """Make one map of queries', keys' and values': less work to hand out, but not the same to the last bit."""
+        parts = (self.to_q.weight, self.to_k.weight, self.to_v.weight)
+        self.to_qkv = fused = nn.Linear(parts[0].shape[1], sum(len(part) for part in parts), bias=False, device="meta")
+        fused.weight = nn.Parameter(torch.cat(parts), requires_grad=False)
+        del self.to_q, self.to_k, self.to_v
 
     def forward(self, x: Tensor, past: Past) -> Tensor:
         """`[1, n, dim]`, shape kept."""
-        query, key, value = (
-            linear(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for linear in (self.to_q, self.to_k, self.to_v)
-        )
+        fused = self.to_qkv
+        mapped = (self.to_q(x), self.to_k(x), self.to_v(x)) if fused is None else fused(x).chunk(3, dim=-1)
+        query, key, value = (each.unflatten(-1, (self.heads, -1)).transpose(1, 2) for each in mapped)
         return self.to_out[0](past.attend(query, key, value).transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
@@ -169,6 +178,18 @@ class Estimator(nn.Module):
         self.up_blocks = nn.ModuleList([stage(2 * dim, nn.Conv1d(dim, dim, REACH + 1))])
         self.final_block = ConvBlock(dim, dim)
         self.final_proj = nn.Conv1d(dim, config.out_channels, 1)
+
+    def lower(self, kind: str) -> None:
+        """Put leaves of this `kind` (see `leaves`) in place, but not where times become shifts."""
+        for module in self.modules():
+            if isinstance(module, Attention):
+                module.fuse()
+        for part in (self.down_blocks, self.mid_blocks, self.up_blocks, self.final_block):
+            lower(part, kind)
+        for module in self.modules():  # what only the next product or softmax reads need not become float32 between
+            leaf = {Attention: "to_qkv", Projection: "proj"}.get(type(module))
+            if leaf is not None:
+                getattr(module, leaf).raw = True
 
     def shifts(self, t: Tensor, r: Tensor) -> list[Tensor]:
         """What the step from `t` to `r`, scalars, adds in each stage's convolutions: `[1, dim, 1]` each, in order."""

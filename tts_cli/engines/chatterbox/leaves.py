@@ -61,6 +61,8 @@ class Bf16Linear(nn.Module):
             weight = torch.ops.mkldnn._reorder_linear_weight(weight, None)  # noqa: SLF001
         self.register_buffer("weight", weight, persistent=False)
         self.register_buffer("bias", bias, persistent=False)
+        self.raw = False
+        """Whether it gives bfloat16, where what comes next takes that."""
 
     @staticmethod
     def parts(weight: Tensor) -> dict[str, Tensor]:
@@ -68,12 +70,14 @@ class Bf16Linear(nn.Module):
         return {"weight": weight.to(torch.bfloat16, memory_format=torch.contiguous_format)}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Float32 in and out; the bias is added in float32, before the sum is rounded where the weight is packed."""
+        """Float32 in and, unless it is `raw`, out; where the weight is packed, the sum is rounded bias and all."""
         x = x.bfloat16()
         if self.packed:
-            return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "").float()  # type: ignore[no-any-return]  # noqa: SLF001
-        y = F.linear(x, self.weight)
-        return y.float() if self.bias is None else self.bias + y
+            y: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")  # noqa: SLF001
+        else:
+            y = F.linear(x, self.weight)
+            y = y if self.bias is None else self.bias + y
+        return y.bfloat16() if self.raw else y.float()
 
 
 class Int8Linear(nn.Module):

@@ -33,4 +33,4 @@ class Nothing:
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """See `Past`."""
-        return F.scaled_dot_product_attention(query, key, value)
+        return F.scaled_dot_product_attention(query.float(), key.float(), value.float())

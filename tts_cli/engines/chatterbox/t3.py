@@ -35,7 +35,7 @@ from tts_cli.engines.chatterbox.sampling import (
     Sampler,
     Sampling,
 )
-from tts_cli.engines.chatterbox.token_graph import FixedStep
+from tts_cli.engines.chatterbox.token_step import FixedStep, TracedStep
 from tts_cli.engines.chatterbox.weights import load_module
 
 SPEAKER_WIDTH: Final = 256
@@ -182,6 +182,8 @@ class T3(nn.Module):
         self.speech_head = nn.Linear(width, SPEECH_VOCAB_WITH_MARKS)
         self.full: Callable[[], T3] | None = None
         """Loads the one with fp32 weights, where this one has others."""
+        self.traced: TracedStep | None = None
+        """The token's step, where it was loaded to speak on a CPU."""
 
     @classmethod
     def load(cls, folder: Path, device: torch.device | str = "cpu", precision: str = "fp32") -> T3:
@@ -203,6 +205,8 @@ class T3(nn.Module):
         if kind != "fp32":
             install(t3, kind, made() if kind == "bf16" else lowered(file, kind, str(config.t3), made))
             t3.full = full
+        if t3.speech_emb.weight.device.type == "cpu" and kind != "bf16":  # oneDNN's product cannot be traced
+            t3.traced = TracedStep(t3)
         return t3
 
     @torch.inference_mode()
@@ -269,6 +273,9 @@ class T3(nn.Module):
         """Takes a token and gives the logits behind it, which are valid until the next call."""
         if cache.keys.is_cuda:
             return FixedStep(self, cache)
+        traced = self.traced
+        if traced is not None:
+            return lambda token: traced(token, cache)
         return lambda token: self._step(self.speech_emb.weight[token][None], cache)
 
     @torch.inference_mode()
