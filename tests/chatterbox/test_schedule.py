@@ -37,8 +37,9 @@ def chunks(tokens: int, pace: float, fixed: float, each: float) -> list[tuple[in
         held += 1
         waiting = sum(1 for at in drawn_at[taken + 1 :] if at <= clock.now)
         if when.due(held, waiting):
-            clock.now += fixed + each * held
-            when.decoded(held, held * SAMPLES_PER_TOKEN)
+            cost = fixed + each * held
+            clock.now += cost
+            when.decoded(held, held * SAMPLES_PER_TOKEN, cost)
             found.append((held, clock.now))
             held = 0
     return found
@@ -82,7 +83,7 @@ def test_a_chunk_without_sound_moves_no_deadline() -> None:
     clock = Clock()
     when = Deadline(clock)
     assert when.due(FIRST, 0)
-    when.decoded(FIRST, 0)
+    when.decoded(FIRST, 0, 0.1)
     assert not when.due(FIRST - 1, 0)
     assert when.due(FIRST, 0)
 

@@ -133,8 +133,8 @@ def test_overlap_fades_from_one_chunk_to_the_next(decoder: S3GenDecoder, voice: 
     first, second, _ = streamed(decoder, voice, "overlap", [10, 10])
     utterance = decoder.stream(voice, Overlap)._strategy.utterance
     with torch.inference_mode():
-        before = utterance.alone(torch.from_numpy(TOKENS[:10])).numpy()
-        after = utterance.alone(torch.from_numpy(TOKENS[8:20]), 8, onset=False).numpy()
+        before = utterance.alone(torch.from_numpy(TOKENS[:10]))().numpy()
+        after = utterance.alone(torch.from_numpy(TOKENS[8:20]), 8, onset=False)().numpy()
     assert np.array_equal(first, before[: 8 * SAMPLES_PER_TOKEN])
     middle = SAMPLES_PER_TOKEN
     half = (before[9 * SAMPLES_PER_TOKEN] + after[middle]) / 2

@@ -47,12 +47,25 @@ class S3GenStream:
         `final` says that no token follows, and brings out all that was held back: in the end there are 960
         samples for each token. Raises `UsageError` for an id that is no speech token, and after `final`.
         """
+        return self.begin(tokens, final)()
+
+    def begin(self, tokens: Tokens, final: bool = False) -> Callable[[], Samples]:
+        """As `push`, in two parts: the flow's now, the vocoder's when what this returns is called.
+
+        It is to be called once, in the order in which it was begun, and may be in another thread.
+        """
         if self._ended:
             raise UsageError("this utterance has ended", "begin another with S3GenDecoder.stream")
         checked = _checked(tokens)
         self._ended = final
         with torch.inference_mode():
-            return as_samples(self._strategy.push(checked, final).cpu().numpy())
+            sound = self._strategy.push(checked, final)
+
+        def finish() -> Samples:
+            with torch.inference_mode():
+                return as_samples(sound().cpu().numpy())
+
+        return finish
 
 
 class S3GenDecoder:
@@ -124,7 +137,7 @@ class S3GenDecoder:
         """
         checked = _checked(tokens)
         with torch.inference_mode():
-            return as_samples(self._utterance(conditionals_gen, seed, noise).alone(checked).cpu().numpy())
+            return as_samples(self._utterance(conditionals_gen, seed, noise).alone(checked)().cpu().numpy())
 
     def _utterance(
         self, conditionals_gen: Mapping[str, Any], seed: int, noise: Noise | None, past: VoicePast | None = None

@@ -5,7 +5,7 @@ Nothing here imports upstream's package: a cached voice speaks with torch, safet
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,7 @@ from tts_cli.audio import SAMPLE_RATE, AudioChunk, Samples
 from tts_cli.engines import EngineSettings, SpeakOptions
 from tts_cli.engines.chatterbox.cached import VoicePast
 from tts_cli.engines.chatterbox.config import read_config
-from tts_cli.engines.chatterbox.decoder import S3GenDecoder
-from tts_cli.engines.chatterbox.parallel import Ahead
+from tts_cli.engines.chatterbox.decoder import S3GenDecoder, S3GenStream
 from tts_cli.engines.chatterbox.precision import choose
 from tts_cli.engines.chatterbox.prompt import TextTokenizer, normalise
 from tts_cli.engines.chatterbox.sampling import (
@@ -27,7 +26,8 @@ from tts_cli.engines.chatterbox.sampling import (
     Sampling,
     token_budget,
 )
-from tts_cli.engines.chatterbox.schedule import MOST, schedule
+from tts_cli.engines.chatterbox.schedule import FIRST, schedule
+from tts_cli.engines.chatterbox.stages import in_turn, side_by_side
 from tts_cli.engines.chatterbox.t3 import T3, T3Prefix, TokenRequest
 from tts_cli.engines.chatterbox.threads import Threads
 from tts_cli.engines.chatterbox.voice import Conditionals, prefix_of
@@ -101,7 +101,8 @@ class ChatterboxEngine:
         marks = self._marker.stream() if self._marker else None
         with closing(self._sound(tokens, voice, chosen, options)) as sound:
             for samples in sound:
-                yield AudioChunk(marks.push(samples) if marks else samples)
+                if len(samples):
+                    yield AudioChunk(marks.push(samples) if marks else samples)
 
     def close(self) -> None:
         """Let go of the voices; the models go with the engine."""
@@ -109,12 +110,16 @@ class ChatterboxEngine:
 
     def _tokens(self, text: str, prefix: T3Prefix, options: SpeakOptions) -> Iterator[int]:
         """The tokens to decode: those that mean sound, and the silence that ends every utterance."""
-        torch.set_num_threads(self._threads.t3 if options.parallel else self._threads.all)
+        torch.set_num_threads(self._threads.all)  # until there is enough for the other stages to begin with
         sampling = Sampling(options.temperature, options.top_k, options.top_p, options.repetition_penalty)
         budget = token_budget(text) if options.guard and options.tokens is None else None
         ids = self._tokenizer.encode(text)
         request = TokenRequest(prefix, ids, sampling, options.seed, budget, options.tokens)
-        yield from (token for token in self._t3.tokens(request) if token < SPEECH_VOCAB)
+        for number, token in enumerate(self._t3.tokens(request), start=1):
+            if options.mode == "streaming" and options.parallel and number == (options.chunk or FIRST):
+                torch.set_num_threads(self._threads.t3)
+            if token < SPEECH_VOCAB:
+                yield token
         if options.tokens is None:
             yield from [SILENCE] * TRAILING_SILENCE
 
@@ -125,35 +130,19 @@ class ChatterboxEngine:
         if options.mode == "simple":
             yield self._decoder.whole(gen, list(tokens), options.seed)
             return
-        if not options.parallel:
-            yield from self._stream(tokens, lambda: 0, name, voice, options)
-            return
-        with closing(Ahead(tokens, room=2 * (options.chunk or MOST))) as drawn:
-            torch.set_num_threads(self._threads.s3gen)
-            yield from self._stream(drawn, lambda: drawn.waiting, name, voice, options)
-
-    def _stream(
-        self, tokens: Iterator[int], waiting: Callable[[], int], name: str, voice: _Voice, options: SpeakOptions
-    ) -> Iterator[Samples]:
-        """The sound of `tokens`, of which `waiting` tells how many are there to be taken at once."""
         strategy = options.strategy
         if strategy == "auto":
             strategy = "cached" if self._device.type == "cpu" else "context"
-        past = self._past(name, voice) if strategy == "cached" else None
-        stream = self._decoder.stream(voice.conditionals.gen, strategy, options.seed, past=past)
+
+        def begin() -> S3GenStream:
+            past = self._past(name, voice) if strategy == "cached" else None
+            return self._decoder.stream(gen, strategy, options.seed, past=past)
+
         when = schedule(options.chunk)
-        held: list[int] = []
-        for token in tokens:
-            held.append(token)
-            if when.due(len(held), waiting()):
-                samples = stream.push(held)
-                when.decoded(len(held), len(samples))
-                held = []
-                if len(samples):
-                    yield samples
-        samples = stream.push(held, final=True)
-        if len(samples):
-            yield samples
+        if options.parallel:
+            yield from side_by_side(tokens, begin, when, options.chunk, self._threads)
+        else:
+            yield from in_turn(tokens, begin(), when)
 
     def _voice(self, name: str) -> _Voice:
         """The voice of that name, loaded once for as long as its file stays the same."""

@@ -24,8 +24,8 @@ class Schedule(Protocol):
         """Whether to decode now, with `held` tokens in hand and `waiting` more already drawn."""
         ...
 
-    def decoded(self, tokens: int, samples: int) -> None:
-        """A chunk of `tokens` is done and gave `samples`."""
+    def decoded(self, tokens: int, samples: int, seconds: float) -> None:
+        """A chunk of `tokens` gave `samples`, `seconds` after it was begun."""
         ...
 
 
@@ -39,7 +39,7 @@ class EverySo:
         """See `Schedule`."""
         return held >= self.size
 
-    def decoded(self, tokens: int, samples: int) -> None:
+    def decoded(self, tokens: int, samples: int, seconds: float) -> None:
         """See `Schedule`."""
 
 
@@ -54,7 +54,6 @@ class Deadline:
         self._clock = clock
         self._runs_out: float | None = None
         """When all sound handed out will have been heard."""
-        self._begun = 0.0
         self._asked = clock()
         self._pace = 0.0
         """Seconds between the last two tokens."""
@@ -66,7 +65,7 @@ class Deadline:
     def due(self, held: int, waiting: int) -> bool:
         """See `Schedule`."""
         now = self._clock()
-        self._begun, self._pace, self._asked = now, now - self._asked, now
+        self._pace, self._asked = now - self._asked, now
         if held >= MOST:
             return True
         if self._runs_out is None:
@@ -76,10 +75,10 @@ class Deadline:
         cost = self._cost * max(1.0, (held + 1) / self._size)
         return now + self._pace + cost >= self._runs_out
 
-    def decoded(self, tokens: int, samples: int) -> None:
+    def decoded(self, tokens: int, samples: int, seconds: float) -> None:
         """See `Schedule`."""
         now = self._clock()
-        self._cost, self._size, self._asked = now - self._begun, tokens, now
+        self._cost, self._size = seconds, tokens
         heard_until = now if self._runs_out is None else max(self._runs_out, now)
         if samples:
             self._runs_out = heard_until + samples / SAMPLE_RATE

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -22,9 +22,13 @@ from tts_cli.engines.chatterbox.vocoder import Vocoder, VocoderState
 
 FIRST_HOLD: Final = 4
 """Mel frames that `cached` holds back of its first chunk."""
-HOLD_MORE: Final = 0.3
-"""How many more of each frame that comes, until what is held is the vocoder's whole context: what is not held has to
-be foreseen, at the cost of as many frames again; what is held is missing in the listener's buffer."""
+SETTLED: Final = 30
+"""Frames decoded after which it holds back the vocoder's whole context. What is not held has to be foreseen, at the
+cost of as many frames again; what is held is missing in the listener's buffer, which is empty at first."""
+
+Sound: TypeAlias = Callable[[], Tensor]
+"""Samples float32 `[m]` that wait for the vocoder: to be called once, in the order in which they were begun. The flow
+of what comes behind may be computed meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +54,23 @@ class Utterance:
             self.prompt, tokens, torch.cat((self.noise.prompt(self.prompt.frames), drawn), dim=1)
         )
 
-    def alone(self, tokens: Tensor, start: int = 0, *, onset: bool = True) -> Tensor:
+    def alone(self, tokens: Tensor, start: int = 0, *, onset: bool = True) -> Sound:
         """The sound `[960 n]` of tokens `[n]` decoded with nothing before or behind them but the voice."""
         if not len(tokens):
-            return torch.empty(0)
+            return _silence
         state = self.vocoder.start(self.noise, FRAMES_PER_TOKEN * start, onset=onset)
-        return self.vocoder.push(state, self.mels(tokens, start), final=True)
+        mels = self.mels(tokens, start)
+        return lambda: self.vocoder.push(state, mels, final=True)
 
 
 class Strategy(Protocol):
     """One utterance being decoded in one way."""
 
-    def push(self, tokens: Tensor, final: bool) -> Tensor:
-        """The samples that `tokens` `[n]` make possible; after `final` nothing is held back."""
+    def push(self, tokens: Tensor, final: bool) -> Sound:
+        """The samples that `tokens` `[n]` make possible; after `final` nothing is held back.
+
+        The flow's part is done at once, the vocoder's when the sound is called.
+        """
         ...
 
 
@@ -76,7 +84,7 @@ class Independent:
     utterance: Utterance
     position: int = 0
 
-    def push(self, tokens: Tensor, final: bool) -> Tensor:  # noqa: ARG002 - there is nothing to hold back
+    def push(self, tokens: Tensor, final: bool) -> Sound:  # noqa: ARG002 - there is nothing to hold back
         """See `Strategy`."""
         sound = self.utterance.alone(tokens, self.position)
         self.position += len(tokens)
@@ -97,29 +105,28 @@ class Overlap:
     held: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
     tail: Tensor = field(default_factory=lambda: torch.empty(0))
 
-    def push(self, tokens: Tensor, final: bool) -> Tensor:
+    def push(self, tokens: Tensor, final: bool) -> Sound:
         """See `Strategy`."""
-        tokens = torch.cat((self.held, tokens))
+        fresh, tokens = len(tokens), torch.cat((self.held, tokens))
         keep = 0 if final else min(self.overlap, len(tokens))
         if len(tokens) <= keep:
             self.held = tokens
-            return torch.empty(0)
-        if len(tokens) == len(self.held) and len(self.tail):
-            return self.tail
-        sound = self._chunk(tokens)
+            return _silence
+        if not fresh and self.position:
+            return lambda: self.tail
+        sound = self.utterance.alone(tokens, self.position, onset=self.position == 0)
         done = len(tokens) - keep
         self.position += done
         self.held = tokens[done:]
-        self.tail = sound[done * SAMPLES_PER_TOKEN :]
-        return sound[: done * SAMPLES_PER_TOKEN]
+        return lambda: self._joined(sound(), done * SAMPLES_PER_TOKEN)
 
-    def _chunk(self, tokens: Tensor) -> Tensor:
-        """The sound of `tokens`, faded in over what the chunk before it made of the first of them."""
-        sound = self.utterance.alone(tokens, self.position, onset=self.position == 0)
+    def _joined(self, sound: Tensor, end: int) -> Tensor:
+        """`sound` up to `end`, faded in over what the chunk before it made of the first tokens; the rest is kept."""
         shared = len(self.tail)
         fade = torch.from_numpy(raised_cosine(shared)).to(sound)
-        mixed = self.tail * (1 - fade) + sound[:shared] * fade
-        return torch.cat((mixed, sound[shared:]))
+        mixed = torch.cat((self.tail * (1 - fade) + sound[:shared] * fade, sound[shared:]))
+        self.tail = mixed[end:]
+        return mixed[:end]
 
 
 @dataclass(slots=True)
@@ -146,19 +153,19 @@ class Context:
     def __post_init__(self) -> None:
         self.state = self.utterance.vocoder.start(self.utterance.noise)
 
-    def push(self, tokens: Tensor, final: bool) -> Tensor:
+    def push(self, tokens: Tensor, final: bool) -> Sound:
         """See `Strategy`."""
         self.held = torch.cat((self.held, tokens))
         done = len(self.held) if final else max(0, len(self.held) - self.lookahead)
         if done == 0:
-            return torch.empty(0)
+            return _silence
         mels = self.utterance.mels(torch.cat((self.past, self.held)), self.first)
         begin, end = FRAMES_PER_TOKEN * len(self.past), FRAMES_PER_TOKEN * (len(self.past) + done)
-        sound = self.utterance.vocoder.push(self.state, mels[:, begin:end], final=final, ahead=mels[:, end:])
         past = torch.cat((self.past, self.held[:done]))
         dropped = 0 if self.window is None else max(0, len(past) - self.window)
         self.first, self.past, self.held = self.first + dropped, past[dropped:], self.held[done:]
-        return sound
+        spoken, ahead = mels[:, begin:end], mels[:, end:]
+        return lambda: self.utterance.vocoder.push(self.state, spoken, final=final, ahead=ahead)
 
 
 @dataclass(slots=True)
@@ -181,24 +188,29 @@ class Cached:
         self.flow = self.utterance.cached.start(self.utterance.past(), self.window)
         self.sound = self.utterance.vocoder.start(self.utterance.noise)
 
-    def push(self, tokens: Tensor, final: bool) -> Tensor:
+    def push(self, tokens: Tensor, final: bool) -> Sound:
         """See `Strategy`. More tokens than the flow takes at once are decoded in several blocks."""
         self.held = torch.cat((self.held, tokens))
-        pieces = [torch.empty(0)]
+        pieces: list[Sound] = [_silence]
         while len(self.held) > (0 if final else LOOKAHEAD):
             count = min(len(self.held) - (0 if final else LOOKAHEAD), self.flow.block)
             pieces.append(self._block(count, final and count == len(self.held)))
-        return torch.cat(pieces)
+        return lambda: torch.cat([piece() for piece in pieces])
 
-    def _block(self, count: int, last: bool) -> Tensor:
+    def _block(self, count: int, last: bool) -> Sound:
         """The sound that the next `count` tokens make possible."""
         ahead = min(LOOKAHEAD, len(self.held) - count)
         begin, end = FRAMES_PER_TOKEN * self.flow.position, FRAMES_PER_TOKEN * (self.flow.position + count)
         noise = self.utterance.noise.mels(begin, end)
         mels = self.utterance.cached.push(self.flow, self.held[: count + ahead], ahead, noise)
         self.held = self.held[count:]
-        hold = min(FIRST_HOLD + int(HOLD_MORE * begin), self.utterance.vocoder.delay)
-        return self.utterance.vocoder.push(self.sound, mels, final=last, hold=hold).cpu()
+        delay = self.utterance.vocoder.delay
+        hold = min(delay, FIRST_HOLD + max(0, delay - FIRST_HOLD) * begin // SETTLED)
+        return lambda: self.utterance.vocoder.push(self.sound, mels, final=last, hold=hold).cpu()
+
+
+def _silence() -> Tensor:
+    return torch.empty(0)
 
 
 STRATEGIES: Final[Mapping[str, Callable[[Utterance], Strategy]]] = {
