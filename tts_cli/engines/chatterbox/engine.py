@@ -10,8 +10,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from tts_cli.audio import SAMPLE_RATE, AudioChunk, Samples
 from tts_cli.engines import EngineSettings, SpeakOptions
 from tts_cli.engines.chatterbox.cached import VoicePast
@@ -29,7 +27,7 @@ from tts_cli.engines.chatterbox.sampling import (
 from tts_cli.engines.chatterbox.schedule import FIRST, schedule
 from tts_cli.engines.chatterbox.stages import in_turn, side_by_side
 from tts_cli.engines.chatterbox.t3 import T3, T3Prefix, TokenRequest
-from tts_cli.engines.chatterbox.threads import Threads
+from tts_cli.engines.chatterbox.threads import Threads, use
 from tts_cli.engines.chatterbox.voice import Conditionals, prefix_of
 from tts_cli.engines.chatterbox.voice_past import past_of
 from tts_cli.engines.chatterbox.watermark import Watermarker
@@ -110,14 +108,14 @@ class ChatterboxEngine:
 
     def _tokens(self, text: str, prefix: T3Prefix, options: SpeakOptions) -> Iterator[int]:
         """The tokens to decode: those that mean sound, and the silence that ends every utterance."""
-        torch.set_num_threads(self._threads.all)  # until there is enough for the other stages to begin with
+        use(self._threads.all)  # until there is enough for the other stages to begin with
         sampling = Sampling(options.temperature, options.top_k, options.top_p, options.repetition_penalty)
         budget = token_budget(text) if options.guard and options.tokens is None else None
         ids = self._tokenizer.encode(text)
         request = TokenRequest(prefix, ids, sampling, options.seed, budget, options.tokens)
         for number, token in enumerate(self._t3.tokens(request), start=1):
             if options.mode == "streaming" and options.parallel and number == (options.chunk or FIRST):
-                torch.set_num_threads(self._threads.t3)
+                use(self._threads.t3)
             if token < SPEECH_VOCAB:
                 yield token
         if options.tokens is None:

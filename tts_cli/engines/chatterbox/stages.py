@@ -9,13 +9,11 @@ from functools import partial
 from threading import Event
 from typing import TypeAlias
 
-import torch
-
 from tts_cli.audio import Samples
 from tts_cli.engines.chatterbox.decoder import S3GenStream
 from tts_cli.engines.chatterbox.parallel import Ahead
 from tts_cli.engines.chatterbox.schedule import MOST, Schedule
-from tts_cli.engines.chatterbox.threads import Threads
+from tts_cli.engines.chatterbox.threads import Threads, use
 
 Sounding: TypeAlias = Callable[[], Samples]
 """A chunk whose mel frames are there: called, the vocoder makes samples of them."""
@@ -37,7 +35,7 @@ def side_by_side(
     with ExitStack() as stack:
         drawn = stack.enter_context(closing(Ahead(tokens, room=2 * (size or MOST))))
         ended = Event()
-        torch.set_num_threads(threads.s3gen)
+        use(threads.s3gen)
         chunks = _chunks(drawn, lambda: drawn.waiting, begin(), when, ended)
         sounds = stack.enter_context(closing(Ahead(_with_threads(threads.s3gen, chunks), room=1)))
         stack.callback(ended.set)  # first of all, so that the flow does not go on to the end of its chunk
@@ -47,7 +45,7 @@ def side_by_side(
 
 def _with_threads(number: int, chunks: Iterator[Sounding]) -> Iterator[Sounding]:
     """`chunks`, computed with so many threads; the number is each thread's own."""
-    torch.set_num_threads(number)
+    use(number)
     yield from chunks
 
 

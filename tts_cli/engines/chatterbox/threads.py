@@ -1,14 +1,16 @@
 """How many threads each stage computes with.
 
-T3 reads all its weights for every token and is bound by memory, which one core keeps busy; S3Gen is bound by
-arithmetic. Small layers gain less from a second thread than handing them their share costs, so on few cores the
-two stages side by side, each on its own, beat both on all (docs/performance.md).
+T3 reads all its weights for every token and is bound by memory, S3Gen by arithmetic and by the many small layers it
+has, which gain less from a second thread than handing them their share costs. So on few cores the stages compute side
+by side, each on its own; only until the first chunk's tokens are there, T3 has all (docs/performance.md).
 """
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+
+import torch
 
 from tts_cli.errors import UsageError
 
@@ -32,6 +34,12 @@ class Threads:
         total = number or cores()
         t3 = max(1, total // 2)
         return cls(t3, max(1, total - t3), total)
+
+
+def use(number: int) -> None:
+    """Compute with so many threads from now on, in this thread of the program; each has a number of its own."""
+    torch.get_num_threads()  # else its first use of torch would take over what another thread has set meanwhile
+    torch.set_num_threads(number)
 
 
 def cores() -> int:
