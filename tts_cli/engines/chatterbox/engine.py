@@ -6,6 +6,7 @@ Nothing here imports upstream's package: a cached voice speaks with torch, safet
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,9 +69,11 @@ class ChatterboxEngine:
         self._prompt_seconds = settings.prompt_seconds
         self._tokenizer = TextTokenizer(self._folder)
         self._marker = Watermarker.load() if settings.watermark else None
-        self._t3 = T3.load(self._folder, self._device, settings.precision)
+        with ThreadPoolExecutor(1) as pool:  # both wait for memory by turns, and leave Python's lock alone meanwhile
+            loading = pool.submit(S3GenDecoder.load, self._folder, str(self._device), settings.precision)
+            self._t3 = T3.load(self._folder, self._device, settings.precision)
+            self._decoder = loading.result()
         self._fingerprint = fingerprint(self._folder / read_config(self._folder).t3_file)
-        self._decoder = S3GenDecoder.load(self._folder, str(self._device), settings.precision)
         self._store = VoiceStore(settings.voices_dir)
         self._loaded: dict[Path, tuple[int, _Voice]] = {}
 

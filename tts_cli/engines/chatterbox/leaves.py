@@ -1,7 +1,8 @@
 """The modules that hold a large weight, a linear map or a convolution, in each precision.
 
-Every leaf takes float32 and gives float32, whatever is inside, so that all else (residual stream, norms,
-softmax) stays float32 and knows nothing of precision. For fp32 no leaf is replaced.
+Every leaf takes float32 and gives float32, whatever is inside, so that all else (residual stream, norms) stays
+float32 and knows nothing of precision; only a leaf whose neighbour takes bfloat16 may be told to give that
+(`raw`). For fp32 no leaf is replaced.
 
 - `bf16`: weights and inputs rounded to bfloat16, sums in float32.
 - `int8`: weights in 8 bits with a scale for each output; inputs to 8 bits, with one scale for all, as they
