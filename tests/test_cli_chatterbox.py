@@ -295,7 +295,7 @@ class TestVoices:
                 shown.wait_for(step)
             assert shown.end() == 0
         assert re.search(r"speak with it: .*--voice qb", shown.screen)
-        assert {path.name for path in voices.iterdir()} == {"qb.pt", "qb.json", "qb.t3.safetensors"}
+        assert {path.name for path in voices.iterdir()} == {"qb.pt", "qb.json", "qb.t3.safetensors", "qb.flow.safetensors"}
         content = torch.load(voices / "qb.pt", weights_only=True)
         assert content["t3"]["cond_prompt_speech_tokens"].shape[1] > 125
         told = tts("voice", "info", "qb").stdout.decode()

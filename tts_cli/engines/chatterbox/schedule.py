@@ -13,6 +13,8 @@ FIRST: Final = 7
 """Tokens of the first chunk: three that the flow looks ahead at, and four whose sound comes at once."""
 LEAST: Final = 5
 """Tokens of any later chunk: below it, what a chunk costs whatever its size outweighs the rest."""
+LATE: Final = 10
+"""The same where the sound runs out anyway: there is nothing to be in time for, and larger chunks cost less."""
 MOST: Final = 25
 """Tokens of the largest chunk: a second of sound, and as many as the flow decodes at once."""
 
@@ -47,7 +49,7 @@ class Deadline:
     """A small first chunk, then chunks as large as the sound handed out leaves time for.
 
     Supposes that the listener hears the first sound as soon as it is handed out; where playing waits longer, there is
-    that much more to spare. Tokens that have already been drawn are always taken along, up to `MOST`.
+    that much more to spare. Where it cannot be in time, it takes all tokens that have been drawn, up to `MOST`.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -70,10 +72,14 @@ class Deadline:
             return True
         if self._runs_out is None:
             return held >= FIRST
-        if waiting or held < LEAST:
-            return False
-        cost = self._cost * max(1.0, (held + 1) / self._size)
-        return now + self._pace + cost >= self._runs_out
+        if now + self._expected(held) > self._runs_out:
+            return held >= LATE and not waiting
+        until_next = 0.0 if waiting else self._pace
+        return held >= LEAST and now + until_next + self._expected(held + 1) >= self._runs_out
+
+    def _expected(self, tokens: int) -> float:
+        """Seconds that so many tokens take, or somewhat fewer."""
+        return self._cost * max(1.0, tokens / self._size)
 
     def decoded(self, tokens: int, samples: int, seconds: float) -> None:
         """See `Schedule`."""
