@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 
 from tts_cli.audio import AudioChunk
 from tts_cli.engines import MAX_CHARS, Engine, SpeakOptions
@@ -117,7 +118,8 @@ class Speaking:
 
     def _run(self) -> None:
         try:
-            self._speak()
+            with closing(self._chunks):  # whatever ends the run: a thread of the engine's must not outlive it
+                self._speak()
         except BaseException as error:  # noqa: BLE001  raised again where `result` is asked for
             if not self._cancelled:
                 self._error = error
@@ -128,7 +130,6 @@ class Speaking:
         forecast = Forecast()
         for chunk in self._chunks:
             if self._cancelled:
-                self._chunks.close()
                 return
             needed = forecast.needed(self._meter.snapshot(), chunk.seconds, self._source.waiting_characters)
             self._meter.chunk_handed(chunk)

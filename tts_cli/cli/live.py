@@ -84,6 +84,10 @@ def speak_live(
     if json:
         print(json_format.dumps(report(last, last.run.characters, output)), flush=True)  # noqa: T201
     if last.state == "interrupted":
+        if not ended:  # the interpreter's end would tear the thread out of C++ code, which aborts the process
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
         sys.exit(INTERRUPTED)
 
 
