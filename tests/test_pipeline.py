@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +15,9 @@ from tts_cli.audio import AudioChunk, Samples
 from tts_cli.engines import EngineSettings, SpeakOptions
 from tts_cli.errors import OutputError
 from tts_cli.metrics import Meter
-from tts_cli.pipeline import Speaking
+from tts_cli.pipeline import Ready, Speaking
 from tts_cli.sinks import NullSink
+from tts_cli.sinks.file import FileSink
 from tts_cli.source import text_argument
 
 
@@ -41,10 +45,65 @@ class FullSink(NullSink):
             raise OutputError("the disk is full")
 
 
+def speaking(prepare: Callable[[ExitStack], Ready]) -> Speaking:
+    return Speaking(prepare, SpeakOptions(), text_argument("Hello."), Meter())
+
+
 def test_the_engines_stream_is_closed_before_a_sinks_error_is_told() -> None:
     engine = Engine(EngineSettings())
-    run = Speaking(engine, "sine", SpeakOptions(), text_argument("Hello."), FullSink(), Meter())
+    run = speaking(lambda _: Ready(engine, "sine", FullSink()))
     run.start()
     with pytest.raises(OutputError):
         run.result()
     assert engine.ended
+
+
+class Loading:
+    """Opens a file, and then loads for as long as it is wanted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.sink = FileSink(folder / "speech.wav")
+        self.begun, self.wanted = threading.Event(), threading.Event()
+        self.engine = Engine(EngineSettings())
+
+    def __call__(self, stack: ExitStack) -> Ready:
+        stack.enter_context(closing(self.sink))
+        self.begun.set()
+        self.wanted.wait()
+        return Ready(stack.enter_context(closing(self.engine)), "sine", self.sink)
+
+
+def test_cancelled_while_it_loads_a_run_ends_behind_that_and_leaves_nothing(tmp_path: Path) -> None:
+    loading = Loading(tmp_path)
+    run = speaking(loading)
+    assert run.state == "loading"
+    run.start()
+    loading.begun.wait()
+    run.cancel()
+    assert not run.wait(0)
+    loading.wanted.set()
+    run.result()
+    assert loading.engine.closed
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_abandoned_while_it_is_stuck_a_run_leaves_nothing(tmp_path: Path) -> None:
+    loading = Loading(tmp_path)
+    run = speaking(loading)
+    run.start()
+    loading.begun.wait()
+    run.cancel()
+    run.abandon()
+    assert list(tmp_path.iterdir()) == []
+    loading.wanted.set()
+    run.result()
+
+
+def test_what_fails_while_loading_is_told() -> None:
+    def fail(_stack: ExitStack) -> Ready:
+        raise OutputError("no such device")
+
+    run = speaking(fail)
+    run.start()
+    with pytest.raises(OutputError, match="no such device"):
+        run.result()

@@ -84,9 +84,10 @@ def test_lines_are_spoken_as_they_are_entered(speaker: Speaker, tmp_path: Path) 
     assert re.search(r"\d\.\d s spoken", shown.screen)
 
 
-def test_ctrl_c_while_waiting_for_text(environment: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("moment", ["press Enter", "loading", "waiting for text"])
+def test_ctrl_c_before_there_is_text(environment: dict[str, str], tmp_path: Path, moment: str) -> None:
     with speaking("-o", "x.wav", environment=environment, folder=tmp_path) as shown:
-        shown.wait_for("press Enter")
+        shown.wait_for(moment)
         shown.type(b"\x03")
         assert shown.end() == 130
     assert "Traceback" not in shown.screen

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from tts_cli.cli import run
-
+    try:
+        from tts_cli.cli import run
+    except KeyboardInterrupt:
+        sys.exit(130)  # `errors.INTERRUPTED`, which may not be imported yet
     run()
 
 

@@ -11,13 +11,13 @@ speak("Hello, world.", output="hello.wav")
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tts_cli.engines import Engine, EngineSettings, Mode, SpeakOptions, choose_engine, choose_voice, load_engine
 from tts_cli.metrics import Meter, Snapshot
-from tts_cli.pipeline import Speaking, synthesize
+from tts_cli.pipeline import Ready, Speaking, synthesize
 from tts_cli.sinks import Sink
 from tts_cli.source import text_argument
 
@@ -66,18 +66,21 @@ def speak(
 
     `device` is a number or a part of a name, as `tts devices` lists them. Returns the measurements.
     """
-    source = text_argument(text)
     meter = Meter()
-    options = SpeakOptions(chunk, mode, seed)
-    with closing(_load(engine, voice)) as loaded, closing(_sink(output, device)) as sink:
-        run = Speaking(loaded, choose_voice(loaded, voice), options, source, sink, meter)
+
+    def prepare(stack: ExitStack) -> Ready:
+        loaded = stack.enter_context(closing(_load(engine, voice)))
+        sink = stack.enter_context(closing(_sink(output, device)))
+        return Ready(loaded, choose_voice(loaded, voice), sink)
+
+    run = Speaking(prepare, SpeakOptions(chunk, mode, seed), text_argument(text), meter)
+    try:
         run.start()
-        try:
-            run.result()
-        except KeyboardInterrupt:
-            run.cancel()
-            run.result()
-            raise
+        run.result()
+    except KeyboardInterrupt:
+        run.cancel()
+        run.result()
+        raise
     return meter.snapshot()
 
 

@@ -43,7 +43,7 @@ def render(view: View) -> Panel:
     bar = _bar(sink)
     if bar is not None:
         table.add_row("", bar, "", "")
-    title = f"tts · {view.engine} · {view.voice} · {view.mode}"
+    title = " · ".join(filter(None, ("tts", view.engine, view.voice, view.mode)))
     return Panel(table, title=title, title_align="left", expand=False, border_style="cyan")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 
 from tts_cli.audio import AudioChunk
 from tts_cli.engines import MAX_CHARS, Engine, SpeakOptions
@@ -66,27 +67,39 @@ def _texts(source: TextSource, grouped: bool, pending: Callable[[], None]) -> It
         yield text
 
 
-class Speaking:
-    """One run into a sink, in a thread of its own: the caller's thread stays free for the display, and answers Ctrl-C
-    at once however long a step of the engine takes.
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a run speaks with, once it is loaded and open."""
 
-        run = Speaking(engine, voice, options, source, sink, meter)
+    engine: Engine
+    voice: str
+    sink: Sink
+
+
+class Speaking:
+    """One run into a sink, loading included, in a thread of its own: the caller's thread stays free for the display,
+    and Ctrl-C, which Python raises there, meets no half-loaded library and no half-opened file.
+
+        run = Speaking(prepare, options, source, meter)
         run.start()
         while not run.wait(0.1): show(run.state)
         run.result()
+
+    `prepare` loads and opens, and leaves what is to be closed in the stack that it is given.
     """
 
     def __init__(
-        self, engine: Engine, voice: str, options: SpeakOptions, source: TextSource, sink: Sink, meter: Meter
+        self, prepare: Callable[[ExitStack], Ready], options: SpeakOptions, source: TextSource, meter: Meter
     ) -> None:
-        self._chunks = synthesize(engine, voice, options, source, meter, self._text_pending)
-        self._simple = options.mode == "simple"
+        self._prepare = prepare
+        self._options = options
         self._source = source
-        self._sink = sink
         self._meter = meter
+        self._opened = ExitStack()
+        self._ready: Ready | None = None
         self._cancelled = False
         self._error: BaseException | None = None
-        self._state: State = "computing"
+        self._state: State = "loading"
         # Not the thread's own end: a join that Ctrl-C breaks off can take a running thread for ended (CPython 3.11).
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="speak", daemon=True)
@@ -96,7 +109,7 @@ class Speaking:
         self._thread.start()
 
     def wait(self, seconds: float) -> bool:
-        """Wait at most so long; whether the run has ended."""
+        """Wait at most so long; whether the run has ended, and closed what it opened."""
         return self._ended.wait(seconds)
 
     def result(self) -> None:
@@ -106,41 +119,61 @@ class Speaking:
             raise self._error
 
     def cancel(self) -> None:
-        """Fall silent now, and end the run as soon as the engine's present chunk is done."""
+        """Fall silent now, and end the run as soon as the engine's present step is done."""
         self._cancelled = True
-        self._sink.interrupt()
+        if self._ready is not None:
+            self._ready.sink.interrupt()
         self._source.close()
+
+    def abandon(self) -> None:
+        """Close everything, though a cancelled run is still stuck in a step."""
+        self._opened.close()
 
     @property
     def state(self) -> State:
         """What the run is busy with."""
         return "interrupted" if self._cancelled else self._state
 
+    @property
+    def ready(self) -> Ready | None:
+        """What the run speaks with; None while it loads."""
+        return self._ready
+
     def _run(self) -> None:
         try:
-            with closing(self._chunks):  # whatever ends the run: a thread of the engine's must not outlive it
-                self._speak()
+            with self._opened:
+                try:
+                    self._speak()
+                except BaseException:
+                    if not self._cancelled:
+                        raise
         except BaseException as error:  # noqa: BLE001  raised again where `result` is asked for
-            if not self._cancelled:
-                self._error = error
+            self._error = error
         finally:
             self._ended.set()
 
     def _speak(self) -> None:
+        ready = self._prepare(self._opened)
+        self._state = "computing"
+        self._ready = ready
+        chunks = synthesize(
+            ready.engine, ready.voice, self._options, self._source, self._meter, lambda: self._text_pending(ready.sink)
+        )
         forecast = Forecast()
-        for chunk in self._chunks:
-            if self._cancelled:
-                return
-            needed = forecast.needed(self._meter.snapshot(), chunk.seconds, self._source.waiting_characters)
-            self._meter.chunk_handed(chunk)
-            self._sink.write(chunk.samples, 0.0 if self._simple else needed)
-            self._state = "computing"
+        with closing(chunks):  # whatever ends the run: a thread of the engine's must not outlive it
+            for chunk in chunks:
+                if self._cancelled:
+                    return
+                needed = forecast.needed(self._meter.snapshot(), chunk.seconds, self._source.waiting_characters)
+                self._meter.chunk_handed(chunk)
+                ready.sink.write(chunk.samples, 0.0 if self._options.mode == "simple" else needed)
+                self._state = "computing"
         if self._cancelled:
             return
         self._state = "finishing"
-        self._sink.finish()
+        ready.sink.finish()
         self._state = "done"
 
-    def _text_pending(self) -> None:
+    def _text_pending(self, sink: Sink) -> None:
         self._state = "waiting for text"
-        self._sink.text_pending()
+        sink.text_pending()

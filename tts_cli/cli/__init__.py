@@ -47,8 +47,17 @@ def main(
 
 def run() -> NoReturn:
     """Run the command line: results on stdout, one line on stderr for an error, and its exit code."""
+    interrupted = False
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
+        raise KeyboardInterrupt
+
     _own_stderr()
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as it is for a job in the background
+        signal.signal(signal.SIGINT, interrupt)
     try:
         code = app(standalone_mode=False, prog_name="tts")
     except TTSError as error:
@@ -61,11 +70,14 @@ def run() -> NoReturn:
         code = 1
     except Exception as error:
         # Usage errors are Click's, and Typer brings a Click of its own in newer versions: known by what they can do.
-        if not hasattr(error, "format_message"):
+        if hasattr(error, "format_message"):
+            message = error.format_message().rstrip(".")
+            command = getattr(getattr(error, "ctx", None), "command_path", "tts")
+            code = _fail(f"{message}; see: {command} --help", 2) if message else 2
+        elif interrupted:  # a library that was just being loaded makes an error of its own of Ctrl-C
+            code = INTERRUPTED
+        else:
             raise
-        message = error.format_message().rstrip(".")
-        command = getattr(getattr(error, "ctx", None), "command_path", "tts")
-        code = _fail(f"{message}; see: {command} --help", 2) if message else 2
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -83,7 +95,3 @@ def _fail(message: str, code: int) -> int:
     line = " ".join(message.split())
     print(f"tts: {line}", file=sys.stderr)  # noqa: T201  the one place that does
     return code
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

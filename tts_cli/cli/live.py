@@ -18,8 +18,8 @@ from tts_cli.display import View, render, report, summary
 from tts_cli.engines import EngineSettings, SpeakOptions, choose_engine, choose_voice, load_engine
 from tts_cli.errors import INTERRUPTED, MissingError
 from tts_cli.metrics import Meter
-from tts_cli.pipeline import Speaking
-from tts_cli.sinks import Sink
+from tts_cli.pipeline import Ready, Speaking
+from tts_cli.sinks import Sink, SinkStatus
 from tts_cli.source import TextSource
 
 REFRESH_SECONDS = 0.1
@@ -46,48 +46,59 @@ def speak_live(
     json: bool,
     quiet: bool,
 ) -> None:
-    """Load engine and sink side by side, run, and report. Raises `TTSError` and, after Ctrl-C, `SystemExit`."""
+    """Load engine and sink side by side, speak, show, and report. Raises `TTSError` and, after Ctrl-C, `SystemExit`."""
     console = Console(stderr=True, highlight=False, markup=False)
     meter = Meter()
     engine_name, notice = choose_engine(engine_name, voice, settings)
-    with ExitStack() as stack:
+    output = ""
+
+    def prepare(stack: ExitStack) -> Ready:
+        nonlocal output
         # Opening a device takes about as long as loading the built-in voice: side by side, half the wait.
         opening = stack.enter_context(ThreadPoolExecutor(1)).submit(_opened, destination, console)
         stack.callback(_close_opened, opening)
         engine = stack.enter_context(closing(load_engine(engine_name, settings)))
         sink, output = opening.result()
-        chosen = choose_voice(engine, voice)
-        run = Speaking(engine, chosen, options, source, sink, meter)
+        return Ready(engine, choose_voice(engine, voice), sink)
 
-        def view() -> View:
-            return View(engine.name, chosen, options.mode, engine.precision, run.state, meter.snapshot(), sink.status())
+    run = Speaking(prepare, options, source, meter)
 
-        run.start()
-        ended = True
-        try:
-            with _display(console, quiet) as show:
-                while not run.wait(REFRESH_SECONDS):
-                    show(view())
+    def view() -> View:
+        ready, snapshot = run.ready, meter.snapshot()
+        if ready is None:
+            return View(engine_name, voice or "", options.mode, "", run.state, snapshot, SinkStatus())
+        engine, status = ready.engine, ready.sink.status()
+        return View(engine.name, ready.voice, options.mode, engine.precision, run.state, snapshot, status)
+
+    ended = True
+    try:
+        with _display(console, quiet) as show:
+            show(view())
+            run.start()
+            while not run.wait(REFRESH_SECONDS):
                 show(view())
-        except KeyboardInterrupt:
-            # A second Ctrl-C need not be polite.
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-            run.cancel()
-            ended = run.wait(PATIENCE_SECONDS)
-        if ended:
-            run.result()
-        last = view()
-    if notice and not quiet:
-        console.print(f"tts: {notice}", soft_wrap=True)
-    if not quiet:
-        console.print(summary(last, output), soft_wrap=True)
-    if json:
-        print(json_format.dumps(report(last, last.run.characters, output)), flush=True)  # noqa: T201
+            show(view())
+    except KeyboardInterrupt:
+        # A second Ctrl-C need not be polite.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        run.cancel()
+        ended = run.wait(PATIENCE_SECONDS)
+    if ended:
+        run.result()
+    last = view()
+    if run.ready is not None:
+        if notice and not quiet:
+            console.print(f"tts: {notice}", soft_wrap=True)
+        if not quiet:
+            console.print(summary(last, output), soft_wrap=True)
+        if json:
+            print(json_format.dumps(report(last, last.run.characters, output)), flush=True)  # noqa: T201
+    if not ended:  # the interpreter's end would tear the thread out of C++ code, which aborts the process
+        run.abandon()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)
     if last.state == "interrupted":
-        if not ended:  # the interpreter's end would tear the thread out of C++ code, which aborts the process
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(INTERRUPTED)
         sys.exit(INTERRUPTED)
 
 
