@@ -20,6 +20,7 @@ class ToneEngine:
     sample_rate = SAMPLE_RATE
     groups_sentences = False
     precision = ""
+    strategy = ""
     rtf = 0.0
 
     def __init__(self, settings: EngineSettings) -> None:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tts_cli import voices
-from tts_cli.errors import OutputError, UsageError
-from tts_cli.voices import Draft, VoiceInfo, VoiceStore, check_name, default_dir, name_from, own_voices
+from tts_cli.errors import MissingError, OutputError, UsageError
+from tts_cli.voices import Draft, VoiceInfo, VoiceStore, check_name, default_dir, name_from
 
 
 @pytest.fixture
@@ -147,14 +147,21 @@ def test_where_voices_live(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert default_dir() == package.parent.resolve() / "voices"
 
 
-def test_own_voices(tmp_path: Path) -> None:
-    assert [voice.name for voice in own_voices()] == ["heart"]
-    assert [voice.name for voice in own_voices(tmp_path)] == ["heart"]
+def test_the_voice_that_came_with_the_weights(tmp_path: Path) -> None:
+    store = VoiceStore(tmp_path / "voices", tmp_path)
+    with pytest.raises(MissingError, match="voice cache"):
+        store.speakable()
+    make(store, "anna")
+    assert store.speakable() == ["anna"]
+    with pytest.raises(UsageError, match="choose: anna"):
+        store.path("default")
     (tmp_path / "conds.pt").write_bytes(b"")
-    assert [(voice.name, voice.engine) for voice in own_voices(tmp_path)] == [
-        ("heart", "builtin"),
-        ("default", "chatterbox"),
-    ]
+    assert store.speakable() == ["default", "anna"]
+    assert store.path("default") == tmp_path / "conds.pt"
+    assert [(voice.name, voice.engine) for voice in store.list()] == [("default", "chatterbox"), ("anna", "chatterbox")]
+    with pytest.raises(UsageError, match="choose: default, anna"):
+        store.path("eve")
+    assert VoiceStore(tmp_path / "voices").names() == ["anna"]
 
 
 def test_the_json_holds_no_paths(store: VoiceStore) -> None:

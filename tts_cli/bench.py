@@ -95,23 +95,23 @@ class _Run:
 
 
 def ways(engine: Engine, options: SpeakOptions, strategy: str | None) -> list[str]:
-    """The names of the rows that `strategy` asks for: a strategy, `all`, or None for the engine's own way.
+    """The names of the rows that `strategy` asks for: a strategy, `all`, `auto`, or None for the engine's own way.
 
     Raises `UsageError` where the engine has no such choice.
     """
     choice: list[str] = []
-    if engine.name == "chatterbox" and options.mode == "streaming":
+    if engine.strategy and options.mode == "streaming":
         from tts_cli.engines.chatterbox.strategies import STRATEGIES
 
         choice = list(STRATEGIES)
     if strategy is None:
-        return [options.strategy if choice else options.mode]
+        return [engine.strategy if choice else options.mode]
     if not choice:
         what = "mode simple" if engine.name == "chatterbox" else f"the {engine.name} engine"
         raise UsageError(f"{what} has no strategies to choose from", "leave out --strategy")
-    if strategy not in (ALL, *choice):
-        raise UsageError(f"there is no strategy called {strategy!r}", f"choose: {', '.join((ALL, *choice))}")
-    return choice if strategy == ALL else [strategy]
+    if strategy not in (ALL, "auto", *choice):
+        raise UsageError(f"there is no strategy called {strategy!r}", f"choose: {', '.join((ALL, 'auto', *choice))}")
+    return choice if strategy == ALL else [engine.strategy if strategy == "auto" else strategy]
 
 
 def bench(

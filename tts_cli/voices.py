@@ -24,7 +24,7 @@ from typing import Final
 
 from platformdirs import user_data_path
 
-from tts_cli.errors import OutputError, TTSError, UsageError
+from tts_cli.errors import MissingError, OutputError, TTSError, UsageError
 
 OWN_VOICES: Final = {"heart": "builtin", "default": "chatterbox"}
 """Voices that come with an engine, and their engine. Their names cannot be taken."""
@@ -95,38 +95,53 @@ def name_from(file: Path) -> str:
     return re.sub(r"[^\w]+", "-", file.stem).strip("-")[:64] or "voice"
 
 
-def own_voices(model_folder: Path | None = None) -> list[VoiceInfo]:
-    """The engines' own voices: `heart`, and `default` where `model_folder` holds a `conds.pt`."""
-    voices = [VoiceInfo("heart", OWN_VOICES["heart"])]
-    if model_folder is not None and (model_folder / "conds.pt").is_file():
-        voices.append(VoiceInfo("default", OWN_VOICES["default"], model_folder / "conds.pt"))
-    return voices
+HEART: Final = VoiceInfo("heart", OWN_VOICES["heart"])
+"""The built-in voice, which has no file of its own."""
+DEFAULT: Final = "default"
+"""The voice that came with the weights of Chatterbox, as a `conds.pt` among them."""
 
 
 class VoiceStore:
-    """The cached voices in one folder. Holds nothing but the folder's path, so it is never out of date."""
+    """The voices that have a file: the cached ones in one folder and, where a folder of weights is given and holds one,
+    the one that came with them. Holds nothing but paths, so it is never out of date.
+    """
 
-    def __init__(self, directory: Path | None = None) -> None:
+    def __init__(self, directory: Path | None = None, weights: Path | None = None) -> None:
         self.directory = directory or default_dir()
+        self._came = None if weights is None else weights / "conds.pt"
 
     def names(self) -> list[str]:
-        """Names of the cached voices, sorted; none where the folder does not exist."""
-        return sorted(file.stem for file in self.directory.glob("*.pt") if _NAME.fullmatch(file.stem))
+        """Names of the voices, `default` first if it is there, the cached ones sorted."""
+        came = self._path_of_default()
+        cached = sorted(file.stem for file in self.directory.glob("*.pt") if _NAME.fullmatch(file.stem))
+        return cached if came is None else [DEFAULT, *(name for name in cached if name != DEFAULT)]
+
+    def speakable(self) -> list[str]:
+        """As `names`. Raises `MissingError` where there is none."""
+        names = self.names()
+        if not names:
+            raise MissingError("there is no voice to speak with", "make one with: tts voice cache FILE")
+        return names
 
     def list(self) -> list[VoiceInfo]:
-        """What is known about each cached voice, sorted by name."""
+        """What is known about each voice, in the order of their names."""
         return [self.info(name) for name in self.names()]
 
     def path(self, name: str) -> Path:
         """The `.pt` of the voice. Raises `UsageError` where there is none of that name."""
         path = self.directory / f"{check_name(name)}.pt"
+        if name == DEFAULT:
+            path = self._path_of_default() or path
         if not path.is_file():
             known = ", ".join(self.names())
             raise UsageError(
                 f"there is no voice called {name!r}",
-                f"cached voices: {known}" if known else "make one with: tts voice cache FILE --name " + name,
+                f"choose: {known}" if known else "make one with: tts voice cache FILE --name " + name,
             )
         return path
+
+    def _path_of_default(self) -> Path | None:
+        return self._came if self._came is not None and self._came.is_file() else None
 
     def prefix_path(self, name: str) -> Path:
         """Where the voice's T3 prefix lies, or would."""

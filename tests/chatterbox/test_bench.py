@@ -41,7 +41,7 @@ def test_modes_and_wrong_wishes(tiny: Path, tmp_path: Path) -> None:
     settings = EngineSettings(voices_dir=tmp_path, model_dir=tiny, device="cpu", watermark=False)
     engine = load_engine("chatterbox", settings)
     (row,) = bench(engine, "default", OPTIONS, "Hi.", runs=1, warmup=0)
-    assert row.way == "auto"
+    assert row.way == "cached"
     simple = SpeakOptions(tokens=24, mode="simple")
     (row,) = bench(engine, "default", simple, "Hi.", runs=1, warmup=0)
     assert (row.way, row.seam, row.distance) == ("simple", None, None)

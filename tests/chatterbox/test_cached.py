@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,16 +29,7 @@ TOKENS = torch.from_numpy(np.random.default_rng(5).integers(0, 6561, 130))
 PUSHES = [7, 1, 0, 12, 20]
 
 
-@pytest.fixture(autouse=True)
-def inference() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
-
-
-@pytest.fixture(scope="module")
-def prompt(decoder: S3GenDecoder, voice: dict[str, Any]) -> Prompt:
-    with torch.inference_mode():
-        return decoder.flow.prompt(voice)
+pytestmark = pytest.mark.usefixtures("inference")
 
 
 def referred(flow: Flow, prompt: Prompt, pushes: Sequence[int], window: int) -> Tensor:

@@ -14,11 +14,9 @@ import torch
 from harness import ROOT, Run, complaint
 
 from tts_cli.audio import SAMPLE_RATE, Samples, as_samples
-from tts_cli.engines.chatterbox.fidelity import computable, drawing, measure, sounding, voice_file
+from tts_cli.engines.chatterbox.fidelity import computable, drawing, measure, sounding
 from tts_cli.engines.chatterbox.precision import choose
 from tts_cli.engines.chatterbox.verdict import FAIR, Drawing, Fidelity, Grade, Sounding, report, summary
-from tts_cli.errors import MissingError, UsageError
-from tts_cli.voices import VoiceStore
 
 CPU = torch.device("cpu")
 NOISE_AWAY = 5.0
@@ -178,18 +176,6 @@ def test_one_chunk_of_fp32_is_the_reference(tiny: Path) -> None:
     assert (row.precision, row.strategy) == ("fp32", "independent")
     assert row.distance == pytest.approx(0, abs=1e-3)
     assert row.snr > 60
-
-
-def test_which_voice(tiny: Path, tmp_path: Path) -> None:
-    store = VoiceStore(tmp_path)
-    (tmp_path / "bob.pt").write_bytes((tiny / "conds.pt").read_bytes())
-    assert voice_file(tiny, store, None) == ("default", tiny / "conds.pt")
-    assert voice_file(tiny, store, "bob") == ("bob", tmp_path / "bob.pt")
-    assert voice_file(tmp_path, store, None) == ("bob", tmp_path / "bob.pt")
-    with pytest.raises(UsageError, match="choose: default, bob"):
-        voice_file(tiny, store, "eve")
-    with pytest.raises(MissingError, match="voice cache"):
-        voice_file(tmp_path, VoiceStore(tmp_path / "none"), None)
 
 
 class TestCommand:

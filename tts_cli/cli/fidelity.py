@@ -35,11 +35,12 @@ def fidelity(
     from tts_cli.voices import VoiceStore
 
     folder = locate(settings.model, settings.model_dir)
-    name, file = measure.voice_file(folder, VoiceStore(settings.voices_dir), voice)
+    store = VoiceStore(settings.voices_dir, folder)
+    name = voice or store.speakable()[0]
     count = positions or measure.POSITIONS
     found = measure.measure(
         folder,
-        file,
+        store.path(name),
         text or measure.TEXT,
         device=settings.device,
         strategies=[name for name in STRATEGIES if strategy in (name, None, "all", "auto")],

@@ -55,10 +55,10 @@ def list_(model: ModelName = "turbo", model_dir: ModelDir = None, voices_dir: Vo
     from rich.console import Console
     from rich.table import Table
 
-    from tts_cli.voices import VoiceStore, own_voices
+    from tts_cli.voices import HEART, VoiceStore
 
     table = Table("Name", "Engine", "From", box=None)
-    for info in [*own_voices(_weights(model, model_dir)), *VoiceStore(voices_dir).list()]:
+    for info in [HEART, *VoiceStore(voices_dir, _weights(model, model_dir)).list()]:
         table.add_row(info.name, info.engine, info.source or "ships with the engine")
     Console(markup=False, soft_wrap=True).print(table)
 
@@ -68,10 +68,9 @@ def info(name: str, model: ModelName = "turbo", model_dir: ModelDir = None, voic
     """Show what is known about one voice."""
     from dataclasses import asdict
 
-    from tts_cli.voices import VoiceStore, own_voices
+    from tts_cli.voices import HEART, VoiceStore
 
-    own = {voice.name: voice for voice in own_voices(_weights(model, model_dir))}
-    found = own.get(name) or VoiceStore(voices_dir).info(name)
+    found = HEART if name == HEART.name else VoiceStore(voices_dir, _weights(model, model_dir)).info(name)
     for key, value in asdict(found).items():
         if value not in ("", None):
             typer.echo(f"{key:<9} {value}")

@@ -67,8 +67,7 @@ class SpeakOptions:
     tokens: int | None = None
     """Speak exactly so many tokens, whatever the model says about the end: for measuring (Chatterbox only)."""
     strategy: str = "auto"
-    """The way chunks are decoded: a name in `engines.chatterbox.strategies.STRATEGIES`, or `auto`, which is `cached` on
-    a CPU, where no other keeps up, and `context` elsewhere."""
+    """The way chunks are decoded: a name in `engines.chatterbox.strategies.STRATEGIES`, or `auto` (Chatterbox only)."""
     parallel: bool = True
     """Draw the next tokens in a thread of its own while a chunk is decoded."""
 
@@ -82,6 +81,8 @@ class Engine(Protocol):
     """Whether neighbouring sentences are spoken together, up to `MAX_CHARS`."""
     precision: str
     """In which numbers it computes here, in words; empty where there is no choice."""
+    strategy: str
+    """What `SpeakOptions.strategy` `auto` means here; empty where there is no choice."""
 
     def voices(self) -> list[str]:
         """Names of the voices that this engine can speak with now, its default first."""

@@ -52,6 +52,7 @@ class BuiltinEngine:
     sample_rate = SAMPLE_RATE
     groups_sentences = False
     precision = ""
+    strategy = ""
 
     def __init__(self, settings: EngineSettings) -> None:
         """Load the model and the pronunciation lexicon. Raises `MissingError` where hibari-tts is not installed."""

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import IO, Any, Final, cast
 
 import numpy as np
@@ -46,7 +45,7 @@ class Upstream:
                 f"upstream loads the released sizes only, and {self.folder} has others ({CONFIG_FILE})",
                 "name another folder with --model-dir",
             )
-        self.store = VoiceStore(settings.voices_dir)
+        self.store = VoiceStore(settings.voices_dir, self.folder)
         command = [sys.executable, "-m", "tts_cli.engines.chatterbox.upstream", str(self.folder)]
         self._process = process = subprocess.Popen(
             [*command, str(pick_device(settings.device))],
@@ -99,6 +98,7 @@ class Baseline:
     sample_rate = SAMPLE_RATE
     groups_sentences = True
     precision = "fp32"
+    strategy = ""
 
     def __init__(self, upstream: Upstream, way: str) -> None:
         self._upstream = upstream
@@ -106,15 +106,13 @@ class Baseline:
 
     def voices(self) -> list[str]:
         """The voices are those of the engine that is compared."""
-        return ["default", *self._upstream.store.names()]
+        return self._upstream.store.speakable()
 
     def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
         """See `Engine.stream`. Of the options it knows chunk, seed and tokens; the rest is as upstream has it."""
-        own: Path = self._upstream.folder / "conds.pt"
-        file = own if voice == "default" and own.is_file() else self._upstream.store.path(voice)
         return self._upstream.sound(
             way=self._way,
-            voice=str(file),
+            voice=str(self._upstream.store.path(voice)),
             text=text,
             tokens=options.tokens,
             chunk=options.chunk or CHUNK,

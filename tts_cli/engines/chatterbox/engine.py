@@ -33,12 +33,9 @@ from tts_cli.engines.chatterbox.voice import Conditionals, prefix_of
 from tts_cli.engines.chatterbox.voice_past import past_of
 from tts_cli.engines.chatterbox.watermark import Watermarker
 from tts_cli.engines.chatterbox.weights import fingerprint, pick_device
-from tts_cli.errors import MissingError, UsageError
+from tts_cli.errors import UsageError
 from tts_cli.models import locate
 from tts_cli.voices import VoiceStore
-
-DEFAULT = "default"
-"""The name of the voice that comes with the weights."""
 
 
 @dataclass(slots=True)
@@ -65,6 +62,7 @@ class ChatterboxEngine:
         self._folder = locate(settings.model, settings.model_dir)
         self._device = pick_device(settings.device)
         self.precision = choose(settings.precision, self._device).why
+        self.strategy = "cached" if self._device.type == "cpu" else "context"
         self._threads = Threads.share(settings.threads)
         self._prompt_seconds = settings.prompt_seconds
         self._tokenizer = TextTokenizer(self._folder)
@@ -74,7 +72,7 @@ class ChatterboxEngine:
             self._t3 = T3.load(self._folder, self._device, settings.precision)
             self._decoder = loading.result()
         self._fingerprint = fingerprint(self._folder / read_config(self._folder).t3_file)
-        self._store = VoiceStore(settings.voices_dir)
+        self._store = VoiceStore(settings.voices_dir, self._folder)
         self._loaded: dict[Path, tuple[int, _Voice]] = {}
 
     def voices(self) -> list[str]:
@@ -82,10 +80,7 @@ class ChatterboxEngine:
 
         Raises `MissingError` where there is none.
         """
-        voices = ([DEFAULT] if (self._folder / "conds.pt").is_file() else []) + self._store.names()
-        if not voices:
-            raise MissingError("there is no voice to speak with", "make one with: tts voice cache FILE")
-        return voices
+        return self._store.speakable()
 
     def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
         """See `Engine.stream`. Nothing for a text without a letter or digit.
@@ -131,9 +126,7 @@ class ChatterboxEngine:
         if options.mode == "simple":
             yield self._decoder.whole(gen, list(tokens), options.seed)
             return
-        strategy = options.strategy
-        if strategy == "auto":
-            strategy = "cached" if self._device.type == "cpu" else "context"
+        strategy = self.strategy if options.strategy == "auto" else options.strategy
 
         def begin() -> S3GenStream:
             past = self._past(name, voice) if strategy == "cached" else None
@@ -147,8 +140,7 @@ class ChatterboxEngine:
 
     def _voice(self, name: str) -> _Voice:
         """The voice of that name, loaded once for as long as its file stays the same."""
-        own = name == DEFAULT and (self._folder / "conds.pt").is_file()
-        path = self._folder / "conds.pt" if own else self._store.path(name)
+        path = self._store.path(name)
         version = path.stat().st_mtime_ns
         known = self._loaded.get(path)
         if known is not None and known[0] == version:

@@ -24,8 +24,7 @@ from tts_cli.engines.chatterbox.t3 import T3, TokenRequest
 from tts_cli.engines.chatterbox.verdict import WHOLE, Drawing, Fidelity, Sounding
 from tts_cli.engines.chatterbox.voice import Conditionals
 from tts_cli.engines.chatterbox.weights import pick_device
-from tts_cli.errors import MissingError, UsageError
-from tts_cli.voices import VoiceStore, own_voices
+from tts_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -167,17 +166,3 @@ def _timbre_drift(found: Samples, reference: Samples) -> float:
     quarter = max(1, len(apart) // 4)
     drift = apart[-quarter:].mean(axis=0) - apart[:quarter].mean(axis=0)
     return float(np.sqrt(np.mean((drift - drift.mean()) ** 2)))
-
-
-def voice_file(folder: Path, store: VoiceStore, wanted: str | None) -> tuple[str, Path]:
-    """Name and `.pt` of the voice called `wanted`, or of the first there is for None: `folder`'s own, if it has one.
-
-    Raises `UsageError` for one that is not there, `MissingError` where there is none at all.
-    """
-    voices = {info.name: info.path for info in (*own_voices(folder), *store.list()) if info.path is not None}
-    if not voices:
-        raise MissingError("there is no voice to speak with", "make one with: tts voice cache FILE")
-    name = wanted or next(iter(voices))
-    if name not in voices:
-        raise UsageError(f"there is no voice called {name!r}", f"choose: {', '.join(voices)}")
-    return name, voices[name]
