@@ -44,6 +44,17 @@ def test_slide(sizes: list[int], kernel: int, dilation: int, stride: int, paddin
     torch.testing.assert_close(streamed(partial(Slide(conv, padding), conv), x, sizes), expected)
 
 
+@torch.inference_mode()
+def test_in_one_piece_a_slide_is_the_convolution_that_pads_itself() -> None:
+    """To the last bit, for widths at which torch's algorithm depends on who pads."""
+    generator = torch.Generator().manual_seed(0)
+    for width, kernel, dilation in ((64, 11, 5), (128, 7, 3), (256, 3, 1)):
+        padding = (kernel - 1) * dilation // 2
+        conv = nn.Conv1d(width, width, kernel, padding=padding, dilation=dilation)
+        x = torch.randn(1, width, 400, generator=generator)
+        assert torch.equal(Slide(conv, padding)(conv, x, {}, True), conv(x))
+
+
 @given(sizes=SIZES, stride=st.integers(1, 5), more=st.integers(0, 9), data=st.data())
 @settings(max_examples=150, deadline=None)
 @torch.inference_mode()
