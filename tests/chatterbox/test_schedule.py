@@ -46,10 +46,18 @@ def chunks(tokens: int, pace: float, fixed: float, each: float) -> list[tuple[in
 
 
 def test_a_number_means_every_so_many() -> None:
-    every = schedule(10)
-    assert every == EverySo(10)
-    assert [every.due(held, 0) for held in (1, 9, 10, 11)] == [False, False, True, True]
-    assert isinstance(schedule(None), Deadline)
+    every = schedule(10, soon=False)
+    assert every == EverySo(10, first=10)
+    assert [every.due(held, 0) for held in (1, 9, 10, 1, 9, 10, 11)] == [False, False, True, False, False, True, True]
+    assert isinstance(schedule(None, soon=False), Deadline)
+
+
+@pytest.mark.parametrize(("chunk", "first"), [(3, 3), (10, FIRST), (25, FIRST)])
+def test_where_sound_is_wanted_soon_the_first_chunk_is_small(chunk: int, first: int) -> None:
+    every = schedule(chunk, soon=True)
+    assert every.first == first
+    found = [every.due(held, 0) for held in (first - 1, first, chunk - 1, chunk)]
+    assert found == [False, True, False, True]
 
 
 def test_the_first_chunk_is_small_and_later_ones_grow_while_there_is_time() -> None:

@@ -50,7 +50,8 @@ class SpeakOptions:
     """How one utterance is to be spoken. Every engine takes all of them and uses those it knows."""
 
     chunk: int | None = 10
-    """Speech tokens (40 ms each) decoded at a time; None: few at first, then as many as the sound in hand allows."""
+    """Speech tokens (40 ms each) decoded at a time, the first time perhaps fewer; None: few at first, then as many as
+    the sound in hand allows."""
     mode: Mode = "streaming"
     """`simple` computes the whole of the text before the first sample leaves."""
     seed: int = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tts_cli.audio import SAMPLE_RATE, AudioChunk, Samples
@@ -25,7 +25,7 @@ from tts_cli.engines.chatterbox.sampling import (
     Sampling,
     token_budget,
 )
-from tts_cli.engines.chatterbox.schedule import FIRST, schedule
+from tts_cli.engines.chatterbox.schedule import Schedule, schedule
 from tts_cli.engines.chatterbox.stages import in_turn, side_by_side
 from tts_cli.engines.chatterbox.t3 import T3, T3Prefix, TokenRequest
 from tts_cli.engines.chatterbox.threads import Threads, use
@@ -93,9 +93,13 @@ class ChatterboxEngine:
         if options.chunk is not None and options.chunk < 1:
             raise UsageError(f"a chunk of {options.chunk} tokens is none", "choose 1 or more")
         chosen = self._voice(voice)
-        tokens = self._tokens(text, chosen.prefix, options)
+        if options.strategy == "auto":
+            options = replace(options, strategy=self.strategy)
+        # The ways that `cached` is compared with are decoded in the chunks that were asked for, and no others.
+        when = schedule(options.chunk, soon=options.strategy == "cached")
+        tokens = self._tokens(text, chosen.prefix, options, when.first)
         marks = self._marker.stream() if self._marker else None
-        with closing(self._sound(tokens, voice, chosen, options)) as sound:
+        with closing(self._sound(tokens, voice, chosen, options, when)) as sound:
             for samples in sound:
                 if len(samples):
                     yield AudioChunk(marks.push(samples) if marks else samples)
@@ -104,15 +108,18 @@ class ChatterboxEngine:
         """Let go of the voices; the models go with the engine."""
         self._loaded.clear()
 
-    def _tokens(self, text: str, prefix: T3Prefix, options: SpeakOptions) -> Iterator[int]:
-        """The tokens to decode: those that mean sound, and the silence that ends every utterance."""
+    def _tokens(self, text: str, prefix: T3Prefix, options: SpeakOptions, first: int) -> Iterator[int]:
+        """The tokens to decode: those that mean sound, and the silence that ends every utterance.
+
+        The `first` are drawn with all threads.
+        """
         use(self._threads.all)  # until there is enough for the other stages to begin with
         sampling = Sampling(options.temperature, options.top_k, options.top_p, options.repetition_penalty)
         budget = token_budget(text) if options.guard and options.tokens is None else None
         ids = self._tokenizer.encode(text)
         request = TokenRequest(prefix, ids, sampling, options.seed, budget, options.tokens)
         for number, token in enumerate(self._t3.tokens(request), start=1):
-            if options.mode == "streaming" and options.parallel and number == (options.chunk or FIRST):
+            if options.mode == "streaming" and options.parallel and number == first:
                 use(self._threads.t3)
             if token < SPEECH_VOCAB:
                 yield token
@@ -120,19 +127,17 @@ class ChatterboxEngine:
             yield from [SILENCE] * TRAILING_SILENCE
 
     def _sound(
-        self, tokens: Iterator[int], name: str, voice: _Voice, options: SpeakOptions
+        self, tokens: Iterator[int], name: str, voice: _Voice, options: SpeakOptions, when: Schedule
     ) -> Generator[Samples, None, None]:
         gen = voice.conditionals.gen
         if options.mode == "simple":
             yield self._decoder.whole(gen, list(tokens), options.seed)
             return
-        strategy = self.strategy if options.strategy == "auto" else options.strategy
 
         def begin() -> S3GenStream:
-            past = self._past(name, voice) if strategy == "cached" else None
-            return self._decoder.stream(gen, strategy, options.seed, past=past)
+            past = self._past(name, voice) if options.strategy == "cached" else None
+            return self._decoder.stream(gen, options.strategy, options.seed, past=past)
 
-        when = schedule(options.chunk)
         if options.parallel:
             yield from side_by_side(tokens, begin, when, options.chunk, self._threads)
         else:

@@ -1,4 +1,7 @@
-"""When to decode the tokens drawn so far: every so many, or just before the listener would run out of sound."""
+"""When to decode the tokens drawn so far: every so many, or just before the listener would run out of sound.
+
+Either way the first chunk may be smaller than the rest, so that the first sound comes soon.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,11 @@ MOST: Final = 25
 class Schedule(Protocol):
     """Asked after each token, told after each chunk."""
 
+    @property
+    def first(self) -> int:
+        """Tokens of the first chunk."""
+        ...
+
     def due(self, held: int, waiting: int) -> bool:
         """Whether to decode now, with `held` tokens in hand and `waiting` more already drawn."""
         ...
@@ -31,15 +39,19 @@ class Schedule(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EverySo:
-    """Every `size` tokens."""
+    """Every `size` tokens, behind the `first`."""
 
     size: int
+    first: int
+    begun: bool = False
 
     def due(self, held: int, waiting: int) -> bool:  # noqa: ARG002 - the size alone decides
         """See `Schedule`."""
-        return held >= self.size
+        due = held >= (self.size if self.begun else self.first)
+        self.begun = self.begun or due
+        return due
 
     def decoded(self, tokens: int, samples: int, seconds: float) -> None:
         """See `Schedule`."""
@@ -51,6 +63,8 @@ class Deadline:
     Supposes that the listener hears the first sound as soon as it is handed out; where playing waits longer, there is
     that much more to spare. Where it cannot be in time, it takes all tokens that have been drawn, up to `MOST`.
     """
+
+    first = FIRST
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
@@ -71,7 +85,7 @@ class Deadline:
         if held >= MOST:
             return True
         if self._runs_out is None:
-            return held >= FIRST
+            return held >= self.first
         if now + self._expected(held) > self._runs_out:
             return held >= LATE and not waiting
         until_next = 0.0 if waiting else self._pace
@@ -90,6 +104,6 @@ class Deadline:
             self._runs_out = heard_until + samples / SAMPLE_RATE
 
 
-def schedule(chunk: int | None) -> Schedule:
-    """The schedule for chunks of so many tokens; None: by deadline."""
-    return Deadline() if chunk is None else EverySo(chunk)
+def schedule(chunk: int | None, soon: bool) -> Schedule:
+    """The schedule for chunks of so many tokens; None: by deadline. `soon`: the first has `FIRST` at most."""
+    return Deadline() if chunk is None else EverySo(chunk, min(chunk, FIRST) if soon else chunk)

@@ -22,9 +22,10 @@ from tts_cli.engines.chatterbox.vocoder import Vocoder, VocoderState
 
 FIRST_HOLD: Final = 4
 """Mel frames that `cached` holds back of its first chunk."""
-SETTLED: Final = 30
+SETTLED: Final = 28
 """Frames decoded after which it holds back the vocoder's whole context. What is not held has to be foreseen, at the
-cost of as many frames again; what is held is missing in the listener's buffer, which is empty at first."""
+cost of as many frames again; what is held is missing in the listener's buffer, which is empty at first. With a first
+chunk of 7 tokens and then 10 at a time, it is for two chunks that something has to be."""
 
 Sound: TypeAlias = Callable[[], Tensor]
 """Samples float32 `[m]` that wait for the vocoder: to be called once, in the order in which they were begun. The flow
