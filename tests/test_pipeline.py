@@ -84,6 +84,7 @@ def test_cancelled_while_it_loads_a_run_ends_behind_that_and_leaves_nothing(tmp_
     loading.wanted.set()
     run.result()
     assert loading.engine.closed
+    assert run.ready is None
     assert list(tmp_path.iterdir()) == []
 
 

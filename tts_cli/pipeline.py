@@ -154,6 +154,8 @@ class Speaking:
 
     def _speak(self) -> None:
         ready = self._prepare(self._opened)
+        if self._cancelled:
+            return
         self._state = "computing"
         self._ready = ready
         chunks = synthesize(

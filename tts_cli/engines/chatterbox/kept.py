@@ -24,10 +24,29 @@ def keep(tensors: Mapping[str, Tensor], key: str, file: Path) -> None:
     with contextlib.suppress(OSError):  # they will be computed again, and nobody waits for a disk
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
+            _sweep(file)
             write(tensors, key, new)
             new.replace(file)
         finally:
             new.unlink(missing_ok=True)
+
+
+def _sweep(file: Path) -> None:
+    """Delete what processes that were killed have left beside `file`."""
+    for left in file.parent.glob(f".{file.name}.*"):
+        if not _at_work(left.suffix[1:]):
+            left.unlink(missing_ok=True)
+
+
+def _at_work(process: str) -> bool:
+    """Whether the process of that number runs; what is no number of a process may be anybody's."""
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, OverflowError, PermissionError):
+        return True
+    return True
 
 
 def kept(file: Path, key: str) -> dict[str, Tensor] | None:
