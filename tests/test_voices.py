@@ -151,6 +151,8 @@ def test_the_voice_that_came_with_the_weights(tmp_path: Path) -> None:
     store = VoiceStore(tmp_path / "voices", tmp_path)
     with pytest.raises(MissingError, match="voice cache"):
         store.speakable()
+    with pytest.raises(UsageError, match="model pull"):
+        store.path("default")
     make(store, "anna")
     assert store.speakable() == ["anna"]
     with pytest.raises(UsageError, match="choose: anna"):

@@ -107,7 +107,7 @@ def ways(engine: Engine, options: SpeakOptions, strategy: str | None) -> list[st
     if strategy is None:
         return [engine.strategy if choice else options.mode]
     if not choice:
-        what = "mode simple" if engine.name == "chatterbox" else f"the {engine.name} engine"
+        what = "mode simple" if engine.strategy else f"the {engine.name} engine"
         raise UsageError(f"{what} has no strategies to choose from", "leave out --strategy")
     if strategy not in (ALL, "auto", *choice):
         raise UsageError(f"there is no strategy called {strategy!r}", f"choose: {', '.join((ALL, 'auto', *choice))}")

@@ -26,7 +26,9 @@ from platformdirs import user_data_path
 
 from tts_cli.errors import MissingError, OutputError, TTSError, UsageError
 
-OWN_VOICES: Final = {"heart": "builtin", "default": "chatterbox"}
+DEFAULT: Final = "default"
+"""The voice that came with the weights of Chatterbox, as a `conds.pt` among them."""
+OWN_VOICES: Final = {"heart": "builtin", DEFAULT: "chatterbox"}
 """Voices that come with an engine, and their engine. Their names cannot be taken."""
 
 _NAME = re.compile(r"\w[\w-]{0,63}")
@@ -97,8 +99,6 @@ def name_from(file: Path) -> str:
 
 HEART: Final = VoiceInfo("heart", OWN_VOICES["heart"])
 """The built-in voice, which has no file of its own."""
-DEFAULT: Final = "default"
-"""The voice that came with the weights of Chatterbox, as a `conds.pt` among them."""
 
 
 class VoiceStore:
@@ -134,10 +134,11 @@ class VoiceStore:
             path = self._path_of_default() or path
         if not path.is_file():
             known = ", ".join(self.names())
-            raise UsageError(
-                f"there is no voice called {name!r}",
-                f"choose: {known}" if known else "make one with: tts voice cache FILE --name " + name,
-            )
+            if name == DEFAULT:  # a name that no voice can be given
+                make = "it comes with Chatterbox's weights: tts model pull turbo"
+            else:
+                make = f"make one with: tts voice cache FILE --name {name}"
+            raise UsageError(f"there is no voice called {name!r}", f"choose: {known}" if known else make)
         return path
 
     def _path_of_default(self) -> Path | None:
