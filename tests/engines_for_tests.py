@@ -11,6 +11,7 @@ from tts_cli.audio import SAMPLE_RATE, SAMPLES_PER_TOKEN, AudioChunk, as_samples
 from tts_cli.engines import EngineSettings, SpeakOptions
 from tts_cli.errors import ModelError
 from tts_cli.prebuffer import SECONDS_PER_CHARACTER
+from tts_cli.segment import Segment
 
 
 class ToneEngine:
@@ -29,10 +30,10 @@ class ToneEngine:
     def voices(self) -> list[str]:
         return ["sine"]
 
-    def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
         length = options.chunk * SAMPLES_PER_TOKEN
         # 1200 samples are 11 periods: the tone ends where it began, at zero.
-        total = round(len(text) * SECONDS_PER_CHARACTER * SAMPLE_RATE / 1200) * 1200
+        total = round(len(segment.text) * SECONDS_PER_CHARACTER * SAMPLE_RATE / 1200) * 1200
         tone = as_samples(0.5 * np.sin(2 * np.pi * 220 / SAMPLE_RATE * np.arange(total)))
         for start in range(0, total, length):
             chunk = AudioChunk(tone[start : start + length])
@@ -52,8 +53,8 @@ class SlowEngine(ToneEngine):
 class StallingEngine(ToneEngine):
     """As fast as can be, but stops for 1.5 s behind its third chunk."""
 
-    def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
-        for number, chunk in enumerate(super().stream(text, voice, options)):
+    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+        for number, chunk in enumerate(super().stream(segment, voice, options)):
             if number == 3:
                 time.sleep(1.5)
             yield chunk
@@ -62,16 +63,16 @@ class StallingEngine(ToneEngine):
 class BrokenEngine(ToneEngine):
     """Fails after its first chunk."""
 
-    def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
-        yield next(super().stream(text, voice, options))
+    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+        yield next(super().stream(segment, voice, options))
         raise ModelError("the model has fallen apart", "put it together again")
 
 
 class StuckEngine(ToneEngine):
     """Gives two chunks and then nothing, for an hour, and does not notice being closed."""
 
-    def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
-        for number, chunk in enumerate(super().stream(text, voice, options)):
+    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+        for number, chunk in enumerate(super().stream(segment, voice, options)):
             if number == 2:
                 time.sleep(3600)
             yield chunk

@@ -16,6 +16,7 @@ from tts_cli.audio import AUDIBLE, SAMPLE_RATE, first_audible
 from tts_cli.engines import MAX_CHARS, EngineSettings, SpeakOptions
 from tts_cli.engines.builtin import BuiltinEngine, decode_blocks, split_phonemes, trim_silence
 from tts_cli.errors import UsageError
+from tts_cli.segment import Segment
 
 SENTENCE = "The quick brown fox jumps over the lazy dog, and then it rests."
 
@@ -26,7 +27,7 @@ def engine() -> BuiltinEngine:
 
 
 def spoken(engine: BuiltinEngine, text: str, **options: object) -> np.ndarray:
-    chunks = list(engine.stream(text, "heart", SpeakOptions(**options)))  # type: ignore[arg-type]
+    chunks = list(engine.stream(Segment.of(text), "heart", SpeakOptions(**options)))  # type: ignore[arg-type]
     return np.concatenate([chunk.samples for chunk in chunks]) if chunks else np.zeros(0, np.float32)
 
 
@@ -45,7 +46,7 @@ def test_blocks_equal_the_library(engine: BuiltinEngine, text: str, length: int)
 @given(chunk=st.integers(1, 60))
 def test_streamed_equals_whole_whatever_the_chunk(engine: BuiltinEngine, chunk: int) -> None:
     whole = spoken(engine, SENTENCE, chunk=1000)
-    chunks = list(engine.stream(SENTENCE, "heart", SpeakOptions(chunk=chunk)))
+    chunks = list(engine.stream(Segment.of(SENTENCE), "heart", SpeakOptions(chunk=chunk)))
     assert all(len(part.samples) == chunk * 960 for part in chunks[:-1])
     streamed = np.concatenate([part.samples for part in chunks])
     assert streamed.shape == whole.shape
@@ -110,7 +111,7 @@ def test_long_phonemes_are_cut_and_none_is_lost(phonemes: str, limit: int) -> No
 
 def test_it_has_one_voice(engine: BuiltinEngine) -> None:
     with pytest.raises(UsageError, match="bob"):
-        engine.stream("Hello.", "bob", SpeakOptions())
+        engine.stream(Segment.of("Hello."), "bob", SpeakOptions())
 
 
 def test_nothing_touches_the_network(monkeypatch: pytest.MonkeyPatch) -> None:

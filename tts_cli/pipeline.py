@@ -12,6 +12,7 @@ from tts_cli.engines import MAX_CHARS, Engine, SpeakOptions
 from tts_cli.errors import NothingToSayError
 from tts_cli.metrics import Meter, State
 from tts_cli.prebuffer import Forecast
+from tts_cli.segment import Segment, Sentence
 from tts_cli.sinks import Sink
 from tts_cli.source import TextSource
 
@@ -43,9 +44,9 @@ def _computed(
     meter: Meter,
     pending: Callable[[], None],
 ) -> Iterator[AudioChunk]:
-    for text in _texts(source, engine.groups_sentences, pending):
-        meter.text_known(text)
-        stream = engine.stream(text, voice, options)
+    for segment in _segments(source, engine.groups_sentences, pending):
+        meter.text_known(segment.text)
+        stream = engine.stream(segment, voice, options)
         try:
             while True:
                 with meter.computing():
@@ -59,12 +60,15 @@ def _computed(
                 stream.close()
 
 
-def _texts(source: TextSource, grouped: bool, pending: Callable[[], None]) -> Iterator[str]:
-    """Sentences; or, `grouped`, as many of them as are at hand and fit into `MAX_CHARS`."""
+def _segments(source: TextSource, grouped: bool, pending: Callable[[], None]) -> Iterator[Segment]:
+    """One sentence each; or, `grouped`, as many of them as are at hand and fit into `MAX_CHARS`."""
+    number = 0
     while (text := source.next_sentence(pending)) is not None:
-        while grouped and (more := source.join_next(MAX_CHARS - len(text) - 1)) is not None:
-            text = f"{text} {more}"
-        yield text
+        segment = Segment.of(text, number)
+        while grouped and (more := source.join_next(MAX_CHARS - len(segment.text) - 1)) is not None:
+            segment = Segment(number, (*segment.sentences, Sentence(more)))
+        yield segment
+        number += 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from tts_cli.engines.chatterbox.engine import ChatterboxEngine
 from tts_cli.engines.chatterbox.parallel import Ahead
 from tts_cli.engines.chatterbox.sampling import token_budget
 from tts_cli.errors import MissingError, ModelError, UsageError
+from tts_cli.segment import Segment
 
 TEXT = "Hi: there [laugh]"
 OPTIONS = SpeakOptions(chunk=20, strategy="independent")
@@ -45,7 +46,7 @@ def engine(settings: EngineSettings) -> ChatterboxEngine:
 
 
 def sound(engine: ChatterboxEngine, options: SpeakOptions, text: str = TEXT) -> Samples:
-    return np.concatenate([chunk.samples for chunk in engine.stream(text, "default", options)])
+    return np.concatenate([chunk.samples for chunk in engine.stream(Segment.of(text), "default", options)])
 
 
 def threads() -> list[str]:
@@ -114,7 +115,7 @@ def test_simple_mode_is_upstreams_generate(tiny: Path, engine: ChatterboxEngine,
 @pytest.mark.parametrize("parallel", [False, True])
 def test_every_way_of_streaming_gives_the_whole_length(engine: ChatterboxEngine, strategy: str, parallel: bool) -> None:
     options = replace(OPTIONS, strategy=strategy, parallel=parallel)
-    chunks = list(engine.stream(TEXT, "default", options))
+    chunks = list(engine.stream(Segment.of(TEXT), "default", options))
     assert len(chunks) > 2
     assert all(len(chunk.samples) and chunk.samples.dtype == np.float32 for chunk in chunks)
     whole = sound(engine, replace(options, mode="simple"))
@@ -134,13 +135,13 @@ def test_the_seed_fixes_the_sound_and_changes_it(engine: ChatterboxEngine) -> No
 
 
 def test_a_chunk_of_one_token(engine: ChatterboxEngine) -> None:
-    stream = engine.stream(TEXT, "default", replace(OPTIONS, chunk=1))
+    stream = engine.stream(Segment.of(TEXT), "default", replace(OPTIONS, chunk=1))
     assert [len(next(stream).samples) for _ in range(3)] == [SAMPLES_PER_TOKEN] * 3
     stream.close()  # type: ignore[attr-defined]
 
 
 def test_closing_ends_the_thread(engine: ChatterboxEngine) -> None:
-    stream = engine.stream(TEXT, "default", replace(OPTIONS, chunk=2))
+    stream = engine.stream(Segment.of(TEXT), "default", replace(OPTIONS, chunk=2))
     next(stream)
     assert threads()
     stream.close()  # type: ignore[attr-defined]
@@ -156,7 +157,7 @@ def test_an_error_while_drawing_reaches_the_listener_behind_the_sound(
         raise ModelError("the weights are damaged")
 
     monkeypatch.setattr(engine._t3, "tokens", failing)
-    stream = engine.stream(TEXT, "default", replace(OPTIONS, parallel=parallel))
+    stream = engine.stream(Segment.of(TEXT), "default", replace(OPTIONS, parallel=parallel))
     assert len(next(stream).samples) == 20 * SAMPLES_PER_TOKEN
     with pytest.raises(ModelError, match="damaged"):
         next(stream)
@@ -171,7 +172,7 @@ def test_an_error_while_decoding_ends_the_thread(engine: ChatterboxEngine) -> No
 
 @pytest.mark.parametrize("text", ["", "  ", "...", "“—”", "🙂"])
 def test_nothing_to_say(engine: ChatterboxEngine, text: str) -> None:
-    assert list(engine.stream(text, "default", OPTIONS)) == []
+    assert list(engine.stream(Segment.of(text), "default", OPTIONS)) == []
 
 
 def test_wrong_options(engine: ChatterboxEngine) -> None:
@@ -188,10 +189,10 @@ def test_voices(tiny: Path, settings: EngineSettings, engine: ChatterboxEngine) 
     torch.save(content, anna)
     assert engine.voices() == ["default", "anna"]
     with pytest.raises(UsageError, match="anna"):
-        next(iter(engine.stream(TEXT, "zoe", OPTIONS)))
+        next(iter(engine.stream(Segment.of(TEXT), "zoe", OPTIONS)))
 
     def first(voice: str) -> Samples:
-        return next(iter(engine.stream(TEXT, voice, OPTIONS))).samples
+        return next(iter(engine.stream(Segment.of(TEXT), voice, OPTIONS))).samples
 
     np.testing.assert_array_equal(first("anna"), first("default"))
     assert (settings.voices_dir / "anna.t3.safetensors").exists()
@@ -239,7 +240,7 @@ def test_what_is_missing_is_said(tiny: Path, settings: EngineSettings, tmp_path:
     with pytest.raises(MissingError, match="voice cache"):
         silent.voices()
     with pytest.raises(UsageError):
-        next(iter(silent.stream(TEXT, "default", OPTIONS)))
+        next(iter(silent.stream(Segment.of(TEXT), "default", OPTIONS)))
 
 
 def test_nano_loads_the_same_way(tiny: Path, settings: EngineSettings, tmp_path: Path) -> None:
@@ -256,9 +257,10 @@ def test_speaking_imports_nothing_of_upstream(tiny: Path, tmp_path: Path) -> Non
 import sys
 from pathlib import Path
 from tts_cli.engines import EngineSettings, SpeakOptions, load_engine
+from tts_cli.segment import Segment
 settings = EngineSettings(Path(sys.argv[2]), model_dir=Path(sys.argv[1]), device="cpu")
 engine = load_engine("chatterbox", settings)
-chunk = next(engine.stream("Hello.", "default", SpeakOptions(chunk=5)))
+chunk = next(engine.stream(Segment.of("Hello."), "default", SpeakOptions(chunk=5)))
 heavy = {"chatterbox", "transformers", "librosa", "numba", "perth", "torchaudio", "scipy"} & set(sys.modules)
 print(len(chunk.samples) > 0, sorted(heavy))
 """

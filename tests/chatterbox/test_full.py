@@ -18,6 +18,7 @@ from tts_cli.engines.chatterbox.engine import ChatterboxEngine
 from tts_cli.engines.chatterbox.noise import GivenNoise
 from tts_cli.engines.chatterbox.sampling import Sampling
 from tts_cli.engines.chatterbox.t3 import TokenRequest
+from tts_cli.segment import Segment
 
 pytestmark = pytest.mark.slow
 
@@ -78,7 +79,7 @@ def test_simple_mode_is_upstreams_generate(
     noise = GivenNoise(start[0, :, : start.shape[2] - mels.shape[2]], mels[0], phase, source[0])
     whole = partial(engine._decoder.whole, noise=noise)
     monkeypatch.setattr(engine._decoder, "whole", lambda gen, tokens, seed: whole(gen, tokens))
-    (chunk,) = engine.stream(TEXT, "default", SpeakOptions(mode="simple", seed=4))
+    (chunk,) = engine.stream(Segment.of(TEXT), "default", SpeakOptions(mode="simple", seed=4))
     assert chunk.samples.shape == expected.shape
     assert np.abs(expected).max() > 0.01
     assert np.abs(chunk.samples - expected).max() < 1e-4

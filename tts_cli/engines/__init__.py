@@ -14,6 +14,7 @@ from typing import Final, Literal, Protocol, cast
 from tts_cli.audio import AudioChunk
 from tts_cli.errors import MissingError, UsageError
 from tts_cli.models import locate, require_packages
+from tts_cli.segment import Segment
 from tts_cli.voices import OWN_VOICES
 
 MAX_CHARS: Final = 300
@@ -89,8 +90,8 @@ class Engine(Protocol):
         """Names of the voices that this engine can speak with now, its default first."""
         ...
 
-    def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
-        """Speak `text`, at most `MAX_CHARS` long: chunks, in order, each as soon as it is computed.
+    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+        """Speak `segment`, at most `MAX_CHARS` long: chunks, in order, each as soon as it is computed.
 
         Raises `TTSError` for what a user can mend. Closing a generator ends the computation.
         """

@@ -24,6 +24,7 @@ from tts_cli.audio import (
 )
 from tts_cli.engines import EngineSettings, SpeakOptions
 from tts_cli.errors import MissingError, UsageError
+from tts_cli.segment import Segment
 from tts_cli.text import TAGS
 
 if TYPE_CHECKING:
@@ -70,10 +71,11 @@ class BuiltinEngine:
         """The one voice there is."""
         return [VOICE]
 
-    def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
         """Chunks of `options.chunk` tokens' length; the last may be shorter. Nothing for text without sound."""
         if voice != VOICE:
             raise UsageError(f"the built-in engine has no voice {voice!r}", f"its voice is {VOICE!r}")
+        text = segment.text
         pause = options.pause * (CLAUSE_PAUSE if _CLAUSE_END.search(text) else 1.0)
         length = (options.chunk or CHUNK) * SAMPLES_PER_TOKEN
         return rechunk(self._sentence(text, length, pause, options.seed), length)

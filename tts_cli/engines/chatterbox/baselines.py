@@ -108,12 +108,12 @@ class Baseline:
         """The voices are those of the engine that is compared."""
         return self._upstream.store.speakable()
 
-    def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
         """See `Engine.stream`. Of the options it knows chunk, seed and tokens; the rest is as upstream has it."""
         return self._upstream.sound(
             way=self._way,
             voice=str(self._upstream.store.path(voice)),
-            text=text,
+            text=segment.text,
             tokens=options.tokens,
             chunk=options.chunk or CHUNK,
             seed=options.seed,

@@ -35,6 +35,7 @@ from tts_cli.engines.chatterbox.watermark import Watermarker
 from tts_cli.engines.chatterbox.weights import fingerprint, pick_device
 from tts_cli.errors import UsageError
 from tts_cli.models import locate
+from tts_cli.segment import Segment
 from tts_cli.voices import VoiceStore
 
 
@@ -82,12 +83,12 @@ class ChatterboxEngine:
         """
         return self._store.speakable()
 
-    def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
         """See `Engine.stream`. Nothing for a text without a letter or digit.
 
         `simple` mode decodes all tokens at once, as upstream's `ChatterboxTurboTTS.generate` does.
         """
-        text = normalise(text)
+        text = normalise(segment.text)
         if not any(character.isalnum() for character in text):
             return
         if options.chunk is not None and options.chunk < 1:
