@@ -29,38 +29,103 @@ def sound(seconds: float) -> AudioChunk:
     return AudioChunk(np.full(round(seconds * 24_000), 0.1, np.float32))
 
 
+class Watched:
+    """A meter and the clock that it reads."""
+
+    def __init__(self, age: float = 0.0) -> None:
+        self.clock = Clock()
+        self.meter = Meter(self.clock, age=lambda: age)
+
+    def compute(self, seconds: float, chunk: AudioChunk | None = None, handed: bool = True) -> None:
+        with self.meter.computing():
+            self.clock.now += seconds
+        if chunk is not None:
+            self.meter.chunk_computed(chunk)
+            if handed:
+                self.meter.chunk_handed(chunk)
+
+    def wait_for_text(self, seconds: float) -> None:
+        self.meter.text_pending()
+        self.clock.now += seconds
+
+
 def test_ttfa_runs_from_text_to_the_first_audible_sample() -> None:
-    clock = Clock()
-    meter = Meter(clock, age=lambda: 3.0)
-    clock.now += 1
-    meter.text_known("Hello.")
-    for chunk, compute in ((silence(0.4), 0.5), (sound(0.4), 0.25)):
-        with meter.computing():
-            clock.now += compute
-        meter.chunk_computed(chunk)
-        meter.chunk_handed(chunk)
-    run = meter.snapshot()
-    assert run.ttfa == pytest.approx(0.75)
-    assert run.cold_start == pytest.approx(3 + 1 + 0.75)
-    assert run.total == pytest.approx(0.75)
-    assert run.chunks == 2
-    assert run.characters == 6
+    run = Watched(age=3.0)
+    run.clock.now += 1
+    run.meter.text_known("Hello.")
+    run.compute(0.5, silence(0.4))
+    run.compute(0.25, sound(0.4))
+    found = run.meter.snapshot()
+    assert found.ttfa == pytest.approx(0.75)
+    assert found.cold_start == pytest.approx(3 + 1 + 0.75)
+    assert found.total == pytest.approx(0.75)
+    assert found.chunks == 2
+    assert found.characters == 6
+
+
+def test_sentences_without_sound_and_waiting_for_the_writer_are_not_in_ttfa_and_total() -> None:
+    run = Watched(age=1.0)
+    run.meter.text_known("[laugh]")
+    run.compute(0.1)
+    run.wait_for_text(3.0)
+    run.meter.text_known("[sigh]")
+    run.compute(0.1, silence(0.2))
+    run.meter.text_known("Hello.")
+    run.compute(0.2, sound(0.4))
+    run.wait_for_text(5.0)
+    run.meter.text_known("Hello.")
+    run.compute(0.3, sound(0.4))
+    found = run.meter.snapshot()
+    assert found.ttfa == pytest.approx(0.2)
+    assert found.total == pytest.approx(0.5)
+    assert found.computed == pytest.approx(0.7)
+    assert found.cold_start == pytest.approx(1 + 0.1 + 3 + 0.1 + 0.2), "a clock on the wall counts everything"
+
+
+def test_simple_mode_counts_from_the_first_text_that_sounds_without_waiting_for_the_rest() -> None:
+    run = Watched()
+    for text, chunk in (("[laugh]", None), ("one", sound(0.4)), ("two", sound(0.4))):
+        run.wait_for_text(2.0)
+        run.meter.text_known(text)
+        run.compute(0.3, chunk, handed=False)
+    run.wait_for_text(2.0)
+    for _ in range(2):
+        run.meter.chunk_handed(sound(0.4))
+        run.clock.now += 0.1
+    found = run.meter.snapshot()
+    assert found.ttfa == pytest.approx(0.6)
+    assert found.total == pytest.approx(0.7)
+    assert found.longest_gap == 0
 
 
 def test_rtf_counts_computing_and_nothing_else() -> None:
-    clock = Clock()
-    meter = Meter(clock, age=lambda: 0.0)
-    meter.text_known("one")
+    run = Watched()
+    run.meter.text_known("one")
     for wait in (0.0, 5.0, 0.0):
-        clock.now += wait
-        with meter.computing():
-            clock.now += 0.3
-        meter.chunk_computed(sound(0.5))
-        meter.chunk_handed(sound(0.5))
-        clock.now += 2.0
-    run = meter.snapshot()
-    assert run.rtf == pytest.approx(0.9 / 1.5)
-    assert run.longest_gap == pytest.approx(0.3)
+        run.clock.now += wait
+        run.compute(0.3, sound(0.5))
+        run.clock.now += 2.0
+    found = run.meter.snapshot()
+    assert found.rtf == pytest.approx(0.9 / 1.5)
+    assert found.longest_gap == pytest.approx(0.3)
+
+
+def test_a_gap_is_all_computing_between_two_chunks_unless_the_writer_was_waited_for() -> None:
+    run = Watched()
+    run.meter.text_known("one")
+    run.compute(9.0, sound(0.5))
+    run.compute(0.1)
+    run.meter.text_known("[laugh]")
+    run.compute(0.2)
+    run.meter.text_known("two")
+    run.compute(0.3, sound(0.5))
+    run.compute(0.1)
+    run.wait_for_text(1.0)
+    run.meter.text_known("three")
+    run.compute(7.0, sound(0.5))
+    assert run.meter.snapshot().longest_gap == pytest.approx(0.6)
+    run.compute(0.8, sound(0.5))
+    assert run.meter.snapshot().longest_gap == pytest.approx(0.8)
 
 
 def test_nothing_is_known_before_anything_happened() -> None:

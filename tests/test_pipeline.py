@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engines_for_tests import ToneEngine
+from harness import PATIENCE
 
 from tts_cli.audio import AudioChunk, Samples
-from tts_cli.engines import EngineSettings, SpeakOptions
+from tts_cli.engines import EngineSettings, Mode, SpeakOptions
 from tts_cli.errors import OutputError
 from tts_cli.metrics import Meter
-from tts_cli.pipeline import Ready, Speaking
+from tts_cli.pipeline import Ready, Speaking, synthesize
+from tts_cli.segment import Segment
 from tts_cli.sinks import NullSink
 from tts_cli.sinks.file import FileSink
-from tts_cli.source import text_argument
+from tts_cli.source import LiveText, text_argument
 
 
 class Engine(ToneEngine):
@@ -71,6 +73,38 @@ class Loading:
         self.begun.set()
         self.wanted.wait()
         return Ready(stack.enter_context(closing(self.engine)), "sine", self.sink)
+
+
+class Tagged(ToneEngine):
+    """Takes half a second for each sentence, by a clock that we turn, and finds no sound in a tag."""
+
+    def __init__(self, clock: list[float]) -> None:
+        super().__init__(EngineSettings())
+        self.clock = clock
+
+    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+        self.clock[0] += 0.5
+        if not segment.text.startswith("["):
+            yield AudioChunk(np.full(960, 0.5, np.float32))
+
+
+@pytest.mark.parametrize(("mode", "ttfa"), [("streaming", 0.5), ("simple", 1.0)])
+def test_a_slow_writer_and_a_tag_without_sound_do_not_count_as_time_to_first_audio(mode: Mode, ttfa: float) -> None:
+    clock, waiting = [10.0], threading.Semaphore(0)
+
+    def written() -> Iterator[str]:
+        for text in ("[laugh]\n\n", "Hello.\n\n", "Hello.\n\n"):
+            assert waiting.acquire(timeout=PATIENCE)
+            clock[0] += 3.0
+            yield text
+
+    meter = Meter(lambda: clock[0], age=lambda: 0.0)
+    source = LiveText(written())
+    for chunk in synthesize(Tagged(clock), "sine", SpeakOptions(mode=mode), source, meter, waiting.release):
+        meter.chunk_handed(chunk)
+    assert meter.snapshot().ttfa == pytest.approx(ttfa)
+    assert meter.snapshot().total == pytest.approx(1.0)
+    assert meter.snapshot().cold_start == pytest.approx(7.0 if mode == "streaming" else 10.5)
 
 
 def test_cancelled_while_it_loads_a_run_ends_behind_that_and_leaves_nothing(tmp_path: Path) -> None:

@@ -162,10 +162,11 @@ def _run(engine: Engine, voice: str, options: SpeakOptions, text: str, clock: Ca
     meter, forecast, source = Meter(clock, age=lambda: 0.0), Forecast(), text_argument(text)
     arrivals: list[Arrival] = []
     pieces: list[Samples] = []
+    began = clock()
     for chunk in synthesize(engine, voice, options, source, meter):
         needed = forecast.needed(meter.snapshot(), chunk.seconds, source.waiting_characters)
         meter.chunk_handed(chunk)
-        arrivals.append(Arrival(meter.snapshot().total, chunk.seconds, 0.0 if options.mode == "simple" else needed))
+        arrivals.append(Arrival(clock() - began, chunk.seconds, 0.0 if options.mode == "simple" else needed))
         pieces.append(chunk.samples)
     joins = list(accumulate(len(piece) for piece in pieces))[:-1]
     return _Run(meter.snapshot(), tuple(arrivals), np.concatenate(pieces), joins)

@@ -1,10 +1,14 @@
 """The one definition of what is measured, shared by the live display, `--json` and every benchmark.
 
+The clock runs from the moment that the *text that sounds* is known: the first segment in which the engine finds an
+audible sample. Segments without sound before it are not in it. It stands still while the writer is waited for.
+
 - **TTFA**, time to first audio: from "text known, engine ready" to the first *audible* sample handed to the sink.
-- **Cold start**: from the start of this process to that same sample.
-- **RTF**, real-time factor: seconds spent computing over seconds of sound computed. Waiting for text or for room in the
-  playback buffer is not computing.
-- **Total**: from "text known, engine ready" to the last sample handed to the sink.
+- **Total**: from the same moment to the last chunk handed to the sink.
+- **Cold start**: from the start of this process to the first audible sample, by the clock on the wall: waiting counts.
+- **RTF**, real-time factor: seconds spent computing over seconds of sound computed, for the whole run. Waiting for text
+  or for room in the playback buffer is not computing.
+- **Gap**: seconds spent computing from one chunk to the next, while the text for it is known.
 """
 
 from __future__ import annotations
@@ -45,7 +49,7 @@ class Snapshot:
     sound: float = 0.0
     """Seconds of sound computed."""
     longest_gap: float = 0.0
-    """The longest time the sink had to wait for a chunk behind the first."""
+    """The longest time spent computing from one chunk to the next, while the text for it was known."""
     chunks: int = 0
     characters: int = 0
 
@@ -56,25 +60,40 @@ class Snapshot:
 
 
 class Meter:
-    """Takes the time of one run. `clock` is monotonic, in seconds; `age` is the process's age in seconds."""
+    """Takes the time of one run. `clock` is monotonic, in seconds; `age` is the process's age in seconds.
+
+    One thread writes: `text_pending`, `text_known`, `computing`, `chunk_computed` and `chunk_handed`.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter, age: Callable[[], float] = process_age) -> None:
         self._clock = clock
         self._born = clock() - age()
-        self._known: float | None = None
+        self._pending: float | None = None  # since when the writer is waited for
+        self._waited = 0.0
+        self._known: float | None = None  # these three count without the time that the writer was waited for
         self._audible: float | None = None
         self._last = 0.0
+        self._heard: float | None = None  # the first audible sample, by the clock on the wall
+        self._sounds = False  # whether anything audible has been computed
         self._computed = 0.0
         self._sound = 0.0
+        self._gap: float | None = None  # computing since the last chunk; None where no sound waits for the next one
         self._longest_gap = 0.0
         self._chunks = 0
         self._characters = 0
 
+    def text_pending(self) -> None:
+        """No text is known: from now on the writer is waited for, until there is something to do again."""
+        if self._pending is None:
+            self._pending = self._clock()
+        self._gap = None
+
     def text_known(self, text: str) -> None:
-        """The engine is ready and this text is about to be spoken. The first call starts TTFA's clock."""
+        """The engine is ready and this text is about to be spoken. The first text that sounds starts TTFA's clock."""
         self._characters += len(text)
-        if self._known is None:
-            self._known = self._last = self._clock()
+        now = self._now()
+        if not self._sounds:
+            self._known = self._last = now
 
     @contextmanager
     def computing(self) -> Iterator[None]:
@@ -85,26 +104,32 @@ class Meter:
         finally:
             spent = self._clock() - began
             self._computed += spent
-            if self._audible is not None:
-                self._longest_gap = max(self._longest_gap, spent)
+            if self._gap is not None:
+                self._gap += spent
 
     def chunk_computed(self, chunk: AudioChunk) -> None:
         """An engine has given this chunk."""
         self._chunks += 1
         self._sound += chunk.seconds
+        self._sounds = self._sounds or first_audible(chunk.samples) is not None
+        if self._gap is not None:
+            self._longest_gap = max(self._longest_gap, self._gap)
+            self._gap = 0.0
 
     def chunk_handed(self, chunk: AudioChunk) -> None:
         """This chunk goes to the sink now."""
-        self._last = self._clock()
+        self._last = self._now()
         if self._audible is None and first_audible(chunk.samples) is not None:
-            self._audible = self._last
+            self._audible, self._heard = self._last, self._clock()
+        if self._audible is not None:
+            self._gap = 0.0
 
     def snapshot(self) -> Snapshot:
         """Everything so far. May be called from any thread."""
-        audible, known = self._audible, self._known
+        audible, known, heard = self._audible, self._known, self._heard
         return Snapshot(
             ttfa=None if audible is None or known is None else audible - known,
-            cold_start=None if audible is None else audible - self._born,
+            cold_start=None if heard is None else heard - self._born,
             total=0.0 if known is None else self._last - known,
             computed=self._computed,
             sound=self._sound,
@@ -112,3 +137,11 @@ class Meter:
             chunks=self._chunks,
             characters=self._characters,
         )
+
+    def _now(self) -> float:
+        """The time, without all waiting for the writer, which ends here."""
+        now = self._clock()
+        if self._pending is not None:
+            self._waited += now - self._pending
+            self._pending = None
+        return now - self._waited

@@ -30,7 +30,12 @@ def synthesize(
     In `simple` mode all of it is computed before the first chunk is given. Raises `NothingToSayError` where the engine
     finds no sound in the text, and whatever source and engine raise.
     """
-    chunks = _computed(engine, voice, options, source, meter, pending)
+
+    def wait_for_text() -> None:
+        meter.text_pending()
+        pending()
+
+    chunks = _computed(engine, voice, options, source, meter, wait_for_text)
     yield from list(chunks) if options.mode == "simple" else chunks
     if not meter.snapshot().chunks:
         raise NothingToSayError("this voice finds nothing to speak in the text", "give it words")

@@ -23,7 +23,7 @@ BUFFERED: Final = "#dd8452"
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A chunk that has been computed. Times in seconds, counted from "text known, engine ready"."""
+    """A chunk that has been computed. Times in seconds, counted from the start of the run, all text known."""
 
     at: float
     seconds: float
