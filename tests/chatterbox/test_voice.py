@@ -61,14 +61,29 @@ def test_upstream_reads_ours(tmp_path: Path) -> None:
     assert theirs.t3.emotion_adv.shape == (1, 1, 1)
 
 
-def test_ours_reads_upstreams_even_after_it_spoke(tmp_path: Path) -> None:
+def test_ours_reads_upstreams(tmp_path: Path) -> None:
     ours = voice(mels=25)
     ours.save(tmp_path / "v.pt")
     theirs = UpstreamConditionals.load(tmp_path / "v.pt")
-    theirs.t3.cond_prompt_speech_emb = torch.zeros(1, 20, 64)  # upstream leaves this behind when it speaks
     theirs.save(tmp_path / "theirs.pt")
     again = Conditionals.load(tmp_path / "theirs.pt")
     assert_same(again, theirs.t3.speaker_emb, theirs.t3.cond_prompt_speech_tokens, theirs.gen)
+
+
+def test_ours_reads_what_upstream_saved_after_it_spoke(tmp_path: Path) -> None:
+    """With upstream's own casts: `S3Token2Mel.forward` makes every tensor float, in place, before it computes."""
+    from chatterbox.models.s3gen.s3gen import S3Token2Mel
+
+    ours = voice(mels=25)
+    ours.save(tmp_path / "v.pt")
+    theirs = UpstreamConditionals.load(tmp_path / "v.pt")
+    theirs.t3.cond_prompt_speech_emb = torch.zeros(1, 20, 64)
+    network = SimpleNamespace(device="cpu", dtype=torch.float32, flow=None)
+    with pytest.raises(AttributeError, match="inference"):  # of the flow that is not there: the casts are done
+        S3Token2Mel.forward(network, torch.tensor([1, 2]), None, None, theirs.gen, finalize=True)  # type: ignore[arg-type]
+    assert theirs.gen["prompt_token"].dtype == torch.float32
+    theirs.save(tmp_path / "theirs.pt")
+    assert_same(Conditionals.load(tmp_path / "theirs.pt"), ours.speaker, ours.voice_tokens, dict(ours.gen))
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
@@ -127,7 +142,12 @@ def test_damaged_files_are_errors_and_never_tracebacks(tmp_path: Path) -> None:
         (lambda c: c["t3"].update(cond_prompt_speech_tokens=torch.tensor([[6561]])), "outside 0 to 6560"),
         (lambda c: c["t3"].update(cond_prompt_speech_tokens=torch.tensor([[-1]])), "outside"),
         (lambda c: c["t3"].update(cond_prompt_speech_tokens=torch.zeros(1, 0).long()), "speech tokens"),
-        (lambda c: c["gen"].update(prompt_token=torch.zeros(1, 3)), "speech tokens"),
+        (lambda c: c["gen"].update(prompt_token=torch.full((1, 3), 7.5)), "speech tokens"),
+        (lambda c: c["gen"].update(prompt_token=torch.full((1, 3), torch.inf)), "outside"),
+        (lambda c: c["gen"].update(prompt_token=torch.full((1, 3), torch.nan)), "speech tokens"),
+        (lambda c: c["gen"].update(prompt_token=torch.full((1, 3), 6560.0).half()), "speech tokens"),
+        (lambda c: c["gen"].update(prompt_token=torch.full((1, 3), 1e30)), "outside"),
+        (lambda c: c["gen"].update(prompt_token=torch.zeros(1, 3, dtype=torch.complex64)), "speech tokens"),
         (lambda c: c["gen"].update(prompt_feat=torch.zeros(1, 23, 80)), "too few"),
         (lambda c: c["gen"].update(embedding=torch.zeros(1, 191)), "expected \\[1, 192\\]"),
     ],

@@ -106,7 +106,11 @@ def _part(file: Path, content: Any, name: str) -> dict[str, Any]:
 def _tensor(
     file: Path, part: dict[str, Any], name: str, shape: tuple[int | None, ...], ids_below: int | None = None
 ) -> Tensor:
-    """The tensor of that name: float32 of that shape, or int64 where `ids_below` bounds it."""
+    """The tensor of that name: float32 of that shape, or int64 where `ids_below` bounds it.
+
+    Upstream casts `prompt_token` to float32 in place when it speaks (`s3gen.py`), so a voice that it saved afterwards
+    holds its ids as floats. In half precision ids above 2048 would be others, so those are refused.
+    """
     value = part.get(name)
     if not isinstance(value, Tensor):
         raise ModelError(f"{file}: {name} is missing")
@@ -117,9 +121,10 @@ def _tensor(
         if not value.is_floating_point() or not bool(torch.isfinite(value).all()):
             raise ModelError(f"{file}: {name} does not hold finite numbers")
         return value.float()
-    if value.is_floating_point() or value.is_complex() or value.numel() == 0:
+    exact = value.dtype in (torch.float32, torch.float64) and bool((value == value.trunc()).all())
+    if (not exact and (value.is_floating_point() or value.is_complex())) or value.numel() == 0:
         raise ModelError(f"{file}: {name} does not hold speech tokens")
-    value = value.long()
+    value = value.clamp(-1, ids_below).long()
     if int(value.min()) < 0 or int(value.max()) >= ids_below:
         raise ModelError(f"{file}: {name} holds ids outside 0 to {ids_below - 1}")
     return value
