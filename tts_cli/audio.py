@@ -33,6 +33,8 @@ class AudioChunk:
 
     samples: Samples
     sample_rate: int = SAMPLE_RATE
+    notice: str = ""
+    """What is wrong with the speech of this segment, for the user to know, in words; nothing, as a rule."""
 
     @property
     def seconds(self) -> float:

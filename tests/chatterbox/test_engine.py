@@ -15,10 +15,10 @@ import pytest
 import torch
 
 from tts_cli.audio import SAMPLES_PER_TOKEN, Samples
-from tts_cli.engines import EngineSettings, SpeakOptions, load_engine
+from tts_cli.engines import EngineSettings, Mode, SpeakOptions, load_engine
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
 from tts_cli.engines.chatterbox.parallel import Ahead
-from tts_cli.engines.chatterbox.sampling import token_budget
+from tts_cli.engines.chatterbox.sampling import DEAD_AIR_CAP, TRAILING_SILENCE, token_budget
 from tts_cli.errors import MissingError, ModelError, UsageError
 from tts_cli.segment import Segment
 
@@ -168,6 +168,37 @@ def test_an_error_while_decoding_ends_the_thread(engine: ChatterboxEngine) -> No
     with pytest.raises(UsageError, match="strategy"):
         sound(engine, replace(OPTIONS, strategy="none"))
     assert not threads()
+
+
+def notices(engine: ChatterboxEngine, options: SpeakOptions) -> list[str]:
+    """What the chunks say of their speech, in order."""
+    return [chunk.notice for chunk in engine.stream(Segment.of(TEXT), "default", options)]
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+@pytest.mark.parametrize("mode", ["streaming", "simple"])
+def test_dead_air_is_stopped_and_told_once(
+    engine: ChatterboxEngine, monkeypatch: pytest.MonkeyPatch, parallel: bool, mode: Mode
+) -> None:
+    monkeypatch.setattr(engine._t3, "tokens", lambda request: iter([3700] * 5 + [4218] * request.budget))
+    options = replace(OPTIONS, parallel=parallel, mode=mode)
+    assert len(sound(engine, options)) == (5 + DEAD_AIR_CAP + TRAILING_SILENCE) * SAMPLES_PER_TOKEN
+    assert [notice for notice in notices(engine, options) if notice] == ["stopped after 2 s of silence"]
+    assert not any(notices(engine, replace(options, tokens=60))), "so many tokens were asked for"
+
+
+def test_speech_that_ends_by_itself_has_no_notice(engine: ChatterboxEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine._t3, "tokens", lambda request: iter([3700] * 30 + [4218] * 4))
+    assert not any(notices(engine, OPTIONS))
+
+
+def test_speech_that_outgrows_its_text_or_the_limit_is_told(
+    engine: ChatterboxEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine._t3, "tokens", lambda request: iter([3700] * request.budget))
+    for guard, seconds in ((True, token_budget("Hi, there [laugh].") // 25), (False, 40)):
+        told = [notice for notice in notices(engine, replace(OPTIONS, chunk=1001, guard=guard)) if notice]
+        assert told == [f"stopped after {seconds} s, the longest it may take"]
 
 
 @pytest.mark.parametrize("text", ["", "  ", "...", "“—”", "🙂"])

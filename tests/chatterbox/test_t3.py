@@ -1,7 +1,9 @@
 import contextlib
 import io
+import itertools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice, repeat
 from typing import Any
 
 import pytest
@@ -9,11 +11,13 @@ import torch
 
 from tts_cli.engines.chatterbox.config import T3Config
 from tts_cli.engines.chatterbox.sampling import (
+    DEAD_AIR,
+    DEAD_AIR_CAP,
     MAX_TOKENS,
     SILENCE,
-    SILENCE_CAP,
     START,
     STOP,
+    Guard,
     Sampler,
     Sampling,
     token_budget,
@@ -106,23 +110,14 @@ def test_the_tokens_are_upstreams(upstream: Any, ours: T3, voice: Any, sampling:
     assert len(set(tokens)) > 2, "a stream that says nothing proves nothing"
 
 
-def with_bias(model: T3, token: int, value: float) -> Iterator[None]:
-    with torch.no_grad():
-        before = model.speech_head.bias[token].item()
-        model.speech_head.bias[token] = value
-    yield
-    with torch.no_grad():
-        model.speech_head.bias[token] = before
-
-
 @pytest.fixture
 def stops_soon(ours: T3) -> Iterator[None]:
-    yield from with_bias(ours, STOP, 6.0)
-
-
-@pytest.fixture
-def only_silence(ours: T3) -> Iterator[None]:
-    yield from with_bias(ours, SILENCE, 1e4)
+    with torch.no_grad():
+        before = ours.speech_head.bias[STOP].item()
+        ours.speech_head.bias[STOP] = 6.0
+    yield
+    with torch.no_grad():
+        ours.speech_head.bias[STOP] = before
 
 
 @pytest.mark.usefixtures("stops_soon")
@@ -136,11 +131,50 @@ def test_the_stop_token_ends_as_upstream(upstream: Any, ours: T3, voice: Any, pr
     assert STOP not in tokens[1:]
 
 
-@pytest.mark.usefixtures("only_silence")
-def test_the_guard_ends_endless_silence_and_can_be_turned_off(ours: T3, prefix: T3Prefix) -> None:
-    assert list(ours.tokens(TokenRequest(prefix, TEXT, budget=900))) == [SILENCE] * SILENCE_CAP
-    trusting = ours.tokens(TokenRequest(prefix, TEXT))
-    assert [next(trusting) for _ in range(3 * SILENCE_CAP)] == [SILENCE] * (3 * SILENCE_CAP)
+def spoken(guard: Guard, tokens: Iterable[int]) -> int:
+    """How many of `tokens` are spoken until the guard stops them."""
+    for count, token in enumerate(tokens, start=1):
+        if guard.stops(token):
+            return count
+    return -1
+
+
+@pytest.mark.parametrize("token", sorted(DEAD_AIR))
+def test_the_guard_stops_endless_dead_air_of_every_token(token: int) -> None:
+    guard = Guard(900)
+    assert spoken(guard, repeat(token)) == DEAD_AIR_CAP
+    assert guard.verdict == "stopped after 2 s of silence"
+
+
+def test_the_guard_stops_dead_air_of_mixed_tokens() -> None:
+    assert SILENCE in DEAD_AIR
+    guard = Guard(900)
+    assert spoken(guard, [3700, *cycle(DEAD_AIR, 240)]) == 1 + DEAD_AIR_CAP
+
+
+def test_the_guard_leaves_pauses_alone() -> None:
+    """ "Hello world." as greedy decoding was seen to say it, and then pauses just short of the cap."""
+    hello = [3700, 4218, 4218, *range(100, 120), 4218, 4218, 4218, 4218]
+    pauses = [*cycle(DEAD_AIR, DEAD_AIR_CAP - 1), 17] * 5
+    guard = Guard(900)
+    assert spoken(guard, [*hello, 17, *pauses]) == -1
+    assert guard.verdict == ""
+
+
+def test_the_guard_says_when_speech_outgrew_its_text() -> None:
+    guard = Guard(75)
+    assert spoken(guard, range(100, 300)) == 75
+    assert guard.verdict == "stopped after 3 s, the longest it may take"
+
+
+def test_without_a_budget_only_the_models_own_limit_stops_speech() -> None:
+    guard = Guard(None)
+    assert spoken(guard, repeat(4218)) == MAX_TOKENS
+    assert guard.verdict == "stopped after 40 s, the longest it may take"
+
+
+def cycle(tokens: Iterable[int], count: int) -> list[int]:
+    return list(islice(itertools.cycle(sorted(tokens)), count))
 
 
 def test_the_budget_ends_a_babbling_model(ours: T3, prefix: T3Prefix) -> None:

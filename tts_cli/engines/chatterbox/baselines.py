@@ -21,6 +21,7 @@ from tts_cli.engines.chatterbox.config import CONFIG_FILE
 from tts_cli.engines.chatterbox.weights import pick_device
 from tts_cli.errors import MissingError, ModelError, UsageError
 from tts_cli.models import INSTALL, locate
+from tts_cli.segment import Segment
 from tts_cli.voices import VoiceStore
 
 BASELINES: Final = ("upstream", "independent")

@@ -22,6 +22,7 @@ from tts_cli.engines.chatterbox.sampling import (
     SILENCE,
     SPEECH_VOCAB,
     TRAILING_SILENCE,
+    Guard,
     Sampling,
     token_budget,
 )
@@ -98,32 +99,39 @@ class ChatterboxEngine:
             options = replace(options, strategy=self.strategy)
         # The ways that `cached` is compared with are decoded in the chunks that were asked for, and no others.
         when = schedule(options.chunk, soon=options.strategy == "cached")
-        tokens = self._tokens(text, chosen.prefix, options, when.first)
+        guard = Guard(token_budget(text) if options.guard and options.tokens is None else None)
+        tokens = self._tokens(text, chosen.prefix, options, when.first, guard)
         marks = self._marker.stream() if self._marker else None
         with closing(self._sound(tokens, voice, chosen, options, when)) as sound:
+            told = ""
             for samples in sound:
                 if len(samples):
-                    yield AudioChunk(marks.push(samples) if marks else samples)
+                    # The silence at the end is drawn after the guard's verdict, so a chunk always follows that.
+                    notice = guard.verdict if not told else ""
+                    told = told or notice
+                    yield AudioChunk(marks.push(samples) if marks else samples, notice=notice)
 
     def close(self) -> None:
         """Let go of the voices; the models go with the engine."""
         self._loaded.clear()
 
-    def _tokens(self, text: str, prefix: T3Prefix, options: SpeakOptions, first: int) -> Iterator[int]:
+    def _tokens(self, text: str, prefix: T3Prefix, options: SpeakOptions, first: int, guard: Guard) -> Iterator[int]:
         """The tokens to decode: those that mean sound, and the silence that ends every utterance.
 
-        The `first` are drawn with all threads.
+        The `first` are drawn with all threads. After the last one `guard` knows whether it stopped them.
         """
         use(self._threads.all)  # until there is enough for the other stages to begin with
         sampling = Sampling(options.temperature, options.top_k, options.top_p, options.repetition_penalty)
-        budget = token_budget(text) if options.guard and options.tokens is None else None
         ids = self._tokenizer.encode(text)
-        request = TokenRequest(prefix, ids, sampling, options.seed, budget, options.tokens)
+        request = TokenRequest(prefix, ids, sampling, options.seed, guard.most, options.tokens)
         for number, token in enumerate(self._t3.tokens(request), start=1):
             if options.mode == "streaming" and options.parallel and number == first:
                 use(self._threads.t3)
+            stopped = options.tokens is None and guard.stops(token)
             if token < SPEECH_VOCAB:
                 yield token
+            if stopped:
+                break
         if options.tokens is None:
             yield from [SILENCE] * TRAILING_SILENCE
 

@@ -13,6 +13,7 @@ from typing import Final
 
 import torch
 
+from tts_cli.audio import TOKEN_RATE
 from tts_cli.errors import ModelError, UsageError
 
 SPEECH_VOCAB: Final = 6561
@@ -29,8 +30,12 @@ TOKENS_AT_LEAST: Final = 75
 TOKENS_PER_CHARACTER: Final = 3
 TOKENS_PER_DIGIT: Final = 12
 """Speech runs at about 15 characters a second (1.7 tokens each), slow at 10; a digit can be two words."""
-SILENCE_CAP: Final = 50
-"""Two seconds of nothing but silence tokens: the model has lost its way."""
+DEAD_AIR: Final = frozenset({4137, 4215, 4218, 4299, 6162, 6324, 6405, 6486})
+"""The speech tokens that sound as silence or room noise: those of the lowest level in renderings of the whole codebook
+of the S3 tokenizer v2, and those that published token dumps of Turbo show in its pauses. One dump is a runaway of 240
+times 4218. Short runs are ordinary: a greedy "Hello world." begins with 3700, 4218, 4218 and ends with four of 4218."""
+DEAD_AIR_CAP: Final = 50
+"""Tokens of dead air in a row (2 s) after which the model has lost its way; pauses between sentences last about 1 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,34 @@ class Sampler:
             penalised = torch.where(logits < 0, logits * penalty, logits / penalty)
             logits = torch.where(self._seen[tokens], penalised, logits)
         return tokens[(logits.softmax(dim=-1) / noise[tokens]).argmax()]
+
+
+class Guard:
+    """Watches the tokens of one utterance and says when to stop, though the model goes on.
+
+    Parameters
+    ----------
+    budget
+        Tokens that speaking the text can take at most; None to trust the model up to `MAX_TOKENS`, silence included.
+    """
+
+    def __init__(self, budget: int | None) -> None:
+        self.most = MAX_TOKENS if budget is None else min(budget, MAX_TOKENS)
+        """Tokens that the utterance can have."""
+        self._patience = None if budget is None else DEAD_AIR_CAP
+        self._drawn = self._silent = 0
+        self.verdict = ""
+        """Why the utterance was stopped, in words; empty as long as it was not."""
+
+    def stops(self, token: int) -> bool:
+        """Whether `token`, the next one of the utterance, is to be its last."""
+        self._drawn += 1
+        self._silent = self._silent + 1 if token in DEAD_AIR else 0
+        if self._silent == self._patience:
+            self.verdict = f"stopped after {self._silent / TOKEN_RATE:.0f} s of silence"
+        elif self._drawn == self.most:
+            self.verdict = f"stopped after {self._drawn / TOKEN_RATE:.0f} s, the longest it may take"
+        return bool(self.verdict)
 
 
 def token_budget(text: str) -> int:

@@ -27,8 +27,6 @@ from tts_cli.engines.chatterbox.lowered import lowered
 from tts_cli.engines.chatterbox.precision import choose
 from tts_cli.engines.chatterbox.sampling import (
     MAX_TOKENS,
-    SILENCE,
-    SILENCE_CAP,
     SPEECH_VOCAB,
     START,
     STOP,
@@ -163,7 +161,7 @@ class TokenRequest:
     sampling: Sampling = field(default_factory=Sampling)
     seed: int = 0
     budget: int | None = None
-    """End after so many tokens, or `SILENCE_CAP` tokens of silence in a row; None to trust the model."""
+    """End after so many tokens; None to trust the model."""
     exactly: int | None = None
     """Draw so many tokens, all of which mean sound: the stop token cannot be drawn. For measuring, without a budget."""
 
@@ -238,14 +236,13 @@ class T3(nn.Module):
         device = self.speech_emb.weight.device
         sampler = Sampler(request.sampling, torch.Generator(device).manual_seed(request.seed), SPEECH_VOCAB_WITH_MARKS)
         cache, logits = self._read(request.prefix, request.text_ids, limit)
-        step, silent = self._stepper(cache), 0
+        step = self._stepper(cache)
         for index in range(limit):
             token = sampler.draw(logits if request.exactly is None else _without_marks(logits))
             if token == STOP and index:
                 return
             yield token
-            silent = silent + 1 if token == SILENCE else 0
-            if index + 1 == limit or (request.budget is not None and silent == SILENCE_CAP):
+            if index + 1 == limit:
                 return
             logits = step(token)
 
