@@ -16,7 +16,7 @@ from tts_cli.audio import AUDIBLE, SAMPLE_RATE, first_audible
 from tts_cli.engines import MAX_CHARS, EngineSettings, SpeakOptions
 from tts_cli.engines.builtin import BuiltinEngine, decode_blocks, split_phonemes, trim_silence
 from tts_cli.errors import UsageError
-from tts_cli.segment import Segment
+from tts_cli.segment import Ending, Segment
 
 SENTENCE = "The quick brown fox jumps over the lazy dog, and then it rests."
 
@@ -63,12 +63,14 @@ def test_speech_starts_at_once_and_ends_with_the_pause(engine: BuiltinEngine) ->
         assert len(sound) - 1 - last == round(pause * SAMPLE_RATE)
 
 
-def test_a_clause_gets_a_shorter_pause(engine: BuiltinEngine) -> None:
-    def silence_behind(text: str) -> int:
-        sound = spoken(engine, text, pause=1.0)
+def test_what_goes_on_gets_a_shorter_pause(engine: BuiltinEngine) -> None:
+    def silence_after(ending: Ending) -> int:
+        segment = Segment.of("Hello there", ending=ending)
+        sound = np.concatenate([part.samples for part in engine.stream(segment, "heart", SpeakOptions(pause=1.0))])
         return len(sound) - int(np.flatnonzero(np.abs(sound) >= AUDIBLE)[-1])
 
-    assert silence_behind("Hello there,") < silence_behind("Hello there.") / 2
+    assert silence_after("cut") < silence_after("clause") < silence_after("sentence") / 2
+    assert silence_after("line") == silence_after("sentence")
 
 
 def test_silence_inside_is_kept() -> None:

@@ -12,8 +12,8 @@ import pytest
 from engines_for_tests import ToneEngine
 from harness import PATIENCE
 
-from tts_cli.audio import AudioChunk, Samples
-from tts_cli.engines import EngineSettings, Mode, SpeakOptions
+from tts_cli.audio import SAMPLE_RATE, AudioChunk, Samples
+from tts_cli.engines import MAX_CHARS, EngineSettings, Mode, SpeakOptions
 from tts_cli.errors import OutputError
 from tts_cli.metrics import Meter
 from tts_cli.pipeline import Ready, Speaking, synthesize
@@ -28,12 +28,62 @@ class Engine(ToneEngine):
 
     ended = False
 
-    def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
         try:
             while True:
                 yield AudioChunk(np.full(960, 0.5, np.float32))
         finally:
             self.ended = True
+
+
+class Recording(ToneEngine):
+    """Says what it was given."""
+
+    def __init__(self, settings: EngineSettings, grouped: bool) -> None:
+        super().__init__(settings)
+        self.groups_sentences = grouped
+        self.given: list[str] = []
+
+    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+        self.given.append(segment.text)
+        return super().stream(segment, voice, options)
+
+
+CHAPTER = "Chapter One\nIt was night. It was dark.\n\nThe end."
+
+
+def test_a_heading_ends_a_sentence_and_a_blank_line_a_group() -> None:
+    for grouped, given in [
+        (True, ["Chapter One. It was night. It was dark.", "The end."]),
+        (False, ["Chapter One", "It was night.", "It was dark.", "The end."]),
+    ]:
+        engine = Recording(EngineSettings(), grouped)
+        list(synthesize(engine, "sine", SpeakOptions(), text_argument(CHAPTER), Meter()))
+        assert engine.given == given
+
+
+def test_a_group_takes_no_more_than_an_engine_takes() -> None:
+    engine = Recording(EngineSettings(), grouped=True)
+    lines = "\n".join(f"- item number {number}" for number in range(100))
+    list(synthesize(engine, "sine", SpeakOptions(), text_argument(lines), Meter()))
+    assert all(200 < len(text) <= MAX_CHARS for text in engine.given[:-1])
+    assert ". ".join(engine.given) == lines.replace("\n", ". ")
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+@pytest.mark.parametrize("mode", ["streaming", "simple"])
+def test_a_paragraph_begins_after_a_longer_pause(grouped: bool, mode: Mode) -> None:
+    def sound(text: str) -> np.ndarray:
+        engine, meter = Recording(EngineSettings(), grouped), Meter()
+        options = SpeakOptions(pause=0.25, mode=mode)
+        chunks = list(synthesize(engine, "sine", options, text_argument(text), meter))
+        samples = np.concatenate([chunk.samples for chunk in chunks])
+        assert meter.snapshot().sound == pytest.approx(len(samples) / SAMPLE_RATE)
+        return samples
+
+    one, two = sound("\n\nOne is here."), sound("Two is here too.\n\n")
+    pause = np.zeros(SAMPLE_RATE // 4, np.float32)
+    assert np.array_equal(sound("\n\nOne is here.\n\n\nTwo is here too.\n\n"), np.concatenate([one, pause, two]))
 
 
 class FullSink(NullSink):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tts_cli.errors import NothingToSayError, UsageError
+from tts_cli.segment import Sentence
 from tts_cli.source import LiveText, ReadyText, TextSource, text_argument, text_file, text_lines
+
+
+def next_text(source: TextSource, pending: Callable[[], object] = lambda: None) -> str | None:
+    sentence = source.next_sentence(pending)
+    return None if sentence is None else sentence.text
 
 
 def all_of(source: TextSource) -> list[str]:
     found = []
-    while (sentence := source.next_sentence(lambda: None)) is not None:
-        found.append(sentence)
+    while (text := next_text(source)) is not None:
+        found.append(text)
     return found
+
+
+def anything(_: Sentence) -> bool:
+    return True
 
 
 def test_a_sentence_is_there_before_the_next_is_written() -> None:
@@ -32,9 +43,9 @@ def test_a_sentence_is_there_before_the_next_is_written() -> None:
 
     source = LiveText(pieces())
     waits = []
-    assert source.next_sentence(lambda: None) == "First sentence."
-    assert source.join_next(300) is None
-    assert source.next_sentence(lambda: (waits.append(True), go_on.set())) == "Second one."
+    assert next_text(source) == "First sentence."
+    assert source.join_next(anything) is None
+    assert next_text(source, lambda: (waits.append(True), go_on.set())) == "Second one."
     assert waits == [True]
     assert source.next_sentence(lambda: None) is None
 
@@ -49,9 +60,9 @@ def test_closing_ends_a_wait() -> None:
 @pytest.mark.parametrize("kind", [ReadyText, LiveText])
 def test_after_closing_there_is_no_more(kind: type[ReadyText | LiveText]) -> None:
     source = kind(iter(["One. Two. Three. Four.\n"]))
-    assert source.next_sentence(lambda: None) == "One."
+    assert next_text(source) == "One."
     source.close()
-    assert source.join_next(300) is None
+    assert source.join_next(anything) is None
     assert source.next_sentence(lambda: None) is None
 
 
@@ -59,12 +70,18 @@ def test_after_closing_there_is_no_more(kind: type[ReadyText | LiveText]) -> Non
 def test_joining_keeps_order_and_the_limit(parts: list[str], room: int) -> None:
     source = text_argument("".join(parts))
     found = []
-    while (sentence := source.next_sentence(lambda: None)) is not None:
-        found.append(sentence)
-        while (more := source.join_next(room)) is not None:
-            assert len(more) <= room
-            found.append(more)
+    while (text := next_text(source)) is not None:
+        found.append(text)
+        while (more := source.join_next(lambda sentence: len(sentence.text) <= room)) is not None:
+            assert len(more.text) <= room
+            found.append(more.text)
     assert found == [part.strip() for part in parts]
+
+
+def test_what_cannot_be_spoken_hides_no_blank_line() -> None:
+    source = text_argument("***\n\nOne.\n\n***\nTwo. Three.")
+    sentences = [source.next_sentence(lambda: None) for _ in range(3)]
+    assert [sentence and sentence.new_paragraph for sentence in sentences] == [False, True, False]
 
 
 @pytest.mark.parametrize("text", ["", "   \n\t ", "😀 🎉", "!!! … ---", "*"])
@@ -116,9 +133,9 @@ def test_a_named_pipe_is_read_as_it_comes(tmp_path: Path) -> None:
     writer = threading.Thread(target=write)
     writer.start()
     source = text_file(pipe)
-    assert source.next_sentence(lambda: None) == "First."
+    assert next_text(source) == "First."
     first_heard.set()
-    assert source.next_sentence(lambda: None) == "Second."
+    assert next_text(source) == "Second."
     writer.join()
 
 
@@ -128,7 +145,7 @@ def test_a_line_typed_is_spoken_without_punctuation() -> None:
 
 def test_ten_megabytes_without_a_break_come_in_bounded_sentences() -> None:
     source = ReadyText(iter(["word " * 13_107] * 160))
-    first = source.next_sentence(lambda: None)
+    first = next_text(source)
     assert first is not None
     assert len(first) <= 300
     assert source.waiting_characters < 200_000

@@ -5,7 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tts_cli.text import LOOKAHEAD, SentenceSplitter, is_speakable, split
+from tts_cli.segment import Ending, Sentence
+from tts_cli.text import LOOKAHEAD, SentenceSplitter, is_speakable
+from tts_cli.text import split as split_whole
+
+
+def texts(sentences: list[Sentence]) -> list[str]:
+    return [sentence.text for sentence in sentences]
+
+
+def split(text: str, max_chars: int) -> list[str]:
+    return texts(split_whole(text, max_chars))
+
 
 PROSE = "The quick brown fox jumps over the lazy dog and runs on through the"  # a hard-wrapped line
 
@@ -116,7 +127,40 @@ CASES: list[tuple[str, list[str]]] = [
 def test_split(text: str, sentences: list[str]) -> None:
     assert split(text, 300) == sentences
     splitter = SentenceSplitter(300)
-    assert [s for char in text for s in splitter.feed(char)] + splitter.finish() == sentences
+    assert texts([s for char in text for s in splitter.feed(char)] + splitter.finish()) == sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "endings"),
+    [
+        ("One. Two", ["sentence", "line"]),
+        ("One.", ["sentence"]),
+        ("He met Dr.", ["sentence"]),
+        ('"Stop!"\n', ["sentence"]),
+        ("Chapter One\nIt was night.\n- Milk\n- Bread", ["line", "sentence", "line", "line"]),
+        (PROSE + "\n\nNext", ["line", "line"]),
+        ("you, " * 70 + "and I.", ["clause", "sentence"]),
+        ("you " * 80 + "and I.", ["cut", "sentence"]),
+        ("a" * 301, ["cut", "line"]),
+    ],
+)
+def test_how_a_sentence_ends_is_known(text: str, endings: list[Ending]) -> None:
+    assert [sentence.ending for sentence in split_whole(text, 300)] == endings
+
+
+@pytest.mark.parametrize(
+    ("text", "new_paragraphs"),
+    [
+        ("\n\nOne. Two.\nThree.", [False, False, False]),
+        ("One.\n\nTwo.", [False, True]),
+        ("One.\n \t\r\nTwo.\r\n\r\nThree. Four.", [False, True, True, False]),
+        ("One.\r\nTwo.\rThree.", [False, False, False]),
+        ("A heading\n\nText\fA page\u2029More", [False, True, True, True]),
+        (PROSE + "\n\n" + PROSE + "\nmore.", [False, True]),
+    ],
+)
+def test_a_blank_line_begins_a_paragraph(text: str, new_paragraphs: list[bool]) -> None:
+    assert [sentence.new_paragraph for sentence in split_whole(text, 300)] == new_paragraphs
 
 
 @pytest.mark.parametrize(
@@ -144,16 +188,16 @@ def test_split(text: str, sentences: list[str]) -> None:
     ],
 )
 def test_a_sentence_leaves_as_soon_as_it_is_whole(piece: str, sentences: list[str]) -> None:
-    assert SentenceSplitter(300).feed(piece) == sentences
+    assert texts(SentenceSplitter(300).feed(piece)) == sentences
 
 
 def test_finish_leaves_the_splitter_as_new() -> None:
     splitter = SentenceSplitter(300)
-    assert splitter.feed("One. " + PROSE + " Dr.\r") == ["One."]
-    assert splitter.finish() == [PROSE + " Dr."]
+    assert texts(splitter.feed("One. " + PROSE + " Dr.\r")) == ["One."]
+    assert texts(splitter.finish()) == [PROSE + " Dr."]
     assert splitter.finish() == []
-    assert splitter.feed("\nTwo\nThree ") == ["Two"]
-    assert splitter.finish() == ["Three"]
+    assert splitter.feed("\n\nTwo\nThree ") == [Sentence("Two", "line")]
+    assert texts(splitter.finish()) == ["Three"]
 
 
 @pytest.mark.parametrize(
@@ -213,7 +257,7 @@ def test_nothing_is_lost_or_invented(text: str, max_chars: int) -> None:
 @settings(max_examples=600, deadline=None)
 @given(TEXTS, LIMITS, st.data())
 def test_the_cut_into_pieces_does_not_matter(text: str, max_chars: int, data: st.DataObject) -> None:
-    whole = split(text, max_chars)
+    whole = split_whole(text, max_chars)
     splitter = SentenceSplitter(max_chars)
     assert [s for char in text for s in splitter.feed(char)] + splitter.finish() == whole
 

@@ -6,8 +6,11 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 
-from tts_cli.audio import AudioChunk
+import numpy as np
+
+from tts_cli.audio import SAMPLE_RATE, AudioChunk
 from tts_cli.engines import MAX_CHARS, Engine, SpeakOptions
 from tts_cli.errors import NothingToSayError
 from tts_cli.metrics import Meter, State
@@ -49,8 +52,10 @@ def _computed(
     meter: Meter,
     pending: Callable[[], None],
 ) -> Iterator[AudioChunk]:
+    pause_owed = False
     for segment in _segments(source, engine.groups_sentences, pending):
         meter.text_known(segment.text)
+        pause_owed |= segment.new_paragraph
         stream = engine.stream(segment, voice, options)
         try:
             while True:
@@ -58,6 +63,9 @@ def _computed(
                     chunk = next(stream, None)
                 if chunk is None:
                     break
+                if pause_owed:
+                    yield from _paragraph_pause(options.pause, meter)
+                    pause_owed = False
                 meter.chunk_computed(chunk)
                 yield chunk
         finally:
@@ -65,15 +73,28 @@ def _computed(
                 stream.close()
 
 
+def _paragraph_pause(seconds: float, meter: Meter) -> Iterator[AudioChunk]:
+    """The silence between two paragraphs, besides what the engine puts after every sentence."""
+    if meter.snapshot().chunks and (samples := round(seconds * SAMPLE_RATE)):
+        silence = AudioChunk(np.zeros(samples, np.float32))
+        meter.chunk_computed(silence)
+        yield silence
+
+
 def _segments(source: TextSource, grouped: bool, pending: Callable[[], None]) -> Iterator[Segment]:
-    """One sentence each; or, `grouped`, as many of them as are at hand and fit into `MAX_CHARS`."""
+    """One sentence each; or, `grouped`, as many of a paragraph as are at hand and fit into `MAX_CHARS`."""
     number = 0
-    while (text := source.next_sentence(pending)) is not None:
-        segment = Segment.of(text, number)
-        while grouped and (more := source.join_next(MAX_CHARS - len(segment.text) - 1)) is not None:
-            segment = Segment(number, (*segment.sentences, Sentence(more)))
+    while (sentence := source.next_sentence(pending)) is not None:
+        segment = Segment(number, (sentence,))
+        while grouped and (more := source.join_next(partial(_fits, segment))) is not None:
+            segment = segment.joined(more)
         yield segment
         number += 1
+
+
+def _fits(segment: Segment, sentence: Sentence) -> bool:
+    """Whether `sentence` may be spoken together with `segment`."""
+    return not sentence.new_paragraph and len(segment.joined(sentence).text) <= MAX_CHARS
 
 
 @dataclass(frozen=True, slots=True)

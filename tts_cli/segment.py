@@ -5,23 +5,38 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Ending: TypeAlias = Literal["cut", "clause", "sentence", "line", "paragraph", "text"]
-"""How a sentence ends: `cut` at a space because it is too long, `clause` at a comma or its kin because it is too long,
-`sentence` at its mark, `line` at the end of a heading or a list item, `paragraph` at a blank line, `text` at the end of
-the whole text."""
+Ending: TypeAlias = Literal["sentence", "line", "clause", "cut"]
+"""How a sentence ends: `sentence` at its mark; `line` without a mark, at the end of its line or of the text, as a
+heading or a list item does; `clause` at a comma or its kin, or `cut` anywhere else, because it is too long to be spoken
+at once. After `clause` and `cut` the sentence goes on, so nothing may be said to end there."""
+
+_MARKS = ".!?…:;,‽。！？।"
+_CLOSING = "\"'”’»)]}*_`"
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence, or a part of one that is too long to be spoken at once."""
+    """One sentence, or a part of one that is too long to be spoken at once.
+
+    Attributes
+    ----------
+    text
+        Its words, separated by single spaces.
+    ending
+        How it ends.
+    new_paragraph
+        Whether a blank line stands before it. This belongs to what follows the blank line, because a sentence is given
+        as soon as it is whole: what comes after it may not be written yet.
+    """
 
     text: str
     ending: Ending = "sentence"
+    new_paragraph: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Sentences that an engine speaks together.
+    """Sentences of one paragraph that an engine speaks together.
 
     Attributes
     ----------
@@ -45,12 +60,34 @@ class Segment:
         """
         return cls(number, (Sentence(text, ending),))
 
+    def joined(self, sentence: Sentence) -> Segment:
+        """This segment with one more sentence."""
+        return Segment(self.number, (*self.sentences, sentence))
+
     @property
     def text(self) -> str:
-        """Its sentences, joined by spaces."""
-        return " ".join(sentence.text for sentence in self.sentences)
+        """Its sentences, joined by spaces; a heading or list item among them is given a full stop.
+
+        Examples
+        --------
+        >>> Segment.of("Chapter One", ending="line").joined(Sentence("It was night.")).text
+        'Chapter One. It was night.'
+        """
+        *others, last = self.sentences
+        return " ".join([*map(_closed, others), last.text])
 
     @property
     def ending(self) -> Ending:
         """How its last sentence ends."""
         return self.sentences[-1].ending
+
+    @property
+    def new_paragraph(self) -> bool:
+        """Whether a blank line stands before it."""
+        return self.sentences[0].new_paragraph
+
+
+def _closed(sentence: Sentence) -> str:
+    """Its text, such that another sentence may follow."""
+    marked = sentence.ending != "line" or sentence.text.rstrip(_CLOSING).endswith(tuple(_MARKS))
+    return sentence.text if marked else sentence.text + "."

@@ -14,12 +14,14 @@ import stat
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
 from tts_cli.engines import MAX_CHARS
 from tts_cli.errors import NothingToSayError, TTSError, UsageError
+from tts_cli.segment import Sentence
 from tts_cli.text import SentenceSplitter, is_speakable
 
 READ_BYTES = 65_536
@@ -28,12 +30,12 @@ READ_BYTES = 65_536
 class TextSource(Protocol):
     """Sentences, in order."""
 
-    def next_sentence(self, pending: Callable[[], None]) -> str | None:
+    def next_sentence(self, pending: Callable[[], None]) -> Sentence | None:
         """The next sentence, or None at the end. Calls `pending` before it waits for text to arrive."""
         ...
 
-    def join_next(self, room: int) -> str | None:
-        """The next sentence if it is here already and at most `room` characters long, else None."""
+    def join_next(self, fits: Callable[[Sentence], bool]) -> Sentence | None:
+        """The next sentence if it is here already and fits, else None."""
         ...
 
     @property
@@ -51,20 +53,19 @@ class ReadyText:
 
     def __init__(self, pieces: Iterator[str]) -> None:
         self._sentences = _sentences(pieces)
-        self._ahead: deque[str] = deque()
+        self._ahead: deque[Sentence] = deque()
         self._closed = False
         self._look_ahead()
 
-    def next_sentence(self, pending: Callable[[], None]) -> str | None:  # noqa: ARG002  nothing to wait for
+    def next_sentence(self, pending: Callable[[], None]) -> Sentence | None:  # noqa: ARG002  nothing to wait for
         """The next sentence, or None at the end."""
         self._look_ahead()
         return self._ahead.popleft() if self._ahead and not self._closed else None
 
-    def join_next(self, room: int) -> str | None:
-        """The next sentence if it is at most `room` long."""
+    def join_next(self, fits: Callable[[Sentence], bool]) -> Sentence | None:
+        """The next sentence if it fits."""
         self._look_ahead()
-        fits = bool(self._ahead) and len(self._ahead[0]) <= room
-        return self._ahead.popleft() if fits and not self._closed else None
+        return self._ahead.popleft() if self._ahead and not self._closed and fits(self._ahead[0]) else None
 
     def _look_ahead(self) -> None:
         if len(self._ahead) < 2:
@@ -73,7 +74,7 @@ class ReadyText:
     @property
     def waiting_characters(self) -> int:
         """Characters already split and not yet taken."""
-        return sum(len(sentence) for sentence in self._ahead)
+        return sum(len(sentence.text) for sentence in self._ahead)
 
     def close(self) -> None:
         """Give no more, or `simple` mode would compute the rest of a text that nobody wants to hear."""
@@ -85,8 +86,8 @@ class LiveText:
 
     def __init__(self, pieces: Iterator[str]) -> None:
         self._batches = _sentences(pieces)
-        self._arrived: queue.SimpleQueue[str | TTSError | None] = queue.SimpleQueue()
-        self._ahead: deque[str] = deque()
+        self._arrived: queue.SimpleQueue[Sentence | TTSError | None] = queue.SimpleQueue()
+        self._ahead: deque[Sentence] = deque()
         self._end: TTSError | None = None
         self._ended = False
         self._closed = False
@@ -105,7 +106,7 @@ class LiveText:
         else:
             self._arrived.put(None)
 
-    def next_sentence(self, pending: Callable[[], None]) -> str | None:
+    def next_sentence(self, pending: Callable[[], None]) -> Sentence | None:
         """The next sentence; waits for it, after calling `pending`. Raises what ended the reading early."""
         self._take_arrived()
         if not self._ahead and not self._ended:
@@ -119,18 +120,17 @@ class LiveText:
             raise self._end
         return None
 
-    def join_next(self, room: int) -> str | None:
-        """The next sentence if it has arrived and is at most `room` long."""
+    def join_next(self, fits: Callable[[Sentence], bool]) -> Sentence | None:
+        """The next sentence if it has arrived and fits."""
         self._take_arrived()
-        fits = bool(self._ahead) and len(self._ahead[0]) <= room
-        return self._ahead.popleft() if fits and not self._closed else None
+        return self._ahead.popleft() if self._ahead and not self._closed and fits(self._ahead[0]) else None
 
     def _take_arrived(self) -> None:
         while not self._arrived.empty():
             self._accept(self._arrived.get())
 
-    def _accept(self, item: str | TTSError | None) -> None:
-        if isinstance(item, str):
+    def _accept(self, item: Sentence | TTSError | None) -> None:
+        if isinstance(item, Sentence):
             self._ahead.append(item)
             return
         self._ended = True
@@ -140,7 +140,7 @@ class LiveText:
     def waiting_characters(self) -> int:
         """Characters that have arrived and were not yet taken."""
         self._take_arrived()
-        return sum(len(sentence) for sentence in self._ahead)
+        return sum(len(sentence.text) for sentence in self._ahead)
 
     def close(self) -> None:
         """Give no more, and end the waiting."""
@@ -148,24 +148,40 @@ class LiveText:
         self._arrived.put(None)
 
 
-def _sentences(pieces: Iterator[str]) -> Iterator[list[str]]:
+def _sentences(pieces: Iterator[str]) -> Iterator[list[Sentence]]:
     """Batches of speakable sentences, each batch as soon as the text that completes it is here.
 
     Raises `NothingToSayError` at the end if there was none.
     """
     splitter = SentenceSplitter(MAX_CHARS)
-    spoken = False
+    speakable = _Speakable()
     for piece in pieces:
-        if batch := [sentence for sentence in splitter.feed(piece) if is_speakable(sentence)]:
-            spoken = True
+        if batch := speakable.of(splitter.feed(piece)):
             yield batch
-    if batch := [sentence for sentence in splitter.finish() if is_speakable(sentence)]:
-        spoken = True
+    if batch := speakable.of(splitter.finish()):
         yield batch
-    if not spoken:
+    if not speakable.found:
         raise NothingToSayError(
             "there is nothing to speak: the text holds no letters or digits", 'try: tts speak "Hello."'
         )
+
+
+class _Speakable:
+    """Leaves out sentences without a letter or digit, such as `***`; the blank lines before them remain."""
+
+    def __init__(self) -> None:
+        self.found = False
+        self._new_paragraph = False
+
+    def of(self, sentences: list[Sentence]) -> list[Sentence]:
+        """Those of `sentences` that can be spoken."""
+        kept = []
+        for sentence in sentences:
+            self._new_paragraph |= sentence.new_paragraph and self.found
+            if is_speakable(sentence.text):
+                kept.append(replace(sentence, new_paragraph=self._new_paragraph))
+                self.found, self._new_paragraph = True, False
+        return kept
 
 
 def text_argument(text: str) -> ReadyText:

@@ -14,6 +14,8 @@ What ends a sentence:
 - `max_chars`: a longer sentence is cut behind the last clause mark of its second half, else at the last
   space, else anywhere but inside a tag or a character made of several code points.
 
+How a sentence ends, and whether a blank line stands before it, goes with it (`segment.Sentence`).
+
 A tag such as `[laugh]` behind a sentence belongs to what follows. White space (as `str.isspace` has it) is
 collapsed to single spaces; every other character, control characters included, passes through. A mark
 before the first letter or digit ends nothing, so `... and` and `!!! Stop` stay whole.
@@ -26,6 +28,8 @@ import re
 import unicodedata
 from enum import Enum, auto
 from typing import Final, NamedTuple
+
+from tts_cli.segment import Ending, Sentence
 
 __all__ = ["TAGS", "SentenceSplitter", "is_speakable", "split"]
 
@@ -52,6 +56,7 @@ _OPENING: Final = "\"'“‘«‹([{（「『【《〈¿¡*_`"
 _CANDIDATE: Final = re.compile(rf"[{_SOFT}{_HARD}\n]")
 _MARKS: Final = re.compile(rf"[{_SOFT}{_HARD}]*")
 _MARKS_AND_CLOSING: Final = re.compile(rf"[{_SOFT}{_HARD}{_CLOSING}]*")
+_FINAL_MARK: Final = re.compile(rf"[{_SOFT}{_HARD}][{_SOFT}{_HARD}{_CLOSING}\s]*\Z")
 _CLAUSE: Final = re.compile(r"[,;:](?=\s)|[，、；：،؛—–]|\s-(?=\s)")
 _ALNUM: Final = re.compile(r"[^\W_]")
 _ALNUM_OR_NEWLINE: Final = re.compile(r"[^\W_]|\n")
@@ -100,10 +105,10 @@ _DAYS: Final = _words("monday tuesday wednesday thursday friday saturday sunday"
 
 
 class _Cut(NamedTuple):
-    """The sentence's end if `whole`, else the place up to which it has none."""
+    """The sentence's end and its kind; without a kind, the place up to which the sentence has no end."""
 
     at: int
-    whole: bool
+    ending: Ending | None = None
 
 
 class _Before(Enum):
@@ -130,32 +135,45 @@ class SentenceSplitter:
         self._text = ""  # what has not left yet; begins with the next sentence
         self._scanned = 0  # no sentence ends before here
         self._line = 0  # where the line of the next sentence began, behind us if negative
+        self._newlines_before: int | None = None  # how many stand before the next sentence; None before the first
 
-    def feed(self, text: str) -> list[str]:
+    def feed(self, text: str) -> list[Sentence]:
         """The sentences that `text` makes whole, in order, stripped and none empty."""
         return self._take(self._newlines.decode(text), final=False)
 
-    def finish(self) -> list[str]:
+    def finish(self) -> list[Sentence]:
         """What is left, now that nothing follows. Afterwards the splitter is as new."""
         rest = self._take(self._newlines.decode("", final=True), final=True)
         self._newlines.reset()
         self._line = 0
+        self._newlines_before = None
         return rest
 
-    def _take(self, piece: str, *, final: bool) -> list[str]:
+    def _take(self, piece: str, *, final: bool) -> list[Sentence]:
         window = _Window(self._text + piece.translate(_LINE_ENDS), self._line, self._max_chars, final)
-        sentences: list[str] = []
-        cut = _Cut(self._scanned, whole=False)
-        while window.skip_space():
+        sentences: list[Sentence] = []
+        cut = _Cut(self._scanned)
+        while self._skip_space(window):
             cut = window.search(max(cut.at, window.start))
-            if not cut.whole:
+            if cut.ending is None:
                 break
-            sentences.append(" ".join(window.text[window.start : cut.at].split()))
+            text = window.text[window.start : cut.at]
+            new_paragraph = (self._newlines_before or 0) > 1
+            sentences.append(Sentence(" ".join(text.split()), cut.ending, new_paragraph))
+            self._newlines_before = text.count("\n", len(text.rstrip()))
             window.advance(cut.at)
         self._text = window.text[window.start :]
         self._scanned = max(cut.at - window.start, 0)
         self._line = window.line - window.start
         return sentences
+
+    def _skip_space(self, window: _Window) -> bool:
+        """Go to the next sentence; False if there is none."""
+        end = window.space_end()
+        if self._newlines_before is not None:
+            self._newlines_before += window.text.count("\n", window.start, end)
+        window.advance(end)
+        return end < len(window.text)
 
 
 class _Window:
@@ -172,10 +190,9 @@ class _Window:
         self.line = self._line_begin(to)
         self.start = to
 
-    def skip_space(self) -> bool:
-        """Goes to the next sentence; False if there is none."""
-        self.advance(_run(_SPACE, self.text, self.start, len(self.text)))
-        return self.start < len(self.text)
+    def space_end(self) -> int:
+        """Where the white space at `start` ends."""
+        return _run(_SPACE, self.text, self.start, len(self.text))
 
     def search(self, scan: int) -> _Cut:
         """The end of the sentence at `start`, or how far the search came before it ran out of text."""
@@ -185,28 +202,32 @@ class _Window:
             try:
                 cut = self._newline(at) if found[0] == "\n" else self._mark(at, limit)
             except _TooEarlyError:
-                return _Cut(at, whole=False)
-            if cut.whole:
+                return _Cut(at)
+            if cut.ending is not None:
                 return cut
             scan = cut.at
         if len(self.text) > limit:
-            return _Cut(_best_cut(self.text, self.start, limit), whole=True)
-        return _Cut(len(self.text), whole=self.final)
+            return _best_cut(self.text, self.start, limit)
+        return _Cut(len(self.text), self._final_ending() if self.final else None)
+
+    def _final_ending(self) -> Ending:
+        """How the text ends: a mark that nothing follows is a sentence's, whatever it may be elsewhere."""
+        return "sentence" if _FINAL_MARK.search(self.text, self.start) else "line"
 
     def _newline(self, at: int) -> _Cut:
         line = self.text[max(self._line_begin(at), self.start) : at].strip()
         # An empty line is a short one, too.
         whole = self._is_short(at) or line.startswith("#") or line.endswith((":", "：")) or self._is_item(at + 1)
-        return _Cut(at if whole else at + 1, whole)
+        return _Cut(at, "line") if whole else _Cut(at + 1)
 
     def _mark(self, at: int, limit: int) -> _Cut:
         if not _ALNUM.search(self.text, self.start, at):
             found = _ALNUM_OR_NEWLINE.search(self.text, at, limit + 1)
-            return _Cut(found.start() if found else min(len(self.text), limit + 1), whole=False)
+            return _Cut(found.start() if found else min(len(self.text), limit + 1))
         marks_end = _run(_MARKS, self.text, at, limit + 1)
         end = _run(_MARKS_AND_CLOSING, self.text, marks_end, limit + 1)
         if end > limit:
-            return _Cut(end, whole=False)
+            return _Cut(end)
         self._need(end)
         behind = self.text[end : end + 1]
         if any(char in _HARD for char in self.text[at:end]):
@@ -215,7 +236,7 @@ class _Window:
             whole = self._is_tag(end)
         else:
             whole = not behind or (behind.isspace() and self._ends_before_space(at, marks_end, end))
-        return _Cut(end, whole)
+        return _Cut(end, "sentence" if whole else None)
 
     def _ends_before_space(self, at: int, marks_end: int, end: int) -> bool:
         marks = self.text[at:marks_end]
@@ -307,7 +328,7 @@ def _run(pattern: re.Pattern[str], text: str, at: int, end: int) -> int:
     return found.end() if found else at
 
 
-def _best_cut(text: str, start: int, limit: int) -> int:
+def _best_cut(text: str, start: int, limit: int) -> _Cut:
     """Where to cut `text[start:]`, of which more than `limit - start` characters are there."""
     half = start + (limit - start) // 2
     found = _CLAUSE.finditer(text, max(half - 1, start), limit + 1)
@@ -318,7 +339,9 @@ def _best_cut(text: str, start: int, limit: int) -> int:
         spaces = (at for at in range(limit, start, -1) if text[at].isspace())
         cut = next(spaces, 0) or _between_characters(text, start, limit)
     tag = _OPEN_TAG.search(text, max(start, cut - 32), cut)
-    return tag.start() if tag and tag.start() > start else cut
+    if tag and tag.start() > start:
+        return _Cut(tag.start(), "cut")
+    return _Cut(cut, "clause" if clauses else "cut")
 
 
 def _between_characters(text: str, start: int, limit: int) -> int:
@@ -348,7 +371,7 @@ def _is_flag_half(char: str) -> bool:
     return "\U0001f1e6" <= char <= "\U0001f1ff"
 
 
-def split(text: str, max_chars: int) -> list[str]:
+def split(text: str, max_chars: int) -> list[Sentence]:
     """All sentences of a whole text."""
     splitter = SentenceSplitter(max_chars)
     return splitter.feed(text) + splitter.finish()

@@ -39,7 +39,10 @@ EngineName = Annotated[
     str, typer.Option(help="auto, chatterbox, builtin, or an import string module:Class; auto prefers Chatterbox.")
 ]
 Seed = Annotated[int, typer.Option(help="Fixes everything that is random.")]
-Pause = Annotated[int, typer.Option(min=0, max=10_000, help="Milliseconds of silence behind a sentence.")]
+Pause = Annotated[
+    int,
+    typer.Option(min=0, max=10_000, help="Milliseconds of silence after a sentence of heart, and between paragraphs."),
+]
 Output = Annotated[
     str | None,
     typer.Option(

@@ -38,11 +38,12 @@ MAX_PHONEMES: Final = 400
 LEAD: Final = SAMPLE_RATE // 50
 """Samples of near-silence kept in front of the first audible one, so that its onset is whole: 20 ms."""
 CLAUSE_PAUSE: Final = 0.4
-"""The share of a sentence's pause that a sentence cut at a comma, colon or dash gets."""
+"""The share of a sentence's pause that a part of it gets, cut at a comma, colon or dash."""
+CUT_PAUSE: Final = 0.1
+"""The share of a part that is cut anywhere else: enough to keep two words apart."""
 
 # This voice cannot act out a tag, and should not read it out either.
 _TAG = re.compile(rf"\[(?:{'|'.join(TAGS)})\]", re.IGNORECASE)
-_CLAUSE_END = re.compile(r"[,;:—–-][\"'”’)\]]*$")
 _PHONEME_CUT = re.compile(r"(?<=[.!?,;:—…])\s+")
 
 
@@ -75,18 +76,19 @@ class BuiltinEngine:
         """Chunks of `options.chunk` tokens' length; the last may be shorter. Nothing for text without sound."""
         if voice != VOICE:
             raise UsageError(f"the built-in engine has no voice {voice!r}", f"its voice is {VOICE!r}")
-        text = segment.text
-        pause = options.pause * (CLAUSE_PAUSE if _CLAUSE_END.search(text) else 1.0)
+        pause = options.pause * {"clause": CLAUSE_PAUSE, "cut": CUT_PAUSE}.get(segment.ending, 1.0)
         length = (options.chunk or CHUNK) * SAMPLES_PER_TOKEN
-        return rechunk(self._sentence(text, length, pause, options.seed), length)
+        return rechunk(self._sentence(segment.text, length, pause, options.seed), length)
 
     def close(self) -> None:
         """Nothing is held open."""
 
     def _sentence(self, text: str, length: int, pause: float, seed: int) -> Iterator[Samples]:
         phonemes = self._pronounce(_TAG.sub(" ", text))
-        for part in split_phonemes(phonemes, MAX_PHONEMES):
-            yield from trim_silence(self._blocks(part, length, seed), pause)
+        *parts, last = split_phonemes(phonemes, MAX_PHONEMES) or [""]
+        for part in parts:
+            yield from trim_silence(self._blocks(part, length, seed), pause * CLAUSE_PAUSE)
+        yield from trim_silence(self._blocks(last, length, seed), pause)
 
     def _blocks(self, phonemes: str, length: int, seed: int) -> Iterator[Samples]:
         ids = self._hibari.ids(phonemes)
