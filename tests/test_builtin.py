@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,6 +123,13 @@ def test_nothing_touches_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     assert len(spoken(BuiltinEngine(EngineSettings()), "Hello.")) > 0
+
+
+def test_no_library_leaves_a_trace_of_its_own_or_counts_this_machine(tmp_path: Path) -> None:
+    folders = dict.fromkeys(("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"), str(tmp_path))
+    code = "from tts_cli import stream; list(stream('Hello.', engine='builtin'))"
+    subprocess.run([sys.executable, "-c", code], env=clean_environment() | folders, check=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_speaking_imports_nothing_heavy() -> None:

@@ -7,6 +7,7 @@ before the sentence is finished. `decode_blocks` equals `hibari.dsp.synth` (hiba
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
@@ -59,6 +60,8 @@ class BuiltinEngine:
     def __init__(self, settings: EngineSettings) -> None:
         """Load the model and the pronunciation lexicon. Raises `MissingError` where hibari-tts is not installed."""
         del settings
+        # onnxruntime 1.32 reports to its maker over the network, and keeps a number of this machine for that.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         try:
             from hibari import Hibari
         except ImportError as error:
