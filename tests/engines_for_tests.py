@@ -68,6 +68,14 @@ class BrokenEngine(ToneEngine):
         raise ModelError("the model has fallen apart", "put it together again")
 
 
+class NanEngine(ToneEngine):
+    """Computes something that is no number, in its second chunk."""
+
+    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+        yield next(super().stream(segment, voice, options))
+        yield AudioChunk(np.full(960, np.nan, np.float32))
+
+
 class StuckEngine(ToneEngine):
     """Gives two chunks and then nothing, for an hour, and does not notice being closed."""
 

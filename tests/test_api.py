@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,9 @@ from harness import clean_environment
 
 import tts_cli
 from tts_cli import TTSError, speak, stream
-from tts_cli.audio import SAMPLE_RATE
-from tts_cli.errors import NothingToSayError, UsageError
+from tts_cli.audio import SAMPLE_RATE, AudioChunk
+from tts_cli.engines import EngineSettings, SpeakOptions
+from tts_cli.errors import ModelError, NothingToSayError, UsageError
 
 
 def test_the_public_names_are_these() -> None:
@@ -54,6 +56,93 @@ def test_errors_come_before_the_first_chunk() -> None:
         stream("Hello.", voice="bob", engine="builtin")
     with pytest.raises(TTSError, match="nobody"):
         stream("Hello.", engine="nobody")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"chunk": -1}, "chunk cannot be -1; choose a whole number from 1 to 1000"),
+        ({"chunk": 0}, "chunk"),
+        ({"chunk": 1001}, "chunk"),
+        ({"chunk": 2.5}, "chunk"),
+        ({"chunk": "10"}, "chunk"),
+        ({"chunk": True}, "chunk"),
+        ({"chunk": 10**5000}, "chunk cannot be so long a value"),
+        ({"seed": -1}, "seed cannot be -1"),
+        ({"seed": 2**63}, "seed"),
+        ({"seed": 0.5}, "seed"),
+        ({"seed": None}, "seed"),
+        ({"mode": "fast"}, "mode cannot be 'fast'; choose one of: streaming, simple"),
+        ({"mode": None}, "mode"),
+        ({"voice": 5}, "voice"),
+        ({"engine": None}, "engine"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_refused_by_the_call_itself(options: dict[str, object], says: str) -> None:
+    for call in (stream, speak):
+        with pytest.raises(UsageError, match=re.escape(says)):
+            call("Hi.", **{"engine": "builtin"} | options)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("text", [5, None, b"Hi."])
+def test_a_text_is_a_str(text: object) -> None:
+    for call in (stream, speak):
+        with pytest.raises(UsageError, match="text cannot be"):
+            call(text)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"pause": float("nan")},
+        {"pause": -0.1},
+        {"pause": float("inf")},
+        {"temperature": float("nan")},
+        {"temperature": "hot"},
+        {"top_p": 0.0},
+        {"top_p": float("nan")},
+        {"top_k": -1},
+        {"repetition_penalty": float("-inf")},
+        {"tokens": 0},
+        {"strategy": 5},
+        {"guard": "yes"},
+    ],
+)
+def test_options_that_make_no_sense_cannot_be_made(options: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match=next(iter(options))):
+        SpeakOptions(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"threads": 0},
+        {"threads": 1.5},
+        {"prompt_seconds": float("nan")},
+        {"prompt_seconds": 0},
+        {"voices_dir": "voices"},
+        {"model": None},
+        {"watermark": 1},
+    ],
+)
+def test_settings_that_make_no_sense_cannot_be_made(settings: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match=next(iter(settings))):
+        EngineSettings(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("sample", [np.nan, np.inf, -np.inf])
+def test_no_chunk_holds_a_sample_that_is_no_finite_number(sample: float) -> None:
+    samples = np.zeros(960, np.float32)
+    assert AudioChunk(samples.copy()).seconds == pytest.approx(0.04)
+    samples[700] = sample
+    with pytest.raises(ModelError, match="not finite"):
+        AudioChunk(samples)
+
+
+def test_what_an_engine_computes_beyond_numbers_reaches_no_file(tmp_path: Path) -> None:
+    with pytest.raises(TTSError, match="not finite"):
+        speak("Hello there, world.", engine="engines_for_tests:NanEngine", output=tmp_path / "x.wav")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_speaking_into_a_file(tmp_path: Path) -> None:

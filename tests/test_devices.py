@@ -79,7 +79,7 @@ def test_devices_are_found_by_number_name_and_part(machine: Callable[..., None])
     assert find_device("HDMI 1").index == 1
     with pytest.raises(UsageError, match="1 HDMI 1, 2 HDMI 10"):
         find_device("hdmi")
-    for absent in ("3", "99", "bluetooth"):
+    for absent in ("3", "99", "bluetooth", "²", "٣", "9" * 5000):
         with pytest.raises(UsageError, match="tts devices"):
             find_device(absent)
 

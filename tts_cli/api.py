@@ -13,13 +13,15 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING
 
+from tts_cli.checks import instance
 from tts_cli.engines import Engine, EngineSettings, Mode, SpeakOptions, choose_engine, choose_voice, load_engine
 from tts_cli.metrics import Meter, Snapshot
 from tts_cli.pipeline import Ready, Speaking, synthesize
 from tts_cli.sinks import Sink
-from tts_cli.source import text_argument
+from tts_cli.source import TextSource, text_argument
 
 if TYPE_CHECKING:
     from tts_cli.audio import AudioChunk
@@ -40,10 +42,11 @@ def stream(
     `TTSError` for what a caller can mend, before the first chunk for what is known by then. Closing the
     iterator ends the computation.
     """
-    source = text_argument(text)
+    options = SpeakOptions(chunk, mode, seed)
+    source = _source(text)
     loaded = _load(engine, voice)
     chosen = choose_voice(loaded, voice)
-    return _closing(loaded, synthesize(loaded, chosen, SpeakOptions(chunk, mode, seed), source, Meter()))
+    return _closing(loaded, synthesize(loaded, chosen, options, source, Meter()))
 
 
 def _closing(engine: Engine, chunks: Generator[AudioChunk, None, None]) -> Iterator[AudioChunk]:
@@ -60,20 +63,23 @@ def speak(
     mode: Mode = "streaming",
     seed: int = 0,
     output: str | Path | None = None,
-    device: str | None = None,
+    device: str | int | None = None,
 ) -> Snapshot:
     """Play `text`, or write it to `output` (.wav, .flac, .mp3, .ogg); returns when it is heard or written.
 
     `device` is a number or a part of a name, as `tts devices` lists them. Returns the measurements.
     """
     meter = Meter()
+    options, source = SpeakOptions(chunk, mode, seed), _source(text)
+    instance("output", output, (str, Path, NoneType), "a file name, a Path or None")
+    instance("device", device, (str, int, NoneType), "a number, a name or None")
 
     def prepare(stack: ExitStack) -> Ready:
         loaded = stack.enter_context(closing(_load(engine, voice)))
         sink = stack.enter_context(closing(_sink(output, device)))
         return Ready(loaded, choose_voice(loaded, voice), sink)
 
-    run = Speaking(prepare, SpeakOptions(chunk, mode, seed), text_argument(text), meter)
+    run = Speaking(prepare, options, source, meter)
     try:
         run.start()
         run.result()
@@ -90,7 +96,12 @@ def _load(engine: str, voice: str | None) -> Engine:
     return load_engine(name, settings)
 
 
-def _sink(output: str | Path | None, device: str | None) -> Sink:
+def _source(text: str) -> TextSource:
+    instance("text", text, str, "a str")
+    return text_argument(text)
+
+
+def _sink(output: str | Path | None, device: str | int | None) -> Sink:
     if output is not None:
         from tts_cli.sinks.file import FileSink
 
@@ -98,4 +109,4 @@ def _sink(output: str | Path | None, device: str | None) -> Sink:
     from tts_cli.sinks.devices import find_device
     from tts_cli.sinks.speaker import SpeakerSink
 
-    return SpeakerSink(find_device(device))
+    return SpeakerSink(find_device(None if device is None else str(device)))

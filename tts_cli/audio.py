@@ -8,6 +8,8 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tts_cli.errors import ModelError
+
 Samples: TypeAlias = npt.NDArray[np.float32]
 """Mono sound, shape `[n]`, nominally within ±1."""
 
@@ -28,13 +30,21 @@ AUDIBLE: Final = 10 ** (-60 / 20)
 class AudioChunk:
     """A stretch of finished sound, ready to be played.
 
-    `samples` is float32 mono `[n]`; nobody writes to it after the engine has let go of it.
+    `samples` is float32 mono `[n]`; nobody writes to it after the engine has let go of it. Every engine's sound passes
+    through here, so that a sample which is NaN or infinite reaches no device and no file: it raises `ModelError`.
     """
 
     samples: Samples
     sample_rate: int = SAMPLE_RATE
     notice: str = ""
     """What is wrong with the speech of this segment, for the user to know, in words; nothing, as a rule."""
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.samples).all():
+            raise ModelError(
+                "the engine computed samples that are not finite numbers",
+                "try another --seed or --precision; if that does not help, its weights are damaged: pull them again",
+            )
 
     @property
     def seconds(self) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from tts_cli.checks import read_whole
 from tts_cli.errors import ModelError
 
 if TYPE_CHECKING:
@@ -77,9 +78,9 @@ def _copy(file: RemoteFile, answer: httpx.Response, out: BinaryIO, note: Callabl
     if answer.status_code != 206:  # the whole file, whatever range was asked for
         out.seek(0)
         out.truncate()
-    length = answer.headers.get("Content-Length", "")
-    if length.isdigit() and "Content-Encoding" not in answer.headers:
-        promised = out.tell() + int(length)
+    length = read_whole(answer.headers.get("Content-Length", ""))
+    if length is not None and "Content-Encoding" not in answer.headers:
+        promised = out.tell() + length
         if promised != file.size:
             raise _damaged(file, f"{file.size} bytes are expected and the server has {promised}")
     for piece in answer.iter_bytes():

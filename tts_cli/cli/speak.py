@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from tts_cli.checks import read_whole
 from tts_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from tts_cli.sinks import Sink
     from tts_cli.source import TextSource
-
-MAX_CHUNK = 1000
 
 Text = Annotated[
     str | None,
@@ -197,12 +196,16 @@ def speak(
 
 
 def chunk_tokens(value: str) -> int | None:
-    """What `--chunk` means: None for `auto`, or 1 to `MAX_CHUNK`."""
+    """What `--chunk` means: None for `auto`, else a number that `SpeakOptions` takes."""
+    from tts_cli.engines import MAX_CHUNK
+
     if value == "auto":
         return None
-    if not value.isdecimal() or not 1 <= int(value) <= MAX_CHUNK:
-        raise UsageError(f"--chunk {value} means nothing", f"choose auto, or a number from 1 to {MAX_CHUNK}")
-    return int(value)
+    number = read_whole(value)
+    if number is None or not 1 <= number <= MAX_CHUNK:
+        shown = value if len(value) <= 20 else f"{value[:20]}…"
+        raise UsageError(f"--chunk {shown} means nothing", f"choose auto, or a number from 1 to {MAX_CHUNK}")
+    return number
 
 
 def _check_options(

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Final, Literal, Protocol, cast
+from types import NoneType
+from typing import Final, Literal, Protocol, cast, get_args
 
 from tts_cli.audio import AudioChunk
+from tts_cli.checks import instance, number, one_of, whole
 from tts_cli.errors import MissingError, UsageError
 from tts_cli.models import locate, require_packages
 from tts_cli.segment import Segment
@@ -21,12 +23,20 @@ MAX_CHARS: Final = 300
 """The longest text an engine is given at once. Chatterbox Turbo degrades above it; the built-in voice's model takes 400
 phonemes, which are about as many characters."""
 
+MAX_CHUNK: Final = 1000
+"""Speech tokens in the largest chunk: 40 s of sound."""
+MAX_SEED: Final = 2**63 - 1
+"""The largest seed that every generator here takes."""
+
 Mode = Literal["streaming", "simple"]
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What an engine needs to know once, when it loads."""
+    """What an engine needs to know once, when it loads. Raises `UsageError` for a value that is not allowed.
+
+    Names of models, devices and precisions are looked up by those who know them.
+    """
 
     voices_dir: Path | None = None
     """Where cached voices live; None for the place `voices.default_dir` finds."""
@@ -45,10 +55,24 @@ class EngineSettings:
     prompt_seconds: float | None = None
     """How much of the reference's 10 s the flow sees before every utterance; None for all (Chatterbox only)."""
 
+    def __post_init__(self) -> None:
+        for name in ("voices_dir", "model_dir"):
+            instance(name, getattr(self, name), (Path, NoneType), "a Path or None")
+        for name in ("model", "device", "precision"):
+            instance(name, getattr(self, name), str, "a name")
+        instance("watermark", self.watermark, bool, "True or False")
+        if self.threads is not None:
+            whole("threads", self.threads, 1, 1024)
+        if self.prompt_seconds is not None:
+            number("prompt_seconds", self.prompt_seconds, 0.04, 10)
+
 
 @dataclass(frozen=True, slots=True)
 class SpeakOptions:
-    """How one utterance is to be spoken. Every engine takes all of them and uses those it knows."""
+    """How one utterance is to be spoken. Every engine takes all of them and uses those it knows.
+
+    Raises `UsageError` for a value that is not allowed.
+    """
 
     chunk: int | None = 10
     """Speech tokens (40 ms each) decoded at a time, the first time perhaps fewer; None: few at first, then as many as
@@ -72,6 +96,22 @@ class SpeakOptions:
     """The way chunks are decoded: a name in `engines.chatterbox.strategies.STRATEGIES`, or `auto` (Chatterbox only)."""
     parallel: bool = True
     """Draw the next tokens in a thread of its own while a chunk is decoded."""
+
+    def __post_init__(self) -> None:
+        if self.chunk is not None:
+            whole("chunk", self.chunk, 1, MAX_CHUNK)
+        one_of("mode", self.mode, get_args(Mode))
+        whole("seed", self.seed, 0, MAX_SEED)
+        number("pause", self.pause, 0, 10)
+        number("temperature", self.temperature, 0, 10)
+        whole("top_k", self.top_k, 0, MAX_SEED)
+        number("top_p", self.top_p, 0.01, 1)
+        number("repetition_penalty", self.repetition_penalty, 0.1, 10)
+        if self.tokens is not None:
+            whole("tokens", self.tokens, 1, 1000)
+        instance("strategy", self.strategy, str, "a name")
+        for name in ("guard", "parallel"):
+            instance(name, getattr(self, name), bool, "True or False")
 
 
 class Engine(Protocol):
@@ -122,6 +162,8 @@ def choose_engine(name: str, voice: str | None, settings: EngineSettings) -> tup
     `auto` is Chatterbox where its packages and weights are here, else the built-in voice. Raises `MissingError` where
     `voice` is one that only Chatterbox has, or where a folder was given that does not hold the weights.
     """
+    instance("engine", name, str, "a name")
+    instance("voice", voice, (str, NoneType), "a name or None")
     if name != "auto":
         return name, ""
     if OWN_VOICES.get(voice or "") == "builtin":

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Final
 
 from tts_cli.audio import SAMPLE_RATE
+from tts_cli.checks import read_whole
 from tts_cli.errors import MissingError, UsageError
 
 INSTALL_PORTAUDIO: Final = "install it (Debian: apt-get install libportaudio2) or write a file with -o speech.wav"
@@ -64,8 +65,8 @@ def find_device(wanted: str | None) -> Device:
         raise MissingError("this machine has no audio output", "write a file instead: -o speech.wav")
     if wanted is None:
         fits = [device for device in devices if device.default] or devices[:1]
-    elif wanted.isdigit():
-        fits = [device for device in devices if device.index == int(wanted)]
+    elif (number := read_whole(wanted)) is not None:
+        fits = [device for device in devices if device.index == number]
     else:
         fits = [device for device in devices if device.name == wanted] or [
             device for device in devices if wanted.lower() in device.name.lower()

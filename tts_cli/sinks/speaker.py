@@ -71,8 +71,9 @@ class SpeakerSink:
         self._unanswered = 0
 
     def write(self, samples: Samples, needed: float) -> None:
-        """Resample where the device asks for it, and wait until all is in the ring."""
+        """Clip as files do, resample where the device asks for it, and wait until all is in the ring."""
         self._needed = needed
+        samples = np.clip(samples, -1.0, 1.0)
         if self._playout.draining:
             # A new stretch of text after a pause: it gathers its own pre-buffer.
             if not self._ring.available:
