@@ -51,6 +51,19 @@ def test_a_linear_leaf_is_close_to_float32(kind: str, sizes: tuple[int, int], ro
     torch.testing.assert_close(without(x) + bias, found, **near)
 
 
+@pytest.mark.parametrize("biased", [True, False])
+def test_a_loud_row_leaves_the_others_as_exact_as_they_are_alone(biased: bool) -> None:
+    weight, bias, x = noise(96, 160), noise(96, seed=1) if biased else None, noise(40, 160, seed=2)
+    x[3] *= 30
+    x[7] = 0
+    leaf = Int8Linear(Int8Linear.parts(weight), bias)
+    found, expected = leaf(x), F.linear(x, weight, bias)
+    torch.testing.assert_close(found[7], expected[7], rtol=1e-6, atol=0)
+    for index in (*range(7), *range(8, 40)):
+        alone = relative(leaf(x[index]), expected[index])
+        assert relative(found[index], expected[index]) < 2 * alone + 0.005
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_weights_that_fit_are_exact(kind: str) -> None:
     """Inputs of ones are exact in every format, so what is left is the weights' error."""

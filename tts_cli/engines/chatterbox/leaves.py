@@ -5,7 +5,7 @@ float32 and knows nothing of precision; only a leaf whose neighbour takes bfloat
 (`raw`). For fp32 no leaf is replaced.
 
 - `bf16`: weights and inputs rounded to bfloat16, sums in float32.
-- `int8`: weights in 8 bits with a scale for each output; inputs to 8 bits, with one scale for all, as they
+- `int8`: weights in 8 bits with a scale for each output; inputs to 8 bits with a scale for each position, as they
   come ("dynamic quantisation", torch's `quantized::linear_dynamic`). On a CPU only.
 - `int4`: weights in 4 bits with a scale and a zero for each 32 inputs; inputs in bfloat16 (torch's
   `_weight_int4pack_mm_for_cpu`). On a CPU only.
@@ -82,7 +82,7 @@ class Bf16Linear(nn.Module):
 
 
 class Int8Linear(nn.Module):
-    """`[…, inputs]` to `[…, outputs]` in 8 bits; the rows of one call share the inputs' scale."""
+    """`[…, inputs]` to `[…, outputs]` in 8 bits."""
 
     def __init__(self, parts: Parts, bias: Tensor | None) -> None:
         super().__init__()
@@ -90,6 +90,7 @@ class Int8Linear(nn.Module):
         with _int8_packing():
             weight = torch._make_per_channel_quantized_tensor(codes, scales, torch.zeros_like(scales).long(), 0)  # noqa: SLF001
             self.packed = torch.ops.quantized.linear_prepack(weight, bias)
+        self.bias = bias
         self.reduced = _int8_saturates()
 
     @staticmethod
@@ -101,8 +102,19 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Float32 in and out."""
-        y: Tensor = torch.ops.quantized.linear_dynamic(x.reshape(-1, x.shape[-1]), self.packed, self.reduced)
+        rows = x.reshape(-1, x.shape[-1])
+        y = self._product(rows) if len(rows) == 1 else self._products(rows)
         return y.view(*x.shape[:-1], -1)
+
+    def _product(self, rows: Tensor) -> Tensor:
+        return torch.ops.quantized.linear_dynamic(rows, self.packed, self.reduced)  # type: ignore[no-any-return]
+
+    def _products(self, rows: Tensor) -> Tensor:
+        """The kernel has one scale for all rows of a call, so they are brought to the same size first."""
+        sizes = rows.abs().amax(1, keepdim=True).clamp_min_(torch.finfo(torch.float32).tiny)
+        y = self._product(rows / sizes)
+        # The kernel has added the bias, to what lacks the size: the result lies `size` times as far from the bias.
+        return y.mul_(sizes) if self.bias is None else torch.lerp(self.bias, y, sizes)
 
 
 class Int4Linear(nn.Module):
