@@ -42,7 +42,7 @@ PICTURED = View(
     precision="",
     state="finishing",
     run=Snapshot(ttfa=0.067, computed=0.317, sound=17.594, chunks=45, characters=312),
-    sink=SinkStatus(playing=True, buffered=13.569, needed=0.125, rate=24_000),
+    sink=SinkStatus(delivered=17.594, playing=True, buffered=13.569, needed=0.125, rate=24_000),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 
@@ -84,3 +85,15 @@ class StuckEngine(ToneEngine):
             if number == 2:
                 time.sleep(3600)
             yield chunk
+
+
+class TellingEngine(SlowEngine):
+    """Says on standard error when it is loaded, and when it begins with a sentence."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        super().__init__(settings)
+        print("loaded", file=sys.stderr, flush=True)  # noqa: T201
+
+    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+        print("computing", file=sys.stderr, flush=True)  # noqa: T201
+        yield from super().stream(segment, voice, options)

@@ -258,6 +258,12 @@ class Terminal:
             pass
         return self.process.wait(PATIENCE)
 
+    def close(self) -> None:
+        """Close the window: what runs in it gets SIGHUP."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
     def _read(self) -> bool:
         ready, _, _ = select.select([self._descriptor], [], [], PATIENCE)
         assert ready, "nothing happens any more"
@@ -283,9 +289,10 @@ def terminal(*arguments: str, environment: dict[str, str], folder: Path, **strea
         **{"stdin": theirs, "stdout": theirs, "stderr": theirs} | streams,
     )
     os.close(theirs)
+    shown = Terminal(ours, process)
     try:
-        yield Terminal(ours, process)
+        yield shown
     finally:
         process.kill()
         process.wait()
-        os.close(ours)
+        shown.close()

@@ -55,6 +55,11 @@ BUILTIN = ("--engine", "builtin")
         (["speak", "hi", "-o", "no/x.wav"], 2, "mkdir -p no"),
         (["speak", "hi", "-o", "-", "--json"], 2, "standard output"),
         (["speak", "hi", "--raw"], 2, "-o -"),
+        (["speak", "hi", "-o", "there.wav", "-n", "--engine", "bob"], 2, "there.wav exists already"),
+        (["speak", "hi", "--fallback", "there.wav", "-n", *BUILTIN], 2, "there.wav exists already"),
+        (["speak", "hi", "-n"], 2, "-o"),
+        (["speak", "hi", "-o", "-", "-n"], 2, "-o"),
+        (["speak", "hi", "-o", "locked.wav", *BUILTIN], 1, "it is read-only"),
         (["speak", "hi", "--play"], 2, "-o FILE"),
         (["speak", "hi", "--output-device", "0", "-o", "x.wav"], 2, "--play"),
         (["speak", "hi", "-o", "/dev/full", *BUILTIN], 1, "No space left"),
@@ -73,6 +78,8 @@ def test_bad_input_gets_one_line_and_its_exit_code(
     (tmp_path / "binary").write_bytes(b"\x7fELF\0\1\2\3")
     (tmp_path / "latin1").write_bytes("déjà vu".encode("latin-1"))
     (tmp_path / "text").write_text("Hello.")
+    (tmp_path / "there.wav").touch()
+    (tmp_path / "locked.wav").touch(mode=0o444)
     before = set(tmp_path.iterdir())
     result = tts(*arguments)
     assert says in complaint(result)
@@ -196,7 +203,7 @@ def test_interrupted_file_is_whole_and_the_rest_is_silent(environment: dict[str,
         assert process.stderr is not None
         grown = threading.Event()
         while not grown.is_set():
-            parts = list(tmp_path.glob(".x.flac.*.part"))
+            parts = list(tmp_path.glob(".*.part"))
             if parts and parts[0].stat().st_size > 0:
                 grown.set()
             assert process.poll() is None

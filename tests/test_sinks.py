@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import subprocess
 import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from harness import clean_environment
+from harness import PATIENCE, clean_environment
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tts_cli.audio import to_pcm16
 from tts_cli.errors import OutputError, UsageError
-from tts_cli.sinks import BothSinks
+from tts_cli.sinks import BothSinks, cannot_write
 from tts_cli.sinks.file import FORMATS, FileSink
-from tts_cli.sinks.stream import StreamSink, wav_header
+from tts_cli.sinks.stream import StreamSink, open_stream, wav_header
 
 TONE = (0.5 * np.sin(np.arange(48_000) * 2 * np.pi * 220 / 24_000)).astype(np.float32)
+
+
+@contextmanager
+def piped(raw: bool = False) -> Iterator[tuple[StreamSink, Callable[[int], bytes]]]:
+    """A sink into a pipe, and what reads so many bytes of it, or what there is after it was closed."""
+    ours, theirs = os.pipe()
+    sink = StreamSink(theirs, "here", raw, owned=True)
+
+    def read(size: int) -> bytes:
+        data = b""
+        while len(data) < size and (more := os.read(ours, size - len(data))):
+            data += more
+        return data
+
+    try:
+        yield sink, read
+    finally:
+        sink.interrupt()
+        sink.close()
+        os.close(ours)
 
 
 def write(sink: FileSink) -> None:
@@ -55,6 +81,35 @@ def test_an_unfinished_file_leaves_no_trace_and_harms_nothing(tmp_path: Path) ->
     sink.close()
     assert path.read_bytes() == b"precious"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("ending", ["finish", "interrupt"])
+def test_only_sound_replaces_a_file(tmp_path: Path, suffix: str, ending: str) -> None:
+    path = tmp_path / f"tone{suffix}"
+    path.write_bytes(b"precious")
+    sink = FileSink(path)
+    sink.write(TONE[:0], 0.0)
+    getattr(sink, ending)()
+    sink.close()
+    assert path.read_bytes() == b"precious"
+    sink = FileSink(path)
+    sink.write(TONE[:1], 0.0)
+    getattr(sink, ending)()
+    sink.close()
+    heard, _ = soundfile.read(path)
+    assert len(heard) >= 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_sink_knows_what_it_has_delivered(tmp_path: Path) -> None:
+    file = FileSink(tmp_path / "tone.flac")
+    with piped() as (stream, _):
+        both = BothSinks(file, stream)
+        assert both.status().delivered == 0.0
+        both.write(TONE[:12_000], 0.0)
+        assert file.status().delivered == stream.status().delivered == both.status().delivered == 0.5
+        both.close()
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -95,25 +150,51 @@ def test_bad_targets_are_refused_before_anything_is_written(tmp_path: Path) -> N
 
 
 def test_a_streamed_wav_is_a_wav() -> None:
-    buffer = io.BytesIO()
-    sink = StreamSink(buffer, "here", raw=False)
-    sink.write(TONE[:1000], 0.0)
-    assert len(buffer.getvalue()) == 44 + 2000
-    sink.write(TONE[1000:], 0.0)
-    sink.finish()
-    data = buffer.getvalue()
+    with piped() as (sink, read):
+        sink.write(TONE[:1000], 0.0)
+        assert len(read(44 + 2000)) == 44 + 2000
+    with piped() as (sink, read):
+        sink.write(TONE[:1000], 0.0)
+        sink.write(TONE[1000:20_000], 0.0)
+        sink.finish()
+        data = read(44 + 40_000)
     assert data.startswith(wav_header(24_000))
     heard, rate = soundfile.read(io.BytesIO(data))
     assert rate == 24_000
-    assert np.abs(heard - TONE).max() < 1e-4
+    assert np.abs(heard - TONE[:20_000]).max() < 1e-4
 
 
 def test_raw_is_pcm_and_nothing_else() -> None:
-    buffer = io.BytesIO()
-    sink = StreamSink(buffer, "here", raw=True)
-    sink.write(TONE, 0.0)
-    sink.finish()
-    assert buffer.getvalue() == to_pcm16(TONE).tobytes()
+    with piped(raw=True) as (sink, read):
+        sink.write(TONE[:20_000], 0.0)
+        sink.finish()
+        sink.close()
+        assert read(40_001) == to_pcm16(TONE[:20_000]).tobytes()
+
+
+@pytest.mark.parametrize("flags", [0, os.O_APPEND])
+@pytest.mark.parametrize("before", [b"", b"RIFF, but no sound"])
+@pytest.mark.parametrize("ending", ["finish", "interrupt"])
+def test_a_wav_into_an_open_file_says_its_sizes(tmp_path: Path, flags: int, before: bytes, ending: str) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(before)
+    handle = os.open(path, os.O_WRONLY | flags)
+    os.lseek(handle, 0 if flags else len(before), os.SEEK_SET)  # where a shell's >> leaves it
+    sink = StreamSink(handle, "here", raw=False)
+    sink.write(TONE[:1000], 0.0)
+    sink.write(TONE[1000:3000], 0.0)
+    getattr(sink, ending)()
+    sink.close()
+    os.write(handle, b"what others write after it")
+    os.close(handle)
+    data = path.read_bytes()
+    assert data.startswith(before)
+    assert data.endswith(b"what others write after it")
+    wav = data[len(before) :]
+    assert wav[:44] == wav_header(24_000, 6000)
+    assert wav[44:6044] == to_pcm16(TONE[:3000]).tobytes()
+    (tmp_path / "cut").write_bytes(wav)
+    assert soundfile.info(tmp_path / "cut").frames == 3000
 
 
 @given(st.lists(st.floats(-3, 3, width=32), max_size=50))
@@ -122,15 +203,58 @@ def test_pcm_clips_and_never_wraps(values: list[float]) -> None:
     assert np.abs(pcm - np.clip(values, -1, 1)).max(initial=0) <= 0.5 / 32767 + 1e-6
 
 
-def test_a_stream_that_breaks_is_an_output_error(tmp_path: Path) -> None:
-    with Path("/dev/full").open("wb") as full, pytest.raises(OutputError, match="No space left"):
-        StreamSink(full, "/dev/full", raw=False).write(TONE, 0.0)
+def test_a_stream_that_breaks_is_an_output_error() -> None:
+    sink = open_stream(Path("/dev/full"), threading.Event())
+    assert sink is not None
+    with closing(sink), pytest.raises(OutputError, match=r"No space left.*free some space"):
+        sink.write(TONE, 0.0)
+
+
+def test_space_is_asked_for_only_where_it_is_missing() -> None:
+    assert "space" in str(cannot_write("x", OSError(errno.EDQUOT, "Disk quota exceeded")))
+    assert "space" not in str(cannot_write("x", OSError(errno.EACCES, "Permission denied")))
+
+
+def test_a_reader_that_stalls_holds_the_sound_up_and_an_interruption_ends_that() -> None:
+    with piped() as (sink, read):
+        writer = threading.Thread(target=lambda: [sink.write(TONE, 0.0) for _ in range(10)])
+        writer.start()
+        first = read(44 + 2 * 48_000)
+        assert len(first) == 44 + 2 * 48_000
+        assert writer.is_alive()
+        sink.interrupt()
+        writer.join(PATIENCE)
+        assert not writer.is_alive()
+        assert 1.0 <= sink.status().delivered < 10.0
+
+
+def test_a_pipe_that_nobody_reads_is_waited_for_until_that_is_called_off(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    cancelled = threading.Event()
+    with ThreadPoolExecutor(1) as opener:
+        waiting = opener.submit(open_stream, tmp_path / "fifo", cancelled)
+        cancelled.set()
+        with pytest.raises(OutputError, match="nobody reads"):
+            waiting.result(PATIENCE)
+        waiting = opener.submit(open_stream, tmp_path / "fifo", threading.Event())
+        with (tmp_path / "fifo").open("rb") as reader:
+            sink = waiting.result(PATIENCE)
+            assert sink is not None
+            sink.write(TONE[:1000], 0.0)
+            sink.close()
+            assert len(reader.read()) == 44 + 2000
+
+
+def test_standard_output_stays_as_other_processes_share_it() -> None:
+    with piped() as (sink, _):
+        sink.write(TONE[:1000], 0.0)
+        assert os.get_blocking(sink._handle)
 
 
 def test_both_sinks_get_the_same(tmp_path: Path) -> None:
-    one, two = io.BytesIO(), io.BytesIO()
-    both = BothSinks(StreamSink(one, "one", raw=True), StreamSink(two, "two", raw=True))
-    both.write(TONE, 0.0)
-    both.finish()
-    both.close()
-    assert one.getvalue() == two.getvalue() == to_pcm16(TONE).tobytes()
+    with piped(raw=True) as (one, read_one), piped(raw=True) as (two, read_two):
+        both = BothSinks(one, two)
+        both.write(TONE[:20_000], 0.0)
+        both.finish()
+        both.close()
+        assert read_one(40_000) == read_two(40_000) == to_pcm16(TONE[:20_000]).tobytes()

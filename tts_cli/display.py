@@ -37,7 +37,7 @@ def render(view: View) -> Panel:
     table.add_column(style="dim", justify="right")
     table.add_column(min_width=16)
     table.add_row("TTFA", _milliseconds(run.ttfa), "state", Text(_activity(view), style="bold green"))
-    table.add_row("RTF", _ratio(run.rtf), "spoken", f"{_spoken(view):.1f} s")
+    table.add_row("RTF", _ratio(run.rtf), "spoken", f"{_heard(sink):.1f} s")
     table.add_row("buffered", _milliseconds(sink.buffered), "computed", f"{run.sound:.1f} s, {run.chunks} chunks")
     table.add_row("pre-buffer", _milliseconds(sink.needed), "starved", _starved(sink.starved_frames))
     bar = _bar(sink)
@@ -51,7 +51,7 @@ def summary(view: View, destination: str) -> str:
     """One line for the end of a run."""
     run, sink = view.run, view.sink
     parts = [
-        f"{_spoken(view):.1f} s {'to ' + destination if destination else 'spoken'}",
+        _delivered(sink, destination),
         f"TTFA {_milliseconds(run.ttfa)}",
         f"RTF {_ratio(run.rtf)}",
         f"{run.chunks} chunks",
@@ -83,6 +83,7 @@ def report(view: View, characters: int, destination: str) -> dict[str, object]:
         "total_ms": _ms(run.total),
         "compute_ms": _ms(run.computed),
         "audio_ms": _ms(run.sound),
+        "delivered_ms": _ms(sink.delivered if destination else _heard(sink)),
         "rtf": None if run.rtf is None else round(run.rtf, 4),
         "longest_gap_ms": _ms(run.longest_gap),
         "starved_frames": sink.starved_frames,
@@ -100,9 +101,15 @@ def _activity(view: View) -> State:
     return view.state
 
 
-def _spoken(view: View) -> float:
-    """Seconds of sound that have left us: what was computed, less what waits to be played."""
-    return max(0.0, view.run.sound - view.sink.buffered)
+def _delivered(sink: SinkStatus, destination: str) -> str:
+    if not destination:
+        return f"{_heard(sink):.1f} s spoken"
+    return f"{sink.delivered:.1f} s to {destination}" if sink.delivered else f"nothing written to {destination}"
+
+
+def _heard(sink: SinkStatus) -> float:
+    """Seconds of sound that have left us: what the sink has taken, less what waits to be played."""
+    return max(0.0, sink.delivered - sink.buffered)
 
 
 def _ms(seconds: float | None) -> float | None:

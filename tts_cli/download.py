@@ -10,7 +10,6 @@ is spoken with.
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import shutil
@@ -25,6 +24,7 @@ from rich.filesize import decimal
 
 from tts_cli.errors import MissingError, TTSError, UsageError
 from tts_cli.models import INSTALL, Model, find_model, hub_cache, locate_cached, ref_file, storage
+from tts_cli.replace import is_full, replacing
 from tts_cli.transfer import RemoteFile, fetch, size_of
 
 __all__ = ["Report", "Transfer", "pull"]
@@ -119,7 +119,8 @@ def pull(
         _fetch_all(snapshot, token, report or (lambda _: None))
         if revision != snapshot.commit:
             ref.parent.mkdir(parents=True, exist_ok=True)
-            ref.write_text(snapshot.commit)
+            with replacing(ref) as file:
+                file.write(snapshot.commit.encode())
     return snapshot.folder
 
 
@@ -246,7 +247,7 @@ def _explained(model: Model, revision: str) -> Iterator[None]:
         raise TTSError("another process is downloading these weights", f"wait for it, {again}") from error
     except OSError as error:
         where = error.filename or storage(model)
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if is_full(error):
             raise TTSError(f"the disk is full at {where}", f"make room, {again}") from error
         message = f"cannot write the weights to {where}: {error.strerror or error}"
         raise TTSError(message, "make that folder writable, or let HF_HOME name another") from error

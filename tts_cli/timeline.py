@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from tts_cli.errors import MissingError, OutputError, UsageError
+from tts_cli.replace import replacing
 
 WIDTH: Final = 10.0
 HEIGHT: Final = 2.4
@@ -78,7 +78,7 @@ def check_plot(path: Path) -> None:
 
 
 def plot(runs: Mapping[str, Sequence[Arrival]], title: str, path: Path) -> None:
-    """Draw each run, by its name, and write the picture, beside `path` first. Raises `OutputError`."""
+    """Draw each run, by its name, and write the picture to `path`. Raises `OutputError`."""
     from matplotlib.figure import Figure  # pyplot would keep state of its own
 
     figure = Figure(figsize=(WIDTH, HEIGHT * len(runs) + 0.6), layout="constrained")
@@ -97,11 +97,8 @@ def plot(runs: Mapping[str, Sequence[Arrival]], title: str, path: Path) -> None:
         level.set_ylim(bottom=0)
     axes[-1].set_xlim(left=0)
     axes[-1].set_xlabel("seconds since the text was known")
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        figure.savefig(part, format="png", dpi=120)
-        part.replace(path)
+        with replacing(path) as file:
+            figure.savefig(file, format="png", dpi=120)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}", "choose another place") from error
-    finally:
-        part.unlink(missing_ok=True)

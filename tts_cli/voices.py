@@ -10,7 +10,6 @@ What is inside a `.pt` is the engine's business (`engines.chatterbox.voice`); th
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -25,6 +24,7 @@ from typing import Final
 from platformdirs import user_data_path
 
 from tts_cli.errors import MissingError, OutputError, TTSError, UsageError
+from tts_cli.replace import is_full
 
 DEFAULT: Final = "default"
 """The voice that came with the weights of Chatterbox, as a `conds.pt` among them."""
@@ -237,8 +237,7 @@ def _described(info: VoiceInfo, fields: object) -> VoiceInfo:
 
 def _cannot_write(directory: Path, error: OSError) -> TTSError:
     reason = error.strerror or str(error)
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return OutputError(
         f"cannot write to {directory}: {reason}",
-        "free some space there" if full else "choose another folder with TTS_VOICES_DIR",
+        "free some space there" if is_full(error) else "choose another folder with TTS_VOICES_DIR",
     )

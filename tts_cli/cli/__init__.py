@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
+import time
+from collections.abc import Callable
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import typer
 
 from tts_cli import __version__
 from tts_cli.cli import bench, devices, model, speak, voice
+from tts_cli.cli.streams import discard_results, own_streams
 from tts_cli.errors import INTERRUPTED, TTSError
+
+ONE_WISH_SECONDS: Final = 5.0
+"""A terminal that is closed sends SIGHUP twice (the system, then the shell), and service managers send SIGTERM and
+SIGHUP together: within this time they mean one thing. A second Ctrl-C means more."""
 
 app = typer.Typer(
     name="tts",
@@ -47,26 +53,17 @@ def main(
 
 def run() -> NoReturn:
     """Run the command line: results on stdout, one line on stderr for an error, and its exit code."""
-    interrupted = False
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal interrupted
-        interrupted = True
-        raise KeyboardInterrupt
-
-    _own_stderr()
-    signal.signal(signal.SIGTERM, interrupt)
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as it is for a job in the background
-        signal.signal(signal.SIGINT, interrupt)
+    own_streams()
+    interrupted = _on_signals()
     try:
         code = app(standalone_mode=False, prog_name="tts")
+        if not code:
+            sys.stdout.flush()
     except TTSError as error:
         code = _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         code = INTERRUPTED
-    except BrokenPipeError:
-        # Our reader has gone, and with it whoever wanted a message. Python must not flush into the pipe again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # our reader has gone, and with it whoever wanted a message
         code = 1
     except Exception as error:
         # Usage errors are Click's, and Typer brings a Click of its own in newer versions: known by what they can do.
@@ -74,21 +71,33 @@ def run() -> NoReturn:
             message = error.format_message().rstrip(".")
             command = getattr(getattr(error, "ctx", None), "command_path", "tts")
             code = _fail(f"{message}; see: {command} --help", 2) if message else 2
-        elif interrupted:  # a library that was just being loaded makes an error of its own of Ctrl-C
+        elif interrupted():  # a library that was just being loaded makes an error of its own of Ctrl-C
             code = INTERRUPTED
         else:
             raise
+    if code:
+        discard_results()
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _own_stderr() -> None:
-    """Keep stderr to ourselves: ALSA, PortAudio and their kin print to file descriptor 2 from C, whatever we catch."""
-    if sys.stderr is None:
-        return
-    sys.stderr.flush()
-    own = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors=sys.stderr.errors)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    vars(sys).update(stderr=own, __stderr__=own)  # Rich asks the latter for the terminal's size
+def _on_signals() -> Callable[[], bool]:
+    """Let Ctrl-C, SIGTERM and SIGHUP raise `KeyboardInterrupt`; whether one of them has come.
+
+    One that we were started deaf to stays ignored: SIGINT in a background job, SIGHUP after nohup.
+    """
+    latest: float | None = None
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        nonlocal latest
+        again = latest is not None and time.monotonic() - latest < ONE_WISH_SECONDS
+        latest = time.monotonic()
+        if not again or number == signal.SIGINT:
+            raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+    return lambda: latest is not None
 
 
 def _fail(message: str, code: int) -> int:

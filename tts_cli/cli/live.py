@@ -9,8 +9,10 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event, Thread
+from typing import NoReturn
 
 from rich.console import Console
 
@@ -31,9 +33,13 @@ PATIENCE_SECONDS = 3.0
 class Destination:
     """Where the sound is to go: how to open it, its name (None for the speaker), and what to write without one."""
 
-    open: Callable[[], Sink]
+    open: Callable[[Event], Sink]
+    """Waits for the reader of a named pipe, until the event is set."""
     output: str | None
     fallback: Path | None
+    clobber: bool = True
+    """Whether a file that is there may be replaced by the fallback."""
+    cancelled: Event = field(default_factory=Event)
 
 
 def speak_live(
@@ -56,7 +62,7 @@ def speak_live(
         nonlocal output
         # Opening a device takes about as long as loading the built-in voice: side by side, half the wait.
         opening = stack.enter_context(ThreadPoolExecutor(1)).submit(_opened, destination, console)
-        stack.callback(_close_opened, opening)
+        stack.callback(_close_opened, opening, destination)
         engine = stack.enter_context(closing(load_engine(engine_name, settings)))
         sink, output = opening.result()
         return Ready(engine, choose_voice(engine, voice), sink)
@@ -79,10 +85,13 @@ def speak_live(
                 show(view())
             show(view())
     except KeyboardInterrupt:
-        # A second Ctrl-C need not be polite.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
         run.cancel()
-        ended = run.wait(PATIENCE_SECONDS)
+        destination.cancelled.set()
+        try:
+            ended = run.wait(PATIENCE_SECONDS)
+        except KeyboardInterrupt:  # a second Ctrl-C does not wait; a third need not even be polite
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            _leave(run)
     if ended:
         run.result()
     last = view()
@@ -93,17 +102,25 @@ def speak_live(
             console.print(summary(last, output), soft_wrap=True)
         if json:
             print(json_format.dumps(report(last, last.run.characters, output)), flush=True)  # noqa: T201
-    if not ended:  # the interpreter's end would tear the thread out of C++ code, which aborts the process
-        run.abandon()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(INTERRUPTED)
+    if not ended:
+        _leave(run)
     if last.state == "interrupted":
         sys.exit(INTERRUPTED)
 
 
-def _close_opened(opening: Future[tuple[Sink, str]]) -> None:
+def _leave(run: Speaking) -> NoReturn:
+    """End the process though the run has not ended; what was written is kept."""
+    # Closing may wait for what the run is stuck in.
+    closing = Thread(target=run.abandon, daemon=True)
+    closing.start()
+    closing.join(PATIENCE_SECONDS)
+    # The interpreter's end would tear the run's thread out of C++ code, which aborts the process.
+    os._exit(INTERRUPTED)
+
+
+def _close_opened(opening: Future[tuple[Sink, str]], destination: Destination) -> None:
     """Close the sink, unless there is none."""
+    destination.cancelled.set()
     if opening.exception() is None:
         opening.result()[0].close()
 
@@ -112,12 +129,14 @@ def _opened(destination: Destination, console: Console) -> tuple[Sink, str]:
     from tts_cli.sinks.file import FileSink
 
     try:
-        return destination.open(), "standard output" if destination.output == "-" else destination.output or ""
+        return destination.open(
+            destination.cancelled
+        ), "standard output" if destination.output == "-" else destination.output or ""
     except MissingError as error:
         if destination.fallback is None:
             raise
         console.print(f"tts: {error.message}; writing {destination.fallback} instead", soft_wrap=True)
-        return FileSink(destination.fallback), str(destination.fallback)
+        return FileSink(destination.fallback, destination.clobber), str(destination.fallback)
 
 
 @contextmanager

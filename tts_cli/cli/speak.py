@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from tts_cli.checks import read_whole
+from tts_cli.cli.streams import is_open
 from tts_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from tts_cli.sinks import Sink
     from tts_cli.source import TextSource
 
@@ -50,6 +53,9 @@ Output = Annotated[
         help="Write a .wav, .flac, .mp3 or .ogg file; - is standard output.",
         show_default=False,
     ),
+]
+NoClobber = Annotated[
+    bool, typer.Option("--no-clobber", "-n", help="With -o or --fallback: do not replace a file that is there.")
 ]
 Raw = Annotated[bool, typer.Option("--raw", help="With -o -: 16-bit PCM, 24 kHz, mono, without a WAV header.")]
 Play = Annotated[bool, typer.Option("--play", help="With -o: play the sound as well.")]
@@ -139,6 +145,7 @@ def speak(
     seed: Seed = 0,
     pause: Pause = 350,
     output: Output = None,
+    no_clobber: NoClobber = False,
     raw: Raw = False,
     play: Play = False,
     output_device: OutputDevice = None,
@@ -165,7 +172,7 @@ def speak(
 
     Examples: tts speak "Hello, world." · llm "Tell me a story" | tts speak · tts speak -f book.txt -o book.mp3
     """
-    _check_options(text, file, output, raw, play, output_device, fallback, json)
+    _check_options(text, file, output, no_clobber, raw, play, output_device, fallback, json)
 
     from tts_cli.cli.live import Destination, speak_live
     from tts_cli.engines import EngineSettings, SpeakOptions
@@ -189,7 +196,12 @@ def speak(
             parallel=parallel,
         ),
         source=source,
-        destination=Destination(lambda: _sink(output, raw, play, output_device), output, fallback),
+        destination=Destination(
+            lambda cancelled: _sink(output, not no_clobber, raw, play, output_device, cancelled),
+            output,
+            fallback,
+            clobber=not no_clobber,
+        ),
         json=json,
         quiet=quiet,
     )
@@ -212,6 +224,7 @@ def _check_options(
     text: str | None,
     file: Path | None,
     output: str | None,
+    no_clobber: bool,
     raw: bool,
     play: bool,
     output_device: str | None,
@@ -230,9 +243,19 @@ def _check_options(
         )
     if fallback is not None and output is not None:
         raise UsageError("--fallback is for playing", "leave out -o or --fallback")
+    if no_clobber:
+        named = fallback if output is None else None if output == "-" else Path(output)
+        if named is None:
+            raise UsageError("--no-clobber is for a file", "give its name with -o, or leave out --no-clobber")
+        if named.is_file():
+            from tts_cli.sinks.file import already_there
+
+            raise already_there(named)
     if output == "-":
         if json:
             raise UsageError("--json and -o - both write to standard output", "choose one of them")
+        if not is_open(1):
+            raise UsageError("standard output is closed", "pipe it on: tts speak … -o - | player, or use -o FILE")
         if sys.stdout.isatty():
             raise UsageError("a terminal cannot show sound", "pipe it on: tts speak … -o - | player, or use -o FILE")
 
@@ -244,13 +267,15 @@ def _source(text: str | None, file: Path | None) -> TextSource:
         return source.text_file(file)
     if text is not None and text != "-":
         return source.text_argument(text)
+    if not is_open(0):
+        raise UsageError("standard input is closed", "give the text as an argument or with -f FILE")
     if sys.stdin is not None and sys.stdin.isatty():
         print("Type a line and press Enter to hear it; Ctrl-D ends.", file=sys.stderr)  # noqa: T201
         return source.text_lines(iter(sys.stdin.readline, ""))
     return source.text_stdin()
 
 
-def _sink(output: str | None, raw: bool, play: bool, device: str | None) -> Sink:
+def _sink(output: str | None, clobber: bool, raw: bool, play: bool, device: str | None, cancelled: Event) -> Sink:
     from tts_cli.sinks import BothSinks
     from tts_cli.sinks.file import FileSink
     from tts_cli.sinks.stream import StreamSink, open_stream
@@ -259,9 +284,9 @@ def _sink(output: str | None, raw: bool, play: bool, device: str | None) -> Sink
         return _speaker(device)
     target: Sink
     if output == "-":
-        target = StreamSink(sys.stdout.buffer, "standard output", raw)
+        target = StreamSink(1, "standard output", raw)
     else:
-        target = open_stream(Path(output)) or FileSink(Path(output))
+        target = open_stream(Path(output), cancelled) or FileSink(Path(output), clobber)
     if not play:
         return target
     try:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from tts_cli.audio import Samples
+from tts_cli.errors import OutputError
+from tts_cli.replace import is_full
 
 
 @dataclass(frozen=True, slots=True)
 class SinkStatus:
-    """How playback stands; all zero for a sink that does not play."""
+    """How delivery stands; what is said of playback is zero for a sink that does not play."""
 
+    delivered: float = 0.0
+    """Seconds of sound taken: written to a file or a pipe, or given to a loudspeaker, played or still `buffered`."""
     playing: bool = False
     buffered: float = 0.0
     """Seconds of sound waiting to be played."""
@@ -45,7 +49,7 @@ class Sink(Protocol):
         ...
 
     def interrupt(self) -> None:
-        """Fall silent now. A file keeps what it was given so far."""
+        """Fall silent now, and end every wait. A file keeps the sound that it was given so far."""
         ...
 
     def close(self) -> None:
@@ -53,8 +57,14 @@ class Sink(Protocol):
         ...
 
     def status(self) -> SinkStatus:
-        """How playback stands."""
+        """How delivery stands."""
         ...
+
+
+def cannot_write(where: str, error: OSError) -> OutputError:
+    """The error for an output that cannot be written, and what to do about it."""
+    remedy = "free some space or choose another place with -o" if is_full(error) else "choose another place with -o"
+    return OutputError(f"cannot write {where}: {error.strerror or error}", remedy)
 
 
 class NullSink:
@@ -114,5 +124,5 @@ class BothSinks(NullSink):
             self._speaker.close()
 
     def status(self) -> SinkStatus:
-        """The speaker's."""
-        return self._speaker.status()
+        """The speaker's, but for what was delivered: that is said of the file."""
+        return replace(self._speaker.status(), delivered=self._file.status().delivered)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import threading
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, BinaryIO, Final
 
 import soundfile
 
 from tts_cli.audio import SAMPLE_RATE, Samples, to_pcm16
 from tts_cli.errors import OutputError, UsageError
-from tts_cli.sinks import NullSink
+from tts_cli.replace import Draft
+from tts_cli.sinks import NullSink, SinkStatus, cannot_write
 
 FORMATS: Final[dict[str, tuple[str, str]]] = {
     ".wav": ("WAV", "PCM_16"),
@@ -35,38 +35,53 @@ def check_target(path: Path) -> None:
         raise UsageError(f"there is no directory {path.parent}", f"create it first: mkdir -p {path.parent}")
 
 
+def already_there(path: Path) -> UsageError:
+    """The error for a file that is not to be replaced."""
+    return UsageError(f"{path} exists already", "choose another name with -o, or leave out --no-clobber")
+
+
 class FileSink(NullSink):
     """Writes WAV, FLAC, MP3 or Ogg Vorbis, by the suffix of `path`; 24 kHz mono.
 
-    An interrupted file is complete and valid up to the interruption. After an error nothing is left, and a file that
-    was there before is as it was.
+    An interrupted file is complete and valid up to the interruption. After an error, and where no sound was written,
+    nothing is left, and a file that was there before is as it was.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Raises `UsageError` for a suffix we do not write, `OutputError` where no file can be made."""
+    def __init__(self, path: Path, clobber: bool = True) -> None:
+        """Raises `UsageError` for a suffix we do not write, `OutputError` where no file can be made.
+
+        Without `clobber` a file that appears at `path` in the meantime is not replaced either, but a `UsageError`.
+        """
         check_target(path)
         self._path = path
+        self._clobber = clobber
         self._keep = False
+        self._frames = 0
+        self._using = threading.Lock()  # libsndfile must not write while another thread closes
         container, encoding = FORMATS[path.suffix.lower()]
+        self._draft = Draft(path)
         try:
-            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-        except OSError as error:
-            raise _cannot_write(path, error) from error
-        self._part = Path(name)
-        self._raw = _Recorder(os.fdopen(handle, "w+b"))
-        self._sound: soundfile.SoundFile | None = soundfile.SoundFile(
-            self._raw, "w", samplerate=SAMPLE_RATE, channels=1, format=container, subtype=encoding
-        )
+            self._raw = _Recorder(self._draft.open())
+            self._sound: soundfile.SoundFile | None = soundfile.SoundFile(
+                self._raw, "w", samplerate=SAMPLE_RATE, channels=1, format=container, subtype=encoding
+            )
+        except BaseException as error:
+            self._draft.discard()
+            if isinstance(error, OSError):
+                raise cannot_write(str(path), error) from error
+            raise
 
     def write(self, samples: Samples, needed: float) -> None:  # noqa: ARG002
         """Encode and write. Raises `OutputError` for a full disk."""
-        assert self._sound is not None
-        try:
-            self._sound.write(to_pcm16(samples))
-        except (soundfile.LibsndfileError, AssertionError) as error:
+        with self._using:
+            assert self._sound is not None
+            try:
+                self._sound.write(to_pcm16(samples))
+            except (soundfile.LibsndfileError, AssertionError) as error:
+                self._raise_if_failed()
+                raise OutputError(f"cannot encode {self._path} ({error})", "try another format") from error
             self._raise_if_failed()
-            raise OutputError(f"cannot encode {self._path} ({error})", "try another format") from error
-        self._raise_if_failed()
+            self._frames += len(samples)
 
     def finish(self) -> None:
         """Complete the file and move it into place."""
@@ -81,34 +96,37 @@ class FileSink(NullSink):
         """Move the file into place if it was finished or interrupted, else remove it."""
         self._settle()
 
+    def status(self) -> SinkStatus:
+        """How much sound was written."""
+        return SinkStatus(delivered=self._frames / SAMPLE_RATE)
+
     def _settle(self) -> None:
-        sound, self._sound = self._sound, None
-        if sound is None:
-            return
-        try:
-            sound.close()
-            self._raw.close()
-            if self._keep:
-                self._raise_if_failed()
-                # mkstemp's files are private; a finished one gets the rights that any new file would.
-                umask = os.umask(0)
-                os.umask(umask)
-                self._part.chmod(0o666 & ~umask)
-                self._part.replace(self._path)
-        except OSError as error:
-            raise _cannot_write(self._path, error) from error
-        finally:
-            self._part.unlink(missing_ok=True)
+        with self._using:
+            sound, self._sound = self._sound, None
+            if sound is None:
+                return
+            try:
+                sound.close()
+                self._raw.close()
+                if self._keep and self._frames:
+                    self._raise_if_failed()
+                    self._draft.commit(self._clobber)
+            except FileExistsError as error:
+                raise already_there(self._path) from error
+            except OSError as error:
+                raise cannot_write(str(self._path), error) from error
+            finally:
+                self._draft.discard()
 
     def _raise_if_failed(self) -> None:
         if self._raw.error is not None:
-            raise _cannot_write(self._path, self._raw.error) from self._raw.error
+            raise cannot_write(str(self._path), self._raw.error) from self._raw.error
 
 
 class _Recorder:
     """A binary file that remembers a failed write instead of raising it into libsndfile, where it would be lost."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.error: OSError | None = None
 
@@ -140,8 +158,3 @@ class _Recorder:
             self._file.close()
         except OSError as error:
             self.error = error
-
-
-def _cannot_write(path: Path, error: OSError) -> OutputError:
-    reason = error.strerror or str(error)
-    return OutputError(f"cannot write {path}: {reason}", "free some space or choose another place with -o")

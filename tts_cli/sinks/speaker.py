@@ -157,9 +157,10 @@ class SpeakerSink:
             raise self._lost()
 
     def status(self) -> SinkStatus:
-        """How playback stands."""
+        """How delivery stands."""
         rate = self._device.rate
         return SinkStatus(
+            delivered=(self._playout.played_frames + self._ring.available) / rate,
             playing=self._playout.open and self._ring.available > 0,
             buffered=self._ring.available / rate,
             needed=self._needed,
