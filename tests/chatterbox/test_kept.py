@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
+from threading import Event, Thread, current_thread
 
+import pytest
 import torch
 
 from tts_cli.engines.chatterbox.kept import keep, kept
 
-TENSORS = {"a": torch.arange(3)}
+TENSORS = {"a": torch.arange(300), "b": torch.ones(7, dtype=torch.bfloat16)}
 
 
 def test_it_is_known_by_its_key(tmp_path: Path) -> None:
@@ -24,13 +24,48 @@ def test_it_is_known_by_its_key(tmp_path: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
-def test_what_a_killed_process_left_is_deleted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("where", [0.3, 0.6, 0.9, 1.0])
+def test_a_bit_that_fell_over_is_noticed(tmp_path: Path, where: float) -> None:
     file = tmp_path / "x.safetensors"
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    names = {pid: f".{file.name}.{pid}" for pid in (ended.pid, os.getppid(), "notes")}
+    keep(TENSORS, "one", file)
+    content = bytearray(file.read_bytes())
+    content[round(where * (len(content) - 1))] ^= 4
+    file.write_bytes(content)
+    assert kept(file, "one") is None
+
+
+def test_two_threads_that_keep_one_file_do_not_share_a_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first has written its draft when the second does all of its work, in a process of the same number."""
+    file, written, go_on = tmp_path / "x.safetensors", Event(), Event()
+    rename = Path.replace
+
+    def replace(self: Path, target: Path) -> Path:
+        if current_thread() is first:
+            written.set()
+            assert go_on.wait(60)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    first = Thread(target=keep, args=({"a": torch.zeros(1000)}, "first", file))
+    first.start()
+    assert written.wait(60)
+    keep(TENSORS, "second", file)
+    assert kept(file, "second") is not None
+    go_on.set()
+    first.join()
+    found = kept(file, "first")
+    assert found is not None, "the last one to finish is the one that stays"
+    assert len(found["a"]) == 1000
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_a_killed_process_left_is_deleted_and_a_draft_being_written_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "x.safetensors"
+    names = {"old": f".{file.name}.0123.part", "new": f".{file.name}.4567.part", "notes": f".{file.name}.notes"}
     for name in names.values():
         (tmp_path / name).write_bytes(b"half")
+    for name in (names["old"], names["notes"]):
+        os.utime(tmp_path / name, (1e9, 1e9))
     keep(TENSORS, "one", file)
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {file.name, names[os.getppid()], names["notes"]}
+    assert left == {file.name, names["new"], names["notes"]}

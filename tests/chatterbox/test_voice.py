@@ -1,4 +1,5 @@
 import errno
+import os
 import pickle
 import time
 import warnings
@@ -204,11 +205,33 @@ def test_a_fingerprint_tells_files_apart(tmp_path: Path) -> None:
     file = tmp_path / "weights"
     content = np.random.default_rng(0).bytes(1_000_000)
     file.write_bytes(content)
-    one = fingerprint(file)
+    one, known = fingerprint(file), file.stat()
     assert fingerprint(file) == one
     for changed in (content[:-1] + b"x", b"x" + content[1:], content + b"x", b""):
         file.write_bytes(changed)
+        os.utime(file, ns=(known.st_atime_ns, known.st_mtime_ns))
         assert fingerprint(file) != one
+    file.write_bytes(content)
+    os.utime(file, ns=(known.st_atime_ns, known.st_mtime_ns))
+    assert fingerprint(file) == one
+    os.utime(file, ns=(known.st_atime_ns, known.st_mtime_ns + 1000))
+    assert fingerprint(file) != one, "changed at another time"
+
+
+def test_a_matrix_changed_in_place_is_noticed_though_size_and_time_are_the_same(tmp_path: Path) -> None:
+    """In a file of the released T3's size, each of its matrices, the smallest of which holds 4 MiB."""
+    file, size, matrix = tmp_path / "weights", 1_915_480_052, 4 * 2**20
+    with file.open("wb") as stream:
+        stream.truncate(size)  # nothing of it takes room on the disk
+    one, known = fingerprint(file), file.stat()
+    for start in (10**6, size // 3, size - matrix - 10**6):
+        with file.open("r+b") as stream:
+            stream.seek(start)
+            stream.write(b"x" * matrix)
+        os.utime(file, ns=(known.st_atime_ns, known.st_mtime_ns))
+        changed = fingerprint(file)
+        assert changed != one
+        one = changed
 
 
 def speech(seconds: float, rate: int, channels: int = 1) -> Any:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -22,8 +22,7 @@ from tts_cli.engines.chatterbox.kept import keep, kept
 from tts_cli.engines.chatterbox.leaves import Parts
 from tts_cli.engines.chatterbox.weights import fingerprint
 
-_FORMAT: Final = 1
-_SUM: Final = "sum"
+_FORMAT: Final = 2
 
 
 def cache_dir() -> Path:
@@ -39,7 +38,7 @@ def lowered(weights: Path, kind: str, sizes: str, make: Callable[[], dict[str, P
     """
     file, key = place(weights, kind), _key(weights, kind, sizes)
     tensors = kept(file, key)
-    if tensors is not None and torch.equal(tensors.pop(_SUM, torch.empty(0)), _sum(tensors)):
+    if tensors is not None:
         parts: dict[str, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
             leaf, _, part = name.rpartition(".")
@@ -47,7 +46,7 @@ def lowered(weights: Path, kind: str, sizes: str, make: Callable[[], dict[str, P
         return dict(parts)
     made = make()
     tensors = {f"{leaf}.{part}": tensor for leaf, each in made.items() for part, tensor in each.items()}
-    keep(tensors | {_SUM: _sum(tensors)}, key, file)
+    keep(tensors, key, file)
     return made
 
 
@@ -61,17 +60,3 @@ def _key(weights: Path, kind: str, sizes: str) -> str:
     """What a copy depends on. The layout of int4 is torch's own, for this kind of CPU."""
     layout = f"{torch.__version__} {torch.backends.cpu.get_cpu_capability()}" if kind == "int4" else "plain"
     return f"{_FORMAT} {fingerprint(weights)} {sizes} {kind} {layout}"
-
-
-def _sum(tensors: Mapping[str, Tensor]) -> Tensor:
-    """A digest of names, shapes, types and of the sum of each tensor's bytes, eight at a time.
-
-    Against blocks that never reached the disk and bits that fell over, at the speed of memory.
-    """
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        data = tensor.reshape(-1).view(torch.uint8)
-        words = data[: len(data) // 8 * 8].view(torch.int64)
-        total = int(words.sum()) + int(data[words.nbytes :].sum())
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} {total}\n".encode())
-    return torch.tensor(list(digest.digest()), dtype=torch.uint8)
