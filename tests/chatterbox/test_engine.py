@@ -197,7 +197,7 @@ def test_speech_that_outgrows_its_text_or_the_limit_is_told(
 ) -> None:
     monkeypatch.setattr(engine._t3, "tokens", lambda request: iter([3700] * request.budget))
     for guard, seconds in ((True, token_budget("Hi, there [laugh].") // 25), (False, 40)):
-        told = [notice for notice in notices(engine, replace(OPTIONS, chunk=1001, guard=guard)) if notice]
+        told = [notice for notice in notices(engine, replace(OPTIONS, chunk=1000, guard=guard)) if notice]
         assert told == [f"stopped after {seconds} s, the longest it may take"]
 
 
@@ -206,10 +206,10 @@ def test_nothing_to_say(engine: ChatterboxEngine, text: str) -> None:
     assert list(engine.stream(Segment.of(text), "default", OPTIONS)) == []
 
 
-def test_wrong_options(engine: ChatterboxEngine) -> None:
-    for wrong in (replace(OPTIONS, chunk=0), replace(OPTIONS, temperature=-1), replace(OPTIONS, top_p=2)):
-        with pytest.raises(UsageError):
-            sound(engine, wrong)
+@pytest.mark.parametrize("wrong", [{"chunk": 0}, {"chunk": 1001}, {"temperature": -1}, {"top_p": 2}, {"seed": -1}])
+def test_wrong_options(wrong: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        replace(OPTIONS, **wrong)
 
 
 def test_voices(tiny: Path, settings: EngineSettings, engine: ChatterboxEngine) -> None:
