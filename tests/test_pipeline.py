@@ -14,13 +14,13 @@ from harness import PATIENCE
 
 from tts_cli.audio import SAMPLE_RATE, AudioChunk, Samples
 from tts_cli.engines import MAX_CHARS, EngineSettings, Mode, SpeakOptions
-from tts_cli.errors import OutputError
+from tts_cli.errors import OutputError, TextError
 from tts_cli.metrics import Meter
 from tts_cli.pipeline import Ready, Speaking, synthesize
 from tts_cli.segment import Segment
 from tts_cli.sinks import NullSink
 from tts_cli.sinks.file import FileSink
-from tts_cli.source import LiveText, text_argument
+from tts_cli.source import LiveText, text_argument, text_file
 
 
 class Engine(ToneEngine):
@@ -84,6 +84,40 @@ def test_a_paragraph_begins_after_a_longer_pause(grouped: bool, mode: Mode) -> N
     one, two = sound("\n\nOne is here."), sound("Two is here too.\n\n")
     pause = np.zeros(SAMPLE_RATE // 4, np.float32)
     assert np.array_equal(sound("\n\nOne is here.\n\n\nTwo is here too.\n\n"), np.concatenate([one, pause, two]))
+
+
+class Heard(NullSink):
+    """Keeps what it was given, and knows whether that was all."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self.finished = self.played_out = False
+
+    def write(self, samples: Samples, needed: float = 0.0) -> None:
+        self.samples += len(samples)
+
+    def play_out(self) -> None:
+        self.played_out = True
+
+    def finish(self) -> None:
+        self.finished = True
+
+
+@pytest.mark.parametrize("mode", ["streaming", "simple"])
+def test_what_stands_before_the_place_that_cannot_be_read_is_heard(mode: Mode, tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(b"Some sentence.\n" * 5000 + b"And half of\xff")
+    sink, meter = Heard(), Meter()
+    source = text_file(tmp_path / "text")
+    engine = Recording(EngineSettings(), grouped=True)
+    run = Speaking(lambda _: Ready(engine, "sine", sink), SpeakOptions(mode=mode), source, meter)
+    run.start()
+    with pytest.raises(TextError, match="byte 75011"):
+        run.result()
+    assert sink.played_out
+    assert not sink.finished, "half a file is no file"
+    assert "".join(engine.given).count("Some sentence.") == 5000
+    assert engine.given[-1].endswith("And half of")
+    assert sink.samples == pytest.approx(meter.snapshot().sound * SAMPLE_RATE)
 
 
 class FullSink(NullSink):

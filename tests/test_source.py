@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tts_cli.errors import NothingToSayError, UsageError
+from tts_cli.errors import NothingToSayError, TextError
 from tts_cli.segment import Sentence
-from tts_cli.source import LiveText, ReadyText, TextSource, text_argument, text_file, text_lines
+from tts_cli.source import AHEAD, LiveText, ReadyText, TextSource, text_argument, text_file
 
 
 def next_text(source: TextSource, pending: Callable[[], object] = lambda: None) -> str | None:
@@ -100,8 +100,8 @@ def test_nothing_to_say_ends_a_live_text_too() -> None:
     ("data", "position"),
     [
         (b"caf\xe9 au lait", 3),
-        (b"a" * 70_000 + b"\xff", 70_000),
-        (b"a" * 65_535 + "é".encode() + b"\xfe", 65_537),
+        (b"a" * 4095 + "é".encode() + b"\xfe", 4097),
+        (b"a" * 65_535 + b"\xff", 65_535),
         (b"ends within \xc3", 12),
         (b"ELF\0\0\1", 3),
     ],
@@ -109,8 +109,120 @@ def test_nothing_to_say_ends_a_live_text_too() -> None:
 def test_bytes_that_are_not_text_are_named_by_their_place(tmp_path: Path, data: bytes, position: int) -> None:
     file = tmp_path / "text"
     file.write_bytes(data)
-    with pytest.raises(UsageError, match=rf"byte {position}\)"):
+    with pytest.raises(TextError, match=rf"byte {position}\)"):
         text_file(file)
+
+
+def test_what_stands_before_bytes_that_are_not_text_is_spoken(tmp_path: Path) -> None:
+    file = tmp_path / "text"
+    file.write_bytes(b"Some sentence.\n" * 10_000 + b"\xff")
+    source = text_file(file)
+    for _ in range(10_000):
+        assert next_text(source) == "Some sentence."
+    for _ in range(2):
+        with pytest.raises(TextError, match=r"byte 150000\)"):
+            next_text(source)
+
+
+def test_a_huge_file_is_read_as_it_is_spoken(tmp_path: Path) -> None:
+    file = tmp_path / "text"
+    with file.open("wb") as out:
+        out.write(b"First. ")
+        out.truncate(1 << 40)  # a terabyte, none of which is text
+    with pytest.raises(TextError, match=r"byte 7\)"):
+        text_file(file)
+    file.write_bytes(b"Some sentence.\n" * 100_000)
+    source = text_file(file)
+    for _ in range(100):
+        assert next_text(source) == "Some sentence."
+        assert AHEAD <= source.waiting_characters < 2 * AHEAD
+
+
+def test_a_fast_writer_has_to_wait() -> None:
+    written = 0
+
+    def pieces():
+        nonlocal written
+        while True:
+            written += 1
+            yield "Some sentence.\n" * 100
+
+    source = LiveText(pieces())
+    for _ in range(1000):
+        assert next_text(source) == "Some sentence."
+        assert source.waiting_characters < AHEAD + 1500
+    assert written <= 10 + AHEAD // 1400 + 2
+    source.close()
+
+
+def test_closing_ends_a_reader_that_waits_for_room() -> None:
+    ended = threading.Event()
+
+    def pieces():
+        try:
+            while True:
+                yield "Some sentence.\n" * 1000
+        finally:
+            ended.set()
+
+    source = LiveText(pieces())
+    assert next_text(source) == "Some sentence."
+    source.close()
+    del source
+    assert ended.wait(60)
+
+
+@pytest.mark.parametrize(
+    "error", [UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no"), ValueError("no"), KeyboardInterrupt()]
+)
+def test_whatever_ends_the_reading_is_raised_where_the_text_is_asked_for(error: BaseException) -> None:
+    def pieces():
+        yield "One.\nTwo"
+        raise error
+
+    source = LiveText(pieces())
+    assert next_text(source) == "One."
+    assert next_text(source) == "Two"
+    with pytest.raises(type(error)):
+        next_text(source)
+
+
+def test_what_a_writer_leaves_unfinished_is_spoken_when_it_pauses() -> None:
+    now, split, go_on = 0.0, threading.Event(), threading.Event()
+
+    def pieces():
+        yield "Let me check that. And I"
+        split.set()  # the next piece is asked for
+        assert go_on.wait(60)
+
+    def pause(seconds: float) -> None:
+        nonlocal now
+        assert split.wait(60)
+        now += seconds
+
+    source = LiveText(pieces(), idle=0.7, clock=lambda: now)
+    assert next_text(source) == "Let me check that."
+    assert next_text(source, lambda: pause(2)) == "And"
+    assert next_text(source, lambda: pause(3)) == "I"
+    go_on.set()
+    assert next_text(source) is None
+
+
+def test_without_idle_flush_unfinished_text_waits() -> None:
+    now, go_on = 0.0, threading.Event()
+
+    def pieces():
+        yield "Let me check that."
+        assert go_on.wait(60)
+        yield ".. again."
+
+    def pause() -> None:
+        nonlocal now
+        now += 3600
+        go_on.set()
+
+    source = LiveText(pieces(), idle=0, clock=lambda: now)
+    assert next_text(source, pause) == "Let me check that... again."
 
 
 def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
@@ -140,7 +252,18 @@ def test_a_named_pipe_is_read_as_it_comes(tmp_path: Path) -> None:
 
 
 def test_a_line_typed_is_spoken_without_punctuation() -> None:
-    assert all_of(text_lines(iter(["hello\n", "\n", "and more, " * 12 + "of it\n"])))[0] == "hello"
+    long_line = "and more, " * 12 + "of it"
+    waiting = threading.Event()
+
+    def lines():
+        yield "hello\n"
+        yield long_line + "\n"
+        assert waiting.wait(60)
+
+    source = LiveText(lines(), by_line=True)
+    assert next_text(source) == "hello"
+    assert next_text(source) == long_line
+    assert next_text(source, waiting.set) is None
 
 
 def test_ten_megabytes_without_a_break_come_in_bounded_sentences() -> None:

@@ -84,6 +84,16 @@ def test_lines_are_spoken_as_they_are_entered(speaker: Speaker, tmp_path: Path) 
     assert re.search(r"\d\.\d s spoken", shown.screen)
 
 
+def test_bytes_that_are_not_text_end_a_run_that_is_typed(environment: dict[str, str], tmp_path: Path) -> None:
+    arguments = ("-o", "x.wav", "--engine", "engines_for_tests:ToneEngine")
+    with speaking(*arguments, environment=environment, folder=tmp_path) as shown:
+        shown.wait_for("waiting for text")
+        shown.type(b"caf\xe9 au lait\n")
+        assert shown.end() == 2
+    assert "standard input is not UTF-8 text (byte 3)" in shown.screen
+    assert "Traceback" not in shown.screen
+
+
 @pytest.mark.parametrize("moment", ["press Enter", "loading", "waiting for text"])
 def test_ctrl_c_before_there_is_text(environment: dict[str, str], tmp_path: Path, moment: str) -> None:
     with speaking("-o", "x.wav", environment=environment, folder=tmp_path) as shown:

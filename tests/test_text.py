@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tts_cli.segment import Ending, Sentence
-from tts_cli.text import LOOKAHEAD, SentenceSplitter, is_speakable
+from tts_cli.text import SentenceSplitter, is_speakable
 from tts_cli.text import split as split_whole
+from tts_cli.text.pauses import Patience
+from tts_cli.text.splitting import LOOKAHEAD
 
 
 def texts(sentences: list[Sentence]) -> list[str]:
@@ -85,10 +87,21 @@ CASES: list[tuple[str, list[str]]] = [
     ("That's funny! [laugh] I know.", ["That's funny!", "[laugh] I know."]),
     ("Stop![cough] Sorry.", ["Stop!", "[cough] Sorry."]),
     ("Well [clear throat] hello. [sigh]", ["Well [clear throat] hello.", "[sigh]"]),
-    ("See it.[12] Next.", ["See it.[12] Next."]),
+    ("See it.[12] Next.", ["See it.[12]", "Next."]),
+    ("True.[1][2] Next.[3, 4]\nThen.²", ["True.[1][2]", "Next.[3, 4]", "Then.²"]),
+    ("The U.S.[1] Senate voted.[a] OK.", ["The U.S.[1] Senate voted.", "[a] OK."]),
+    ("Wow.[12", ["Wow.[12"]),
+    ("Wow.[12][laugh] so.", ["Wow.[12]", "[laugh] so."]),
+    ("对。[1]错。", ["对。[1]", "错。"]),
     # Other scripts
     ("你好。世界！好吗？好", ["你好。", "世界！", "好吗？", "好"]),
     ("「行くよ！」次は３.１４です。", ["「行くよ！」", "次は３.１４です。"]),
+    ("「はい。」と言った。「いいえ。」", ["「はい。」と言った。", "「いいえ。」"]),
+    ("『はい!』と言った。", ["『はい!』と言った。"]),
+    ("〔注。〕次。〚注。〛次。", ["〔注。〕", "次。", "〚注。〛", "次。"]),
+    ("他说:“好。”然后走了。", ["他说:“好。”", "然后走了。"]),
+    ("你好!世界?好吗?!好", ["你好!", "世界?", "好吗?!", "好"]),
+    ("你好!abc def!你好", ["你好!abc def!你好"]),
     ("यह है। वह है।", ["यह है।", "वह है।"]),
     ("هل أنت هنا؟ نعم.", ["هل أنت هنا؟", "نعم."]),
     ("Привет. Как дела? Хорошо.", ["Привет.", "Как дела?", "Хорошо."]),
@@ -264,6 +277,96 @@ def test_the_cut_into_pieces_does_not_matter(text: str, max_chars: int, data: st
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
     pieces = [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
     assert [s for piece in pieces for s in splitter.feed(piece)] + splitter.finish() == whole
+
+
+PATIENCE: list[Patience] = ["sentences", "words", "all"]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.tuples(TEXTS, st.sampled_from([None, *PATIENCE]))), LIMITS)
+def test_a_pause_loses_and_invents_nothing(pieces: list[tuple[str, Patience | None]], max_chars: int) -> None:
+    splitter, found = SentenceSplitter(max_chars), []
+    for piece, patience in pieces:
+        found += splitter.feed(piece)
+        if patience is not None:
+            found += splitter.pause(patience)
+    found += splitter.finish()
+    assert bare("".join(texts(found))) == bare("".join(piece for piece, _ in pieces))
+    assert all(0 < len(sentence.text) <= max_chars for sentence in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences", "words", "everything"),
+    [
+        # Complete by its punctuation
+        ("Let me check that.", ["Let me check that."], [], []),
+        ("Well... i see... ", ["Well... i see..."], [], []),
+        ("Really?", ["Really?"], [], []),
+        ('He said "Stop!"', ['He said "Stop!"'], [], []),
+        ("See it.[12]", ["See it.[12]"], [], []),
+        ("你好。", ["你好。"], [], []),
+        ("「はい。」", ["「はい。」"], [], []),
+        # Half a number, a word, an abbreviation or an address
+        ("Pi is 3.", [], ["Pi is"], ["3."]),
+        ("Pi is 3", [], ["Pi is"], ["3"]),
+        ("It costs 1,", [], ["It costs"], ["1,"]),
+        ("He lives in the U.", [], ["He lives in the"], ["U."]),
+        ("He lives in the U.S.", [], ["He lives in the"], ["U.S."]),
+        ("A tool, e.g.", [], ["A tool,"], ["e.g."]),
+        ("A tool, e.g. ", [], ["A tool,"], ["e.g."]),
+        ("I met Dr. J. ", [], ["I met"], ["Dr. J."]),
+        ("1. ", [], [], ["1."]),
+        ("Go to www.", [], ["Go to"], ["www."]),
+        ("Go to example.co.", [], ["Go to"], ["example.co."]),
+        ("Go to https://a.b/?", [], ["Go to"], ["https://a.b/?"]),
+        ("hel", [], [], ["hel"]),
+        ("Say hel", [], ["Say"], ["hel"]),
+        ("Say hello ", [], ["Say hello"], []),
+        # Words that are whole
+        ("At 5 p.m.", [], ["At 5 p.m."], []),
+        ("I said no.", [], ["I said no."], []),
+        ("Password:", [], ["Password:"], []),
+        ("Well,", [], ["Well,"], []),
+        (PROSE + "\n", [], [PROSE], []),
+        # A tag that was begun
+        ("Hm [clear thr", [], ["Hm"], []),
+        ("[lau", [], [], []),
+        # Nothing that could be spoken
+        ("...", [], [], ["..."]),
+        ("", [], [], []),
+    ],
+)
+def test_what_a_pause_lets_be_spoken(text: str, sentences: list[str], words: list[str], everything: list[str]) -> None:
+    splitter = SentenceSplitter(300)
+    assert splitter.feed(text) == []
+    assert [texts(splitter.pause(patience)) for patience in PATIENCE] == [sentences, words, everything]
+
+
+@pytest.mark.parametrize("patience", ["sentences", "words"])
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_writer_who_pauses_all_the_time_parts_no_word_and_no_number(patience: Patience, size: int) -> None:
+    text = (
+        "Pi is 3.14159, e.g. 1,000 of the U.S. say so at 5 p.m. today. Dr. J. Foo [laugh] agrees: hello! It's 10:30.\n"
+    )
+    splitter, found = SentenceSplitter(300), []
+    for start in range(0, len(text), size):
+        found += splitter.feed(text[start : start + size]) + splitter.pause(patience)
+    found += splitter.finish()
+    assert " ".join(texts(found)) == text.strip(), "cut only at white space"
+    for sentence in texts(found):
+        assert not sentence.endswith(("Dr.", "J.", "e.g.")), sentence
+
+
+def test_after_a_pause_in_a_sentence_the_rest_is_known_to_go_on() -> None:
+    splitter = SentenceSplitter(300)
+    assert splitter.feed("The quick brown ") == []
+    assert splitter.pause("words") == [Sentence("The quick brown", "cut")]
+    assert splitter.feed("fox jumps.\n\nNext.\n") == [
+        Sentence("fox jumps.", "sentence"),
+        Sentence("Next.", "sentence", new_paragraph=True),
+    ]
+    assert splitter.feed(PROSE + "\n") == []
+    assert splitter.pause("words") == [Sentence(PROSE, "line")]
 
 
 @settings(max_examples=100, deadline=None)

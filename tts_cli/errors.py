@@ -2,7 +2,8 @@
 
     TTSError                1  something failed while we worked
     ├── UsageError          2  the request cannot be carried out as written
-    │   └── NothingToSayError 2  the text holds nothing that can be spoken
+    │   ├── NothingToSayError 2  the text holds nothing that can be spoken
+    │   └── TextError       2  the text cannot be read, or not beyond some place
     ├── MissingError        3  this machine lacks something: weights, a package, an audio device
     ├── OutputError         1  the sound could not be delivered: disk full, closed pipe, lost device
     └── ModelError          1  weights or a voice file are damaged or do not fit
@@ -19,6 +20,7 @@ __all__ = [
     "NothingToSayError",
     "OutputError",
     "TTSError",
+    "TextError",
     "UsageError",
 ]
 
@@ -48,6 +50,10 @@ class UsageError(TTSError):
 
 class NothingToSayError(UsageError):
     """The text holds no letter and no digit, so no engine could speak it."""
+
+
+class TextError(UsageError):
+    """The text cannot be read, or not beyond some place: what stands before that is spoken."""
 
 
 class MissingError(TTSError):

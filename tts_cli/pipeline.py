@@ -12,7 +12,7 @@ import numpy as np
 
 from tts_cli.audio import SAMPLE_RATE, AudioChunk
 from tts_cli.engines import MAX_CHARS, Engine, SpeakOptions
-from tts_cli.errors import NothingToSayError
+from tts_cli.errors import NothingToSayError, TextError
 from tts_cli.metrics import Meter, State
 from tts_cli.prebuffer import Forecast
 from tts_cli.segment import Segment, Sentence
@@ -31,7 +31,8 @@ def synthesize(
     """Everything `source` holds, as sound; `pending` is called before a wait for text that has yet to arrive.
 
     In `simple` mode all of it is computed before the first chunk is given. Raises `NothingToSayError` where the engine
-    finds no sound in the text, and whatever source and engine raise.
+    finds no sound in the text, `TextError` after the sound of what stands before the place from which the text cannot
+    be read, and whatever else source and engine raise.
     """
 
     def wait_for_text() -> None:
@@ -39,9 +40,20 @@ def synthesize(
         pending()
 
     chunks = _computed(engine, voice, options, source, meter, wait_for_text)
+    unreadable: list[TextError] = []
+    chunks = _until_unreadable(chunks, unreadable)
     yield from list(chunks) if options.mode == "simple" else chunks
+    if unreadable:
+        raise unreadable[0]
     if not meter.snapshot().chunks:
         raise NothingToSayError("this voice finds nothing to speak in the text", "give it words")
+
+
+def _until_unreadable(chunks: Iterator[AudioChunk], unreadable: list[TextError]) -> Iterator[AudioChunk]:
+    try:
+        yield from chunks
+    except TextError as error:
+        unreadable.append(error)
 
 
 def _computed(
@@ -192,17 +204,26 @@ class Speaking:
             ready.engine, ready.voice, self._options, self._source, self._meter, lambda: self._text_pending(ready.sink)
         )
         forecast = Forecast()
+        unreadable: TextError | None = None
         with closing(chunks):  # whatever ends the run: a thread of the engine's must not outlive it
-            for chunk in chunks:
-                if self._cancelled:
-                    return
-                needed = forecast.needed(self._meter.snapshot(), chunk.seconds, self._source.waiting_characters)
-                self._meter.chunk_handed(chunk)
-                ready.sink.write(chunk.samples, 0.0 if self._options.mode == "simple" else needed)
-                self._state = "computing"
+            try:
+                for chunk in chunks:
+                    if self._cancelled:
+                        return
+                    needed = forecast.needed(self._meter.snapshot(), chunk.seconds, self._source.waiting_characters)
+                    self._meter.chunk_handed(chunk)
+                    ready.sink.write(chunk.samples, 0.0 if self._options.mode == "simple" else needed)
+                    self._state = "computing"
+            except TextError as error:
+                if not self._meter.snapshot().chunks:
+                    raise
+                unreadable = error  # what stands before that place is heard to its end
         if self._cancelled:
             return
         self._state = "finishing"
+        if unreadable is not None:
+            ready.sink.play_out()
+            raise unreadable
         ready.sink.finish()
         self._state = "done"
 

@@ -1,37 +1,45 @@
-"""Where text comes from: an argument, a file, a pipe or a terminal; always as sentences.
+"""Where text comes from: an argument, a file, a pipe or a terminal; always as sentences, and never far ahead.
 
-Text at hand is split as it is asked for. Text that arrives (`LiveText`) is read in a thread, so that a sentence can be
-spoken while the next one is still being written, and so that we know when there is nothing to say for now.
+Text at hand (`ReadyText`) is read and split as it is asked for. Text that arrives (`LiveText`) is read in a thread, so
+that a sentence can be spoken while the next one is still being written, and so that we know when there is nothing to
+say for now. Neither is read much further than `AHEAD` characters before what is spoken: whoever writes faster than we
+speak has to wait, as at any full pipe.
 """
 
 from __future__ import annotations
 
-import codecs
 import io
 import os
-import queue
 import stat
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from tts_cli.engines import MAX_CHARS
-from tts_cli.errors import NothingToSayError, TTSError, UsageError
+from tts_cli.errors import UsageError
 from tts_cli.segment import Sentence
-from tts_cli.text import SentenceSplitter, is_speakable
+from tts_cli.text.decoding import READ_BYTES, checked, text_of
+from tts_cli.text.idle import IDLE_SECONDS, Idle
+from tts_cli.text.stream import SpeakableSentences
 
-READ_BYTES = 65_536
+AHEAD: Final = 6000
+"""Characters of sentences that wait to be spoken, from which no more are read: some minutes of sound."""
+CHECKED_BYTES: Final = 65_536
+"""So much of a file must be text before any of it is spoken."""
 
 
 class TextSource(Protocol):
     """Sentences, in order."""
 
     def next_sentence(self, pending: Callable[[], None]) -> Sentence | None:
-        """The next sentence, or None at the end. Calls `pending` before it waits for text to arrive."""
+        """The next sentence, or None at the end. Calls `pending` before it waits for text to arrive.
+
+        Raises what ended the text early, after the sentences before that.
+        """
         ...
 
     def join_next(self, fits: Callable[[Sentence], bool]) -> Sentence | None:
@@ -48,33 +56,71 @@ class TextSource(Protocol):
         ...
 
 
+class _Ahead:
+    """Sentences that are known and not yet taken."""
+
+    def __init__(self) -> None:
+        self._sentences: deque[Sentence] = deque()
+        self.characters = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._sentences)
+
+    def add(self, sentences: list[Sentence]) -> None:
+        self._sentences.extend(sentences)
+        self.characters += sum(len(sentence.text) for sentence in sentences)
+
+    def take(self, fits: Callable[[Sentence], bool] = lambda _: True) -> Sentence | None:
+        """The first of them, if there is one and it fits."""
+        if not self._sentences or not fits(self._sentences[0]):
+            return None
+        sentence = self._sentences.popleft()
+        self.characters -= len(sentence.text)
+        return sentence
+
+
 class ReadyText:
-    """Text that is all here, split as far ahead as it must be. Raises `NothingToSayError` where nothing is."""
+    """Text that is all here, read as far ahead as it must be. Raises what ends it before its first sentence."""
 
     def __init__(self, pieces: Iterator[str]) -> None:
-        self._sentences = _sentences(pieces)
-        self._ahead: deque[Sentence] = deque()
+        self._pieces = pieces
+        self._sentences = SpeakableSentences(MAX_CHARS)
+        self._ahead = _Ahead()
+        self._ended = False
+        self._error: Exception | None = None
         self._closed = False
-        self._look_ahead()
+        self._read()
+        if self._error is not None and not self._ahead:
+            raise self._error
 
     def next_sentence(self, pending: Callable[[], None]) -> Sentence | None:  # noqa: ARG002  nothing to wait for
         """The next sentence, or None at the end."""
-        self._look_ahead()
-        return self._ahead.popleft() if self._ahead and not self._closed else None
+        self._read()
+        if self._closed:
+            return None
+        if self._error is not None and not self._ahead:
+            raise self._error
+        return self._ahead.take()
 
     def join_next(self, fits: Callable[[Sentence], bool]) -> Sentence | None:
         """The next sentence if it fits."""
-        self._look_ahead()
-        return self._ahead.popleft() if self._ahead and not self._closed and fits(self._ahead[0]) else None
+        self._read()
+        return None if self._closed else self._ahead.take(fits)
 
-    def _look_ahead(self) -> None:
-        if len(self._ahead) < 2:
-            self._ahead.extend(next(self._sentences, []))
+    def _read(self) -> None:
+        try:
+            while self._ahead.characters < AHEAD and not self._ended and not self._closed:
+                piece = next(self._pieces, None)
+                self._ended = piece is None
+                self._ahead.add(self._sentences.finish() if piece is None else self._sentences.feed(piece))
+        except Exception as error:  # noqa: BLE001  raised where the sentences before it have been taken
+            self._ended, self._error = True, error
+            self._ahead.add(self._sentences.rest())
 
     @property
     def waiting_characters(self) -> int:
         """Characters already split and not yet taken."""
-        return sum(len(sentence.text) for sentence in self._ahead)
+        return self._ahead.characters
 
     def close(self) -> None:
         """Give no more, or `simple` mode would compute the rest of a text that nobody wants to hear."""
@@ -82,117 +128,124 @@ class ReadyText:
 
 
 class LiveText:
-    """Text that arrives. `pieces` may block; it is read in a thread of its own."""
+    """Text that arrives.
 
-    def __init__(self, pieces: Iterator[str]) -> None:
-        self._batches = _sentences(pieces)
-        self._arrived: queue.SimpleQueue[Sentence | TTSError | None] = queue.SimpleQueue()
-        self._ahead: deque[Sentence] = deque()
-        self._end: TTSError | None = None
+    Parameters
+    ----------
+    pieces
+        The text; may block, and is read in a thread of its own.
+    idle
+        Seconds without new text after which what has arrived is spoken, as `Idle` has it; 0 for never.
+    by_line
+        Whether every line that was entered is spoken at once.
+    clock
+        Tells the time in seconds, and never goes back.
+    """
+
+    def __init__(
+        self,
+        pieces: Iterator[str],
+        idle: float = 0.0,
+        by_line: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._pieces = pieces
+        self._clock = clock
+        self._idle = Idle(idle, clock())
+        self._by_line = by_line
+        self._sentences = SpeakableSentences(MAX_CHARS)
+        self._ahead = _Ahead()
         self._ended = False
+        self._error: BaseException | None = None
         self._closed = False
+        self._changed = threading.Condition()  # guards all of the above
         # A daemon: nothing can interrupt a read from a pipe that nobody writes to.
         threading.Thread(target=self._read, name="read text", daemon=True).start()
 
     def _read(self) -> None:
+        error: BaseException | None = None
         try:
-            for batch in self._batches:
-                for sentence in batch:
-                    self._arrived.put(sentence)
-        except TTSError as error:
-            self._arrived.put(error)
-        except OSError as error:
-            self._arrived.put(UsageError(f"cannot read the text ({error.strerror})", "is its source still there?"))
-        else:
-            self._arrived.put(None)
+            for piece in self._pieces:
+                if not self._take_in(piece):
+                    return
+            with self._changed:
+                self._ahead.add(self._sentences.finish())
+        except BaseException as caught:  # noqa: BLE001  raised again where the text is asked for
+            error = caught
+        with self._changed:
+            self._ended, self._error = True, error
+            self._ahead.add(self._sentences.rest())
+            self._changed.notify_all()
+
+    def _take_in(self, piece: str) -> bool:
+        """Split `piece` and wait until more is wanted; False if nothing is, any more."""
+        with self._changed:
+            self._ahead.add(self._sentences.feed(piece))
+            if self._by_line and piece.endswith("\n"):
+                self._ahead.add(self._sentences.pause("all"))
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._closed or self._ahead.characters < AHEAD)
+            self._idle.arrived(self._clock())
+            return not self._closed
 
     def next_sentence(self, pending: Callable[[], None]) -> Sentence | None:
         """The next sentence; waits for it, after calling `pending`. Raises what ended the reading early."""
-        self._take_arrived()
-        if not self._ahead and not self._ended:
+        with self._changed:
+            must_wait = self._must_wait()
+        if must_wait:
             pending()
-            self._accept(self._arrived.get())
-        if self._closed:
-            return None
-        if self._ahead:
-            return self._ahead.popleft()
-        if self._end is not None:
-            raise self._end
-        return None
+        with self._changed:
+            while self._must_wait():
+                self._wait()
+            if self._closed:
+                return None
+            if self._error is not None and not self._ahead:
+                raise self._error
+            return self._take()
 
     def join_next(self, fits: Callable[[Sentence], bool]) -> Sentence | None:
         """The next sentence if it has arrived and fits."""
-        self._take_arrived()
-        return self._ahead.popleft() if self._ahead and not self._closed and fits(self._ahead[0]) else None
+        with self._changed:
+            return None if self._closed else self._take(fits)
 
-    def _take_arrived(self) -> None:
-        while not self._arrived.empty():
-            self._accept(self._arrived.get())
+    def _take(self, fits: Callable[[Sentence], bool] = lambda _: True) -> Sentence | None:
+        sentence = self._ahead.take(fits)
+        self._changed.notify_all()
+        return sentence
 
-    def _accept(self, item: Sentence | TTSError | None) -> None:
-        if isinstance(item, Sentence):
-            self._ahead.append(item)
-            return
-        self._ended = True
-        self._end = item
+    def _must_wait(self) -> bool:
+        return not (self._ahead or self._ended or self._closed)
+
+    def _wait(self) -> None:
+        """Until something has changed, or the writer has paused for so long that some of the rest can be spoken."""
+        now = self._clock()
+        if patience := self._idle.take(now):
+            self._ahead.add(self._sentences.pause(patience))
+        else:
+            self._changed.wait(self._idle.left(now))
 
     @property
     def waiting_characters(self) -> int:
         """Characters that have arrived and were not yet taken."""
-        self._take_arrived()
-        return sum(len(sentence.text) for sentence in self._ahead)
+        return self._ahead.characters
 
     def close(self) -> None:
         """Give no more, and end the waiting."""
-        self._closed = True
-        self._arrived.put(None)
-
-
-def _sentences(pieces: Iterator[str]) -> Iterator[list[Sentence]]:
-    """Batches of speakable sentences, each batch as soon as the text that completes it is here.
-
-    Raises `NothingToSayError` at the end if there was none.
-    """
-    splitter = SentenceSplitter(MAX_CHARS)
-    speakable = _Speakable()
-    for piece in pieces:
-        if batch := speakable.of(splitter.feed(piece)):
-            yield batch
-    if batch := speakable.of(splitter.finish()):
-        yield batch
-    if not speakable.found:
-        raise NothingToSayError(
-            "there is nothing to speak: the text holds no letters or digits", 'try: tts speak "Hello."'
-        )
-
-
-class _Speakable:
-    """Leaves out sentences without a letter or digit, such as `***`; the blank lines before them remain."""
-
-    def __init__(self) -> None:
-        self.found = False
-        self._new_paragraph = False
-
-    def of(self, sentences: list[Sentence]) -> list[Sentence]:
-        """Those of `sentences` that can be spoken."""
-        kept = []
-        for sentence in sentences:
-            self._new_paragraph |= sentence.new_paragraph and self.found
-            if is_speakable(sentence.text):
-                kept.append(replace(sentence, new_paragraph=self._new_paragraph))
-                self.found, self._new_paragraph = True, False
-        return kept
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
 
 def text_argument(text: str) -> ReadyText:
     """Text given on the command line."""
-    return ReadyText(iter([_checked(text)]))
+    text = checked(text)
+    return ReadyText(text[start : start + READ_BYTES] for start in range(0, len(text), READ_BYTES))
 
 
-def text_file(path: Path) -> TextSource:
-    """Text in a file, all checked before any of it is spoken; a named pipe is read as it comes.
+def text_file(path: Path, idle: float = IDLE_SECONDS) -> TextSource:
+    """Text in a file, read as it is spoken; a named pipe is read as it comes.
 
-    Raises `UsageError` for what cannot be read or is not UTF-8 text.
+    Raises `UsageError` for what cannot be opened, and `TextError` where its beginning is not UTF-8 text.
     """
     try:
         handle = path.open("rb", buffering=0)
@@ -201,69 +254,24 @@ def text_file(path: Path) -> TextSource:
         raise UsageError(f"{path} is a directory", "give a text file") from error
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}", "check its name and its rights") from error
-    if not regular:
-        return LiveText(_decoded(_reads(handle), str(path)))
-    with handle:
-        try:
-            data = handle.readall()
-        except OSError as error:
-            raise UsageError(f"cannot read {path}: {error.strerror}", "check its name and its rights") from error
-    return ReadyText(iter(list(_decoded(_slices(data), str(path)))))
+    pieces = text_of(handle, str(path))
+    return ReadyText(_begun(pieces)) if regular else LiveText(pieces, idle)
 
 
-def text_stdin() -> TextSource:
-    """Text from standard input: whole if it is a file, else as it arrives."""
+def text_stdin(idle: float = IDLE_SECONDS) -> TextSource:
+    """Text from standard input: as it arrives, each line at once where it is typed, or as a file where it is one."""
     try:
         mode = os.fstat(0).st_mode
     except OSError as error:
         raise UsageError("standard input is closed", "give the text as an argument or with -f FILE") from error
     if stat.S_ISDIR(mode):
         raise UsageError("standard input is a directory", "pipe text into it")
-    pieces = _decoded(_reads(io.FileIO(0, closefd=False)), "standard input")
+    pieces = text_of(io.FileIO(0, closefd=False), "standard input")
     if stat.S_ISREG(mode):
-        return ReadyText(iter(list(pieces)))
-    return LiveText(pieces)
+        return ReadyText(_begun(pieces))
+    return LiveText(pieces, idle, by_line=os.isatty(0))
 
 
-def text_lines(lines: Iterator[str]) -> LiveText:
-    """Lines typed at a terminal: each is spoken when it is entered, punctuation or not."""
-    return LiveText(_checked(line).rstrip("\n") + "\n\n" for line in lines)
-
-
-def _reads(file: io.FileIO) -> Iterator[bytes]:
-    with file:
-        while data := file.read(READ_BYTES):
-            yield data
-
-
-def _slices(data: bytes) -> Iterator[bytes]:
-    for start in range(0, len(data), READ_BYTES):
-        yield data[start : start + READ_BYTES]
-
-
-def _decoded(pieces: Iterator[bytes], name: str) -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder("utf-8-sig")()
-    read = 0
-    for piece in chain(pieces, [b""]):
-        start = read - len(decoder.getstate()[0])
-        try:
-            text = decoder.decode(piece, final=not piece)
-        except UnicodeDecodeError as error:
-            raise _not_text(name, start + error.start) from error
-        if "\0" in text:
-            raise _not_text(name, start + len(text[: text.index("\0")].encode()))
-        read += len(piece)
-        yield text
-
-
-def _not_text(name: str, position: int) -> UsageError:
-    return UsageError(f"{name} is not UTF-8 text (byte {position})", "convert it first: iconv -t UTF-8")
-
-
-def _checked(text: str) -> str:
-    """`text`, unless it holds bytes that the command line could not decode."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise UsageError("the text is not valid UTF-8", "check the terminal's encoding: it should be UTF-8") from error
-    return text
+def _begun(pieces: Iterator[str]) -> Iterator[str]:
+    """The same text, of which the first `CHECKED_BYTES` are known to be text now."""
+    return chain(list(islice(pieces, CHECKED_BYTES // READ_BYTES + 1)), pieces)

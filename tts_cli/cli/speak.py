@@ -45,6 +45,16 @@ Pause = Annotated[
     int,
     typer.Option(min=0, max=10_000, help="Milliseconds of silence after a sentence of heart, and between paragraphs."),
 ]
+IdleFlush = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=3_600_000,
+        metavar="MS",
+        help="Speak complete sentences after so many milliseconds without new text, words after 2 s, and the rest "
+        "after 5 s; 0: wait for more.",
+    ),
+]
 Output = Annotated[
     str | None,
     typer.Option(
@@ -144,6 +154,7 @@ def speak(
     engine: EngineName = "auto",
     seed: Seed = 0,
     pause: Pause = 350,
+    idle_flush: IdleFlush = 700,
     output: Output = None,
     no_clobber: NoClobber = False,
     raw: Raw = False,
@@ -177,7 +188,7 @@ def speak(
     from tts_cli.cli.live import Destination, speak_live
     from tts_cli.engines import EngineSettings, SpeakOptions
 
-    source = _source(text, file)
+    source = _source(text, file, idle_flush / 1000)
     speak_live(
         engine_name=engine,
         settings=EngineSettings(voices_dir, model, model_dir, device, watermark, precision, threads, prompt_seconds),
@@ -260,19 +271,18 @@ def _check_options(
             raise UsageError("a terminal cannot show sound", "pipe it on: tts speak … -o - | player, or use -o FILE")
 
 
-def _source(text: str | None, file: Path | None) -> TextSource:
+def _source(text: str | None, file: Path | None, idle: float) -> TextSource:
     from tts_cli import source
 
     if file is not None and str(file) != "-":
-        return source.text_file(file)
+        return source.text_file(file, idle)
     if text is not None and text != "-":
         return source.text_argument(text)
     if not is_open(0):
         raise UsageError("standard input is closed", "give the text as an argument or with -f FILE")
     if sys.stdin is not None and sys.stdin.isatty():
         print("Type a line and press Enter to hear it; Ctrl-D ends.", file=sys.stderr)  # noqa: T201
-        return source.text_lines(iter(sys.stdin.readline, ""))
-    return source.text_stdin()
+    return source.text_stdin(idle)
 
 
 def _sink(output: str | None, clobber: bool, raw: bool, play: bool, device: str | None, cancelled: Event) -> Sink:

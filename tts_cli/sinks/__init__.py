@@ -48,6 +48,10 @@ class Sink(Protocol):
         """All sound has been written: deliver it, and return when it is delivered."""
         ...
 
+    def play_out(self) -> None:
+        """No more comes, though this is not all: what was written is heard to its end, and a file stays incomplete."""
+        ...
+
     def interrupt(self) -> None:
         """Fall silent now, and end every wait. A file keeps the sound that it was given so far."""
         ...
@@ -74,6 +78,9 @@ class NullSink:
         """Forget them."""
 
     def text_pending(self) -> None:
+        """Nothing to do."""
+
+    def play_out(self) -> None:
         """Nothing to do."""
 
     def finish(self) -> None:
@@ -105,6 +112,10 @@ class BothSinks(NullSink):
     def text_pending(self) -> None:
         """Tell the speaker."""
         self._speaker.text_pending()
+
+    def play_out(self) -> None:
+        """Tell the speaker."""
+        self._speaker.play_out()
 
     def finish(self) -> None:
         """Complete the file first, since the speaker takes its time."""

@@ -115,6 +115,10 @@ class SpeakerSink:
         if not self._interrupted.is_set():
             self._guarded(self._stream.stop)
 
+    def play_out(self) -> None:
+        """As `finish`: a listener hears all that there is."""
+        self.finish()
+
     def _wait(self) -> None:
         if self._unanswered * POLL_SECONDS > DEAD_SECONDS or not self._stream.active:
             raise self._lost()

@@ -1,0 +1,8 @@
+"""Text: what of it is spoken, and where its sentences end."""
+
+from __future__ import annotations
+
+from tts_cli.text.marks import TAGS
+from tts_cli.text.splitting import SentenceSplitter, is_speakable, split
+
+__all__ = ["TAGS", "SentenceSplitter", "is_speakable", "split"]
