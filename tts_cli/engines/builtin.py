@@ -27,6 +27,7 @@ from tts_cli.engines import EngineSettings, SpeakOptions
 from tts_cli.errors import MissingError, UsageError
 from tts_cli.segment import Segment
 from tts_cli.text import TAGS
+from tts_cli.text.plain import plain
 
 if TYPE_CHECKING:
     from hibari import Hibari
@@ -42,6 +43,9 @@ CLAUSE_PAUSE: Final = 0.4
 """The share of a sentence's pause that a part of it gets, cut at a comma, colon or dash."""
 CUT_PAUSE: Final = 0.1
 """The share of a part that is cut anywhere else: enough to keep two words apart."""
+
+KNOWN: Final = "²³´µ…¼½¾™ʰʲᵊ"
+"""Characters with another way to write them that the voice's library reads well as they are."""
 
 # This voice cannot act out a tag, and should not read it out either.
 _TAG = re.compile(rf"\[(?:{'|'.join(TAGS)})\]", re.IGNORECASE)
@@ -86,8 +90,12 @@ class BuiltinEngine:
     def close(self) -> None:
         """Nothing is held open."""
 
+    def phonemes(self, text: str) -> str:
+        """How `text` is pronounced."""
+        return str(self._pronounce(plain(_TAG.sub(" ", text), KNOWN)))
+
     def _sentence(self, text: str, length: int, pause: float, seed: int) -> Iterator[Samples]:
-        phonemes = self._pronounce(_TAG.sub(" ", text))
+        phonemes = self.phonemes(text)
         *parts, last = split_phonemes(phonemes, MAX_PHONEMES) or [""]
         for part in parts:
             yield from trim_silence(self._blocks(part, length, seed), pause * CLAUSE_PAUSE)
