@@ -107,6 +107,18 @@ def test_a_read_only_file_is_refused(tmp_path: Path) -> None:
     assert names(tmp_path) == ["old"]
 
 
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("fifo")
+    for path in (tmp_path / "fifo", tmp_path / "link"):
+        with pytest.raises(OSError, match="it is a pipe"):
+            put(path, b"new")
+    assert (tmp_path / "fifo").is_fifo()
+    with pytest.raises(IsADirectoryError):
+        put(tmp_path, b"new")
+    assert names(tmp_path) == ["fifo", "link"]
+
+
 def test_names_may_be_as_long_as_the_file_system_allows(tmp_path: Path) -> None:
     path = tmp_path / ("x" * os.pathconf(tmp_path, "PC_NAME_MAX"))
     put(path, b"new")

@@ -14,10 +14,9 @@ from harness import PATIENCE, TTS, Run, complaint
 TONE = ("--engine", "engines_for_tests:ToneEngine")
 RESULTS = [
     ("--help",),
-    ("speak", "--help"),
     ("--version",),
-    ("voice", "list"),
     ("voice", "info", "heart"),
+    ("voice", "list"),
     ("speak", "Hello.", "-o", "x.wav", "--json", *TONE),
     ("bench", "--text", "Hello.", "--runs", "1", "--warmup", "0", *TONE),
     ("bench", "--text", "Hello.", "--runs", "1", "--warmup", "0", "--json", *TONE),
@@ -42,25 +41,23 @@ def shell(environment: dict[str, str], tmp_path: Path) -> Shell:
     return run
 
 
-@pytest.mark.parametrize("arguments", RESULTS, ids=" ".join)
-def test_a_full_standard_output(shell: Shell, arguments: tuple[str, ...]) -> None:
-    result = shell(">/dev/full", *arguments)
+@pytest.mark.parametrize(
+    ("redirection", "arguments"),
+    [(">/dev/full", arguments) for arguments in RESULTS] + [(">&-", arguments) for arguments in RESULTS[-4:]],
+)
+def test_a_standard_output_that_takes_no_results(shell: Shell, redirection: str, arguments: tuple[str, ...]) -> None:
+    result = shell(redirection, *arguments)
     assert b"Traceback" not in result.stderr
     last = result.stderr.decode().splitlines()[-1]
-    assert last.startswith("tts: cannot write to standard output: No space left")
+    reason = "No space left on device" if "full" in redirection else "Bad file descriptor"
+    assert last.startswith(f"tts: cannot write to standard output: {reason}")
     assert result.returncode == 1
 
 
-@pytest.mark.parametrize("arguments", RESULTS, ids=" ".join)
-def test_a_closed_standard_output(shell: Shell, arguments: tuple[str, ...]) -> None:
-    result = shell(">&-", *arguments)
-    assert b"Traceback" not in result.stderr
-    assert result.stderr.decode().splitlines()[-1].startswith("tts: cannot write to standard output")
-    assert result.returncode == 1
-
-
-@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "<&- 2>&-"])
-@pytest.mark.parametrize("arguments", RESULTS, ids=" ".join)
+@pytest.mark.parametrize(
+    ("redirection", "arguments"),
+    [("<&- 2>&-", arguments) for arguments in RESULTS] + [("2>/dev/full", arguments) for arguments in RESULTS[-3:]],
+)
 def test_without_standard_error_the_results_are_the_same(
     shell: Shell, redirection: str, arguments: tuple[str, ...]
 ) -> None:
@@ -69,11 +66,11 @@ def test_without_standard_error_the_results_are_the_same(
     assert len(result.stdout.splitlines()) == len(usual.stdout.splitlines())
     if "--json" in arguments:
         json.loads(result.stdout)
-    elif "bench" not in arguments:
+    elif "bench" not in arguments:  # which shows times
         assert result.stdout == usual.stdout
 
 
-@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full", "<&- 2>&-"])
+@pytest.mark.parametrize("redirection", ["2>/dev/full", "<&- 2>&-"])
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -91,7 +88,7 @@ def test_a_message_for_nobody_is_on_no_other_stream_and_in_no_file(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("redirection", ["<&-", "<&- 2>&-", "<&- >&- 2>&-", ">&- 2>&-", "2>&-"])
+@pytest.mark.parametrize("redirection", ["<&-", "<&- >&- 2>&-", "2>&-"])
 def test_a_file_never_takes_the_place_of_a_closed_stream(shell: Shell, tmp_path: Path, redirection: str) -> None:
     shell("", "speak", "Hello, world.", "-o", "usual.wav", *TONE)
     result = shell(redirection, "speak", "Hello, world.", "-o", "x.wav", *TONE)

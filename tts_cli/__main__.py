@@ -9,9 +9,10 @@ def main() -> None:
     """Run the command line and exit with its code."""
     try:
         from tts_cli.cli import run
+
+        run()
     except KeyboardInterrupt:
         sys.exit(130)  # `errors.INTERRUPTED`, which may not be imported yet
-    run()
 
 
 if __name__ == "__main__":

@@ -88,6 +88,8 @@ def _replaceable(target: Path) -> os.stat_result | None:
         return None
     if stat.S_ISDIR(old.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+    if not stat.S_ISREG(old.st_mode):  # a file in the place of /dev/null would be bad for everybody
+        raise OSError(errno.EINVAL, "it is a pipe, a socket or a device", str(target))
     # Renaming over it would not ask. Root may write everything, but a file without any such right is meant to stay.
     if not old.st_mode & 0o222 or not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, "it is read-only", str(target))

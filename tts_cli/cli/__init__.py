@@ -16,6 +16,7 @@ from tts_cli.cli import bench, devices, model, speak, voice
 from tts_cli.cli.streams import discard_results, own_streams
 from tts_cli.errors import INTERRUPTED, TTSError
 
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ONE_WISH_SECONDS: Final = 5.0
 """A terminal that is closed sends SIGHUP twice (the system, then the shell), and service managers send SIGTERM and
 SIGHUP together: within this time they mean one thing. A second Ctrl-C means more."""
@@ -56,28 +57,36 @@ def run() -> NoReturn:
     own_streams()
     interrupted = _on_signals()
     try:
+        code = _code(interrupted)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    for number in SIGNALS:  # it is over: whoever hurries Python's own end gets a traceback of it, and no sooner end
+        signal.signal(number, signal.SIG_IGN)
+    if code:
+        discard_results()
+    sys.exit(code)
+
+
+def _code(interrupted: Callable[[], bool]) -> int:
+    """Run the command line and say how it ended: the exit code."""
+    try:
         code = app(standalone_mode=False, prog_name="tts")
         if not code:
             sys.stdout.flush()
     except TTSError as error:
-        code = _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        code = INTERRUPTED
+        return _fail(str(error), error.exit_code)
     except BrokenPipeError:  # our reader has gone, and with it whoever wanted a message
-        code = 1
+        return 1
     except Exception as error:
         # Usage errors are Click's, and Typer brings a Click of its own in newer versions: known by what they can do.
         if hasattr(error, "format_message"):
             message = error.format_message().rstrip(".")
             command = getattr(getattr(error, "ctx", None), "command_path", "tts")
-            code = _fail(f"{message}; see: {command} --help", 2) if message else 2
-        elif interrupted():  # a library that was just being loaded makes an error of its own of Ctrl-C
-            code = INTERRUPTED
-        else:
-            raise
-    if code:
-        discard_results()
-    sys.exit(code if isinstance(code, int) else 0)
+            return _fail(f"{message}; see: {command} --help", 2) if message else 2
+        if interrupted():  # a library that was just being loaded makes an error of its own of Ctrl-C
+            return INTERRUPTED
+        raise
+    return code if isinstance(code, int) else 0
 
 
 def _on_signals() -> Callable[[], bool]:
@@ -94,7 +103,7 @@ def _on_signals() -> Callable[[], bool]:
         if not again or number == signal.SIGINT:
             raise KeyboardInterrupt
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, interrupt)
     return lambda: latest is not None
