@@ -10,7 +10,7 @@ import numpy as np
 
 from tts_cli.audio import SAMPLE_RATE, SAMPLES_PER_TOKEN, AudioChunk, as_samples
 from tts_cli.engines import EngineSettings, SpeakOptions
-from tts_cli.errors import ModelError
+from tts_cli.errors import ModelError, UsageError
 from tts_cli.prebuffer import SECONDS_PER_CHARACTER
 from tts_cli.segment import Segment
 
@@ -51,6 +51,15 @@ class SlowEngine(ToneEngine):
     rtf = 1.5
 
 
+class NamedEngine(SlowEngine):
+    """Has a voice whose name means something to a terminal, and to Rich."""
+
+    name = "named"
+
+    def voices(self) -> list[str]:
+        return ["[/x]\x1b[7m"]
+
+
 class StallingEngine(ToneEngine):
     """As fast as can be, but stops for 1.5 s behind its third chunk."""
 
@@ -67,6 +76,23 @@ class BrokenEngine(ToneEngine):
     def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
         yield next(super().stream(segment, voice, options))
         raise ModelError("the model has fallen apart", "put it together again")
+
+
+class PickyEngine(ToneEngine):
+    """Fails on every text with the word "bad" in it, after its first chunk."""
+
+    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+        for chunk in super().stream(segment, voice, options):
+            yield chunk
+            if "bad" in segment.text:
+                raise ValueError("that\x1b[31m\nwas bad")
+
+
+class RefusingEngine(ToneEngine):
+    """Does not know what it is asked for."""
+
+    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+        raise UsageError("there is no such strategy", "choose another")
 
 
 class NanEngine(ToneEngine):

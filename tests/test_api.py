@@ -16,7 +16,7 @@ import tts_cli
 from tts_cli import TTSError, speak, stream
 from tts_cli.audio import SAMPLE_RATE, AudioChunk
 from tts_cli.engines import EngineSettings, SpeakOptions
-from tts_cli.errors import ModelError, NothingToSayError, UsageError
+from tts_cli.errors import ModelError, NothingToSayError, SegmentError, UnspokenError, UsageError
 
 
 def test_the_public_names_are_these() -> None:
@@ -157,3 +157,31 @@ def test_an_error_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(TTSError, match="fallen apart"):
         speak("Hello there.", engine="engines_for_tests:BrokenEngine", output=tmp_path / "x.wav")
     assert list(tmp_path.iterdir()) == []
+
+
+BAD = "One is good here.\nTwo is bad here.\nThree is good here.\n"
+
+
+def test_a_text_that_an_engine_fails_on_is_told_after_the_rest(tmp_path: Path) -> None:
+    with pytest.raises(UnspokenError, match=r"'Two is bad here\.': ValueError") as raised:
+        speak(BAD, engine="engines_for_tests:PickyEngine", output=tmp_path / "x.wav")
+    assert [failure.text for failure in raised.value.failures] == ["Two is bad here."]
+    assert raised.value.exit_code == 1
+    heard: list[float] = []
+    chunks = stream(BAD, engine="engines_for_tests:PickyEngine")
+    with pytest.raises(UnspokenError):
+        heard.extend(chunk.seconds for chunk in chunks)
+    assert sum(heard) == pytest.approx(soundfile.info(tmp_path / "x.wav").duration)
+
+
+def test_strict_ends_at_the_first_failure(tmp_path: Path) -> None:
+    with pytest.raises(SegmentError, match="Two is bad"):
+        speak(BAD, engine="engines_for_tests:PickyEngine", output=tmp_path / "x.wav", strict=True)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(SegmentError):
+        list(stream(BAD, engine="engines_for_tests:PickyEngine", strict=True))
+
+
+def test_a_wrong_request_is_no_failure_of_a_text() -> None:
+    with pytest.raises(UsageError, match="strategy"):
+        list(stream(BAD, engine="engines_for_tests:RefusingEngine"))

@@ -124,9 +124,91 @@ def test_a_closed_pipe(environment: dict[str, str], tmp_path: Path) -> None:
 
 def test_an_engine_that_fails_is_reported_and_leaves_nothing(tts: Run, tmp_path: Path) -> None:
     result = tts("speak", "Hello, this is long enough.", "--engine", "engines_for_tests:BrokenEngine", "-o", "x.wav")
-    assert complaint(result) == "tts: the model has fallen apart; put it together again"
+    line = "cannot speak 'Hello, this is long enough.': the model has fallen apart; put it together again"
+    assert complaint(result) == f"tts: {line}"
     assert result.returncode == 1
     assert list(tmp_path.iterdir()) == []
+
+
+PICKY = ("--engine", "engines_for_tests:PickyEngine")
+
+
+def test_a_text_that_an_engine_fails_on_is_named_and_the_rest_is_spoken(tts: Run, tmp_path: Path) -> None:
+    text = "One is good here.\nTwo is bad here.\nThree is good here.\n"
+    result = tts("speak", text, *PICKY, "-o", "x.wav", "--json")
+    told, summary = result.stderr.decode().splitlines()
+    assert told == r"tts: cannot speak 'Two is bad here.': ValueError: that\x1b[31m was bad"
+    assert " s to x.wav · 1 piece not spoken · " in summary
+    assert result.returncode == 1
+    assert json.loads(result.stdout)["failed_segments"] == 1
+    good = tts("speak", text.replace("Two is bad here.\n", ""), *PICKY, "-o", "good.wav")
+    assert good.returncode == 0
+    longer = soundfile.info(tmp_path / "x.wav").frames - soundfile.info(tmp_path / "good.wav").frames
+    assert longer == 9600, "the chunk before the failure"
+
+
+def test_strict_ends_at_the_first_failure(tts: Run, tmp_path: Path) -> None:
+    result = tts("speak", "Two is bad. Three is good. Four is bad.", *PICKY, "-o", "x.wav", "--strict")
+    assert complaint(result).startswith("tts: cannot speak 'Two is bad.': ValueError")
+    assert result.returncode == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_engine_that_fails_on_everything_is_given_up(tts: Run, tmp_path: Path) -> None:
+    result = tts("speak", "-o", "x.wav", *PICKY, input=b"It is all bad here.\n" * 100)
+    assert result.stderr.decode().count("cannot speak") == 5
+    assert result.returncode == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["-5 degrees", "- item", "--5"])
+def test_a_text_that_looks_like_an_option(tts: Run, text: str) -> None:
+    result = tts("speak", text)
+    assert result.returncode == 2
+    assert 'for text that begins with "-": tts speak -- TEXT' in complaint(result)
+    assert tts("speak", "-o", "x.wav", *PICKY, "--", text).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("speak", "Hi.", "--voice", "[/x]\x1b[31m", *PICKY),
+        ("speak", "Hi.", "--engine", "\x1b]0;title\x07"),
+        ("speak", "-f", "\x1b[31mred\x9b31m"),
+        ("speak", "Hi.", "-o", "\x1b[2J/x.wav", *PICKY),
+        ("speak", "Hi.", "--\x1b[31m"),
+        ("voice", "info", "\x1b[31m\u202e"),
+        ("voice", "cache", "\x1b[31m.wav"),
+        ("model", "path", "--model-dir", "\x1b[31m"),
+        ("\x1b[31m",),
+    ],
+)
+def test_no_message_moves_the_cursor(tts: Run, arguments: tuple[str, ...]) -> None:
+    result = tts(*arguments)
+    assert result.returncode in (2, 3)
+    assert complaint(result).isprintable()
+    assert result.stdout == b""
+
+
+def test_names_in_tables_and_summaries_are_shown_as_they_are(tts: Run, tmp_path: Path) -> None:
+    (tmp_path / "voices").mkdir()
+    (tmp_path / "voices" / "bob.pt").write_bytes(b"")
+    about = {"source": "[/x][red]\x1b[31mx\u202e.wav", "created": "\x1b]0;t\x07", "sha256": "a\nb"}
+    (tmp_path / "voices" / "bob.json").write_text(json.dumps(about))
+    for command in (("list",), ("info", "bob")):
+        result = tts("voice", *command, "--voices-dir", "voices")
+        assert result.returncode == 0
+        assert r"[/x][red]\x1b[31mx\u202e.wav" in result.stdout.decode()
+        assert result.stdout.decode().replace("\n", "").isprintable()
+    result = tts("speak", "Hello.", *PICKY, "-o", "[x]\x1b[31m\udcff.wav")
+    assert r"to [x]\x1b[31m\udcff.wav" in result.stderr.decode()
+
+
+def test_the_folder_of_a_model_is_printed_as_it_is_for_programs(tts: Run, tmp_path: Path, tiny: Path) -> None:
+    folder = tmp_path / "a\x1b  b\udcff"
+    folder.symlink_to(tiny)
+    result = tts("model", "path", "--model-dir", str(folder))
+    assert result.stdout == os.fsencode(folder) + b"\n"
 
 
 def test_portaudio_missing(tts: Run, environment: dict[str, str], tmp_path: Path) -> None:

@@ -26,6 +26,15 @@ def test_the_live_display_shows_and_goes(environment: dict[str, str], tmp_path: 
     assert "RTF 1.5" in summary
 
 
+def test_a_name_in_the_display_is_text(environment: dict[str, str], tmp_path: Path) -> None:
+    arguments = ("word " * 6, "--engine", "engines_for_tests:NamedEngine", "-o", "[x].wav", "--voice", "[/x]\x1b[7m")
+    with speaking(*arguments, environment=environment, folder=tmp_path) as shown:
+        shown.wait_for(r"named · \[/x\]\\x1b\[7m · streaming")
+        assert shown.end() == 0
+    assert "to [x].wav" in shown.screen
+    assert "\x1b[7m" not in shown.screen
+
+
 @pytest.mark.parametrize("change", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_no_control_codes_where_they_are_not_wanted(
     environment: dict[str, str], tmp_path: Path, change: dict[str, str]

@@ -35,14 +35,16 @@ def stream(
     chunk: int | None = 10,
     mode: Mode = "streaming",
     seed: int = 0,
+    strict: bool = False,
 ) -> Iterator[AudioChunk]:
     """Chunks of float32 mono sound, each as soon as it is computed.
 
     `chunk` counts speech tokens of 40 ms; None: few at first, then as many as the sound in hand allows. Raises
-    `TTSError` for what a caller can mend, before the first chunk for what is known by then. Closing the
-    iterator ends the computation.
+    `TTSError` for what a caller can mend, before the first chunk for what is known by then: `UnspokenError` after the
+    last chunk if the engine failed on a piece of the text, or `SegmentError` at once if `strict`. Closing the iterator
+    ends the computation.
     """
-    options = SpeakOptions(chunk, mode, seed)
+    options = SpeakOptions(chunk, mode, seed, strict=strict)
     source = _source(text)
     loaded = _load(engine, voice)
     chosen = choose_voice(loaded, voice)
@@ -64,13 +66,16 @@ def speak(
     seed: int = 0,
     output: str | Path | None = None,
     device: str | int | None = None,
+    strict: bool = False,
 ) -> Snapshot:
     """Play `text`, or write it to `output` (.wav, .flac, .mp3, .ogg); returns when it is heard or written.
 
     `device` is a number or a part of a name, as `tts devices` lists them. Returns the measurements.
+    Raises `UnspokenError` after everything else has been heard or written if the engine failed on a piece of the text,
+    or `SegmentError` at once if `strict`.
     """
     meter = Meter()
-    options, source = SpeakOptions(chunk, mode, seed), _source(text)
+    options, source = SpeakOptions(chunk, mode, seed, strict=strict), _source(text)
     instance("output", output, (str, Path, NoneType), "a file name, a Path or None")
     instance("device", device, (str, int, NoneType), "a number, a name or None")
 

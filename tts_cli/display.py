@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tts_cli.metrics import Snapshot, State
+from tts_cli.shown import harmless
 from tts_cli.sinks import SinkStatus
 
 _BAR_WIDTH = 24
@@ -44,7 +45,7 @@ def render(view: View) -> Panel:
     if bar is not None:
         table.add_row("", bar, "", "")
     title = " · ".join(filter(None, ("tts", view.engine, view.voice, view.mode)))
-    return Panel(table, title=title, title_align="left", expand=False, border_style="cyan")
+    return Panel(table, title=Text(harmless(title)), title_align="left", expand=False, border_style="cyan")
 
 
 def summary(view: View, destination: str) -> str:
@@ -61,6 +62,8 @@ def summary(view: View, destination: str) -> str:
         parts.append(view.precision)
     if sink.starved_frames:
         parts.insert(3, f"starved {_starved(sink.starved_frames)}")
+    if run.failed_segments:
+        parts.insert(1, f"{run.failed_segments} {'piece' if run.failed_segments == 1 else 'pieces'} not spoken")
     if view.state == "interrupted":
         parts.insert(0, "interrupted")
     return " · ".join(parts)
@@ -77,6 +80,7 @@ def report(view: View, characters: int, destination: str) -> dict[str, object]:
         "precision": view.precision or None,
         "output": destination or "speaker",
         "text_chars": characters,
+        "failed_segments": run.failed_segments,
         "chunks": run.chunks,
         "ttfa_ms": _ms(run.ttfa),
         "cold_start_ms": _ms(run.cold_start),

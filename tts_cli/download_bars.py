@@ -16,6 +16,7 @@ from rich.progress import (
 )
 
 from tts_cli.download import Report, Transfer
+from tts_cli.shown import harmless
 
 __all__ = ["download_bars"]
 
@@ -27,19 +28,19 @@ def download_bars(console: Console) -> Iterator[Report | None]:
         yield None
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        total = progress.add_task("[bold]total", total=None)
+        total = progress.add_task("total", total=None)
         tasks = {}
 
         def draw(state: Transfer) -> None:
             if state.file not in tasks:
-                tasks[state.file] = progress.add_task(state.file, total=state.size)
+                tasks[state.file] = progress.add_task(harmless(state.file), total=state.size)
             progress.update(tasks[state.file], completed=state.done)
             progress.update(total, completed=state.total_done, total=state.total)
 

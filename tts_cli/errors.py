@@ -4,6 +4,8 @@
     ├── UsageError          2  the request cannot be carried out as written
     │   ├── NothingToSayError 2  the text holds nothing that can be spoken
     │   └── TextError       2  the text cannot be read, or not beyond some place
+    ├── SegmentError        1  an engine failed on a piece of the text
+    ├── UnspokenError       1  some of the text could not be spoken, the rest was
     ├── MissingError        3  this machine lacks something: weights, a package, an audio device
     ├── OutputError         1  the sound could not be delivered: disk full, closed pipe, lost device
     └── ModelError          1  weights or a voice file are damaged or do not fit
@@ -19,8 +21,10 @@ __all__ = [
     "ModelError",
     "NothingToSayError",
     "OutputError",
+    "SegmentError",
     "TTSError",
     "TextError",
+    "UnspokenError",
     "UsageError",
 ]
 
@@ -54,6 +58,42 @@ class NothingToSayError(UsageError):
 
 class TextError(UsageError):
     """The text cannot be read, or not beyond some place: what stands before that is spoken."""
+
+
+class SegmentError(TTSError):
+    """An engine failed on a piece of the text.
+
+    Parameters
+    ----------
+    text
+        The piece, whole; the message shows its beginning.
+    cause
+        What the engine raised.
+    """
+
+    def __init__(self, text: str, cause: Exception) -> None:
+        shown = text if len(text) <= 60 else f"{text[:60]}…"
+        known = isinstance(cause, TTSError)
+        super().__init__(f"cannot speak {shown!r}: {cause if known else f'{type(cause).__name__}: {cause}'}")
+        self.text = text
+
+
+class UnspokenError(TTSError):
+    """Some of the text could not be spoken.
+
+    Parameters
+    ----------
+    failures
+        One for each piece, in order.
+    rest_spoken
+        Whether there was more in the text, which was spoken.
+    """
+
+    def __init__(self, failures: list[SegmentError], rest_spoken: bool) -> None:
+        more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+        super().__init__(f"{failures[0].message}{more}", "the rest of the text was spoken" if rest_spoken else "")
+        self.failures = failures
+        self.rest_spoken = rest_spoken
 
 
 class MissingError(TTSError):

@@ -52,6 +52,8 @@ class Snapshot:
     """The longest time spent computing from one chunk to the next, while the text for it was known."""
     chunks: int = 0
     characters: int = 0
+    failed_segments: int = 0
+    """Pieces of text that the engine failed on."""
 
     @property
     def rtf(self) -> float | None:
@@ -62,7 +64,7 @@ class Snapshot:
 class Meter:
     """Takes the time of one run. `clock` is monotonic, in seconds; `age` is the process's age in seconds.
 
-    One thread writes: `text_pending`, `text_known`, `computing`, `chunk_computed` and `chunk_handed`.
+    One thread writes: everything but `snapshot`.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter, age: Callable[[], float] = process_age) -> None:
@@ -81,6 +83,7 @@ class Meter:
         self._longest_gap = 0.0
         self._chunks = 0
         self._characters = 0
+        self._failed_segments = 0
 
     def text_pending(self) -> None:
         """No text is known: from now on the writer is waited for, until there is something to do again."""
@@ -106,6 +109,10 @@ class Meter:
             self._computed += spent
             if self._gap is not None:
                 self._gap += spent
+
+    def segment_failed(self) -> None:
+        """The engine has failed on a piece of text, and goes on with the next."""
+        self._failed_segments += 1
 
     def chunk_computed(self, chunk: AudioChunk) -> None:
         """An engine has given this chunk."""
@@ -136,6 +143,7 @@ class Meter:
             longest_gap=self._longest_gap,
             chunks=self._chunks,
             characters=self._characters,
+            failed_segments=self._failed_segments,
         )
 
     def _now(self) -> float:

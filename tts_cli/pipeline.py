@@ -4,20 +4,37 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 import numpy as np
 
 from tts_cli.audio import SAMPLE_RATE, AudioChunk
 from tts_cli.engines import MAX_CHARS, Engine, SpeakOptions
-from tts_cli.errors import NothingToSayError, TextError
+from tts_cli.errors import MissingError, NothingToSayError, SegmentError, TextError, UnspokenError, UsageError
 from tts_cli.metrics import Meter, State
 from tts_cli.prebuffer import Forecast
 from tts_cli.segment import Segment, Sentence
 from tts_cli.sinks import Sink
 from tts_cli.source import TextSource
+
+FAILURES_IN_A_ROW: Final = 5
+"""An engine that fails on so many segments one after another would fail on the others too."""
+
+
+def _nothing(*_: object) -> None:
+    """Nobody wants to know."""
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What has become of the segments so far."""
+
+    failures: list[SegmentError] = field(default_factory=list)
+    spoken: bool = False
+    """Whether any of them has sounded to its end."""
 
 
 def synthesize(
@@ -26,25 +43,41 @@ def synthesize(
     options: SpeakOptions,
     source: TextSource,
     meter: Meter,
-    pending: Callable[[], None] = lambda: None,
+    pending: Callable[[], None] = _nothing,
+    failed: Callable[[SegmentError], None] = _nothing,
 ) -> Generator[AudioChunk, None, None]:
     """Everything `source` holds, as sound; `pending` is called before a wait for text that has yet to arrive.
 
-    In `simple` mode all of it is computed before the first chunk is given. Raises `NothingToSayError` where the engine
-    finds no sound in the text, `TextError` after the sound of what stands before the place from which the text cannot
-    be read, and whatever else source and engine raise.
+    In `simple` mode all of it is computed before the first chunk is given.
+
+    A segment on which the engine fails is left out, and `failed` is told at once. It ends everything if
+    `options.strict`, or if it is one of `FAILURES_IN_A_ROW`: then `SegmentError` is raised.
+
+    Raises
+    ------
+    NothingToSayError
+        The engine finds no sound in the text.
+    TextError
+        After the sound of what stands before the place from which the text cannot be read.
+    UnspokenError
+        After all sound, if a segment was left out. Where no other has sounded, a file is not kept.
+    TTSError
+        Whatever else the source raises, and what the engine says of the request or of this machine.
     """
+    outcome = _Outcome()
 
     def wait_for_text() -> None:
         meter.text_pending()
         pending()
 
-    chunks = _computed(engine, voice, options, source, meter, wait_for_text)
+    chunks = _computed(engine, voice, options, source, meter, wait_for_text, failed, outcome)
     unreadable: list[TextError] = []
     chunks = _until_unreadable(chunks, unreadable)
     yield from list(chunks) if options.mode == "simple" else chunks
     if unreadable:
         raise unreadable[0]
+    if outcome.failures:
+        raise UnspokenError(outcome.failures, rest_spoken=outcome.spoken)
     if not meter.snapshot().chunks:
         raise NothingToSayError("this voice finds nothing to speak in the text", "give it words")
 
@@ -63,26 +96,62 @@ def _computed(
     source: TextSource,
     meter: Meter,
     pending: Callable[[], None],
+    failed: Callable[[SegmentError], None],
+    outcome: _Outcome,
 ) -> Iterator[AudioChunk]:
     pause_owed = False
+    failures_in_a_row = 0
     for segment in _segments(source, engine.groups_sentences, pending):
         meter.text_known(segment.text)
         pause_owed |= segment.new_paragraph
-        stream = engine.stream(segment, voice, options)
+        sounded = False
         try:
-            while True:
-                with meter.computing():
-                    chunk = next(stream, None)
-                if chunk is None:
-                    break
-                if pause_owed:
-                    yield from _paragraph_pause(options.pause, meter)
-                    pause_owed = False
-                meter.chunk_computed(chunk)
-                yield chunk
-        finally:
-            if isinstance(stream, Generator):
-                stream.close()
+            with closing(_spoken(engine, voice, options, segment, meter)) as chunks:
+                for chunk in chunks:
+                    if pause_owed:
+                        yield from _paragraph_pause(options.pause, meter)
+                        pause_owed = False
+                    meter.chunk_computed(chunk)
+                    yield chunk
+                    sounded = True
+            outcome.spoken |= sounded
+            failures_in_a_row = 0
+        except SegmentError as error:
+            failures_in_a_row += 1
+            if options.strict or failures_in_a_row == FAILURES_IN_A_ROW:
+                raise
+            outcome.failures.append(error)
+            meter.segment_failed()
+            failed(error)
+
+
+def _spoken(
+    engine: Engine, voice: str, options: SpeakOptions, segment: Segment, meter: Meter
+) -> Generator[AudioChunk, None, None]:
+    """One segment, as sound. Raises `SegmentError` where the engine fails on it."""
+    with _about(segment):
+        stream = engine.stream(segment, voice, options)
+    try:
+        while True:
+            with meter.computing(), _about(segment):
+                chunk = next(stream, None)
+            if chunk is None:
+                return
+            yield chunk
+    finally:
+        if isinstance(stream, Generator):
+            stream.close()
+
+
+@contextmanager
+def _about(segment: Segment) -> Iterator[None]:
+    """What the engine raises here is about `segment`, unless it is about the request or this machine."""
+    try:
+        yield
+    except (UsageError, MissingError):
+        raise
+    except Exception as error:
+        raise SegmentError(segment.text, error) from error
 
 
 def _paragraph_pause(seconds: float, meter: Meter) -> Iterator[AudioChunk]:
@@ -127,16 +196,23 @@ class Speaking:
         while not run.wait(0.1): show(run.state)
         run.result()
 
-    `prepare` loads and opens, and leaves what is to be closed in the stack that it is given.
+    `prepare` loads and opens, and leaves what is to be closed in the stack that it is given. `failed` is told of each
+    segment that is left out, in the run's thread.
     """
 
     def __init__(
-        self, prepare: Callable[[ExitStack], Ready], options: SpeakOptions, source: TextSource, meter: Meter
+        self,
+        prepare: Callable[[ExitStack], Ready],
+        options: SpeakOptions,
+        source: TextSource,
+        meter: Meter,
+        failed: Callable[[SegmentError], None] = _nothing,
     ) -> None:
         self._prepare = prepare
         self._options = options
         self._source = source
         self._meter = meter
+        self._failed = failed
         self._opened = ExitStack()
         self._ready: Ready | None = None
         self._cancelled = False
@@ -157,7 +233,8 @@ class Speaking:
     def result(self) -> None:
         """Wait for the end and raise what went wrong, if anything did."""
         self._ended.wait()
-        if self._error is not None:
+        # Who interrupts us often ends our writer as well, and that may be noticed first.
+        if self._error is not None and not (self._cancelled and isinstance(self._error, NothingToSayError)):
             raise self._error
 
     def cancel(self) -> None:
@@ -200,32 +277,43 @@ class Speaking:
             return
         self._state = "computing"
         self._ready = ready
-        chunks = synthesize(
-            ready.engine, ready.voice, self._options, self._source, self._meter, lambda: self._text_pending(ready.sink)
-        )
-        forecast = Forecast()
-        unreadable: TextError | None = None
-        with closing(chunks):  # whatever ends the run: a thread of the engine's must not outlive it
-            try:
-                for chunk in chunks:
-                    if self._cancelled:
-                        return
-                    needed = forecast.needed(self._meter.snapshot(), chunk.seconds, self._source.waiting_characters)
-                    self._meter.chunk_handed(chunk)
-                    ready.sink.write(chunk.samples, 0.0 if self._options.mode == "simple" else needed)
-                    self._state = "computing"
-            except TextError as error:
-                if not self._meter.snapshot().chunks:
-                    raise
-                unreadable = error  # what stands before that place is heard to its end
+        incomplete: TextError | UnspokenError | None = None
+        try:
+            self._deliver(ready)
+        except (TextError, UnspokenError) as error:
+            if not (error.rest_spoken if isinstance(error, UnspokenError) else self._meter.snapshot().chunks):
+                raise
+            incomplete = error  # what could be spoken is heard to its end
         if self._cancelled:
             return
         self._state = "finishing"
-        if unreadable is not None:
+        if isinstance(incomplete, TextError):
             ready.sink.play_out()
-            raise unreadable
+            raise incomplete
         ready.sink.finish()
         self._state = "done"
+        if incomplete is not None:
+            raise incomplete
+
+    def _deliver(self, ready: Ready) -> None:
+        chunks = synthesize(
+            ready.engine,
+            ready.voice,
+            self._options,
+            self._source,
+            self._meter,
+            lambda: self._text_pending(ready.sink),
+            self._failed,
+        )
+        forecast = Forecast()
+        with closing(chunks):  # whatever ends the run: a thread of the engine's must not outlive it
+            for chunk in chunks:
+                if self._cancelled:
+                    return
+                needed = forecast.needed(self._meter.snapshot(), chunk.seconds, self._source.waiting_characters)
+                self._meter.chunk_handed(chunk)
+                ready.sink.write(chunk.samples, 0.0 if self._options.mode == "simple" else needed)
+                self._state = "computing"
 
     def _text_pending(self, sink: Sink) -> None:
         self._state = "waiting for text"

@@ -15,6 +15,7 @@ from tts_cli import __version__
 from tts_cli.cli import bench, devices, model, speak, voice
 from tts_cli.cli.streams import discard_results, own_streams
 from tts_cli.errors import INTERRUPTED, TTSError
+from tts_cli.shown import on_one_line
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ONE_WISH_SECONDS: Final = 5.0
@@ -82,7 +83,10 @@ def _code(interrupted: Callable[[], bool]) -> int:
         if hasattr(error, "format_message"):
             message = error.format_message().rstrip(".")
             command = getattr(getattr(error, "ctx", None), "command_path", "tts")
-            return _fail(f"{message}; see: {command} --help", 2) if message else 2
+            see = f"see: {command} --help"
+            if command == "tts speak" and hasattr(error, "possibilities"):  # an option that there is not
+                see += f', or for text that begins with "-": {command} -- TEXT'
+            return _fail(f"{message}; {see}", 2) if message else 2
         if interrupted():  # a library that was just being loaded makes an error of its own of Ctrl-C
             return INTERRUPTED
         raise
@@ -110,6 +114,5 @@ def _on_signals() -> Callable[[], bool]:
 
 
 def _fail(message: str, code: int) -> int:
-    line = " ".join(message.split())
-    print(f"tts: {line}", file=sys.stderr)  # noqa: T201  the one place that does
+    print(f"tts: {on_one_line(message)}", file=sys.stderr)  # noqa: T201  the one place that does
     return code

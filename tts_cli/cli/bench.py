@@ -30,6 +30,7 @@ from tts_cli.cli.speak import (
     chunk_tokens,
 )
 from tts_cli.errors import UsageError
+from tts_cli.shown import harmless
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -134,7 +135,7 @@ def bench(
     options = SpeakOptions(chunk=size, mode=mode, seed=seed, parallel=parallel, tokens=tokens)
     name, notice = choose_engine(engine, voice, settings)
     if notice:
-        notices.print(f"tts: {notice}", soft_wrap=True)
+        notices.print(f"tts: {harmless(notice)}", soft_wrap=True)
     if fidelity:
         if name != "chatterbox":
             raise UsageError(f"the {name} engine has no precisions to choose from", "leave out --fidelity")
@@ -162,7 +163,7 @@ def bench(
             progress=progress,
             baselines=baselines,
         )
-    title = f"{loaded.name} · {chosen} · {mode} · chunks of {size or 'several'} tokens"
+    title = f"{loaded.name} · {harmless(chosen)} · {mode} · chunks of {size or 'several'} tokens"
     title += f" · {runs} {'run' if runs == 1 else 'runs'}{f' · {loaded.precision}' if loaded.precision else ''}"
     if plot is not None:
         draw({_name(row): row.arrivals for row in rows}, title, plot)

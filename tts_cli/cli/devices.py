@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tts_cli.errors import MissingError
+from tts_cli.shown import harmless
 
 
 def devices() -> None:
@@ -18,5 +19,12 @@ def devices() -> None:
     table = Table("", "No.", "Name", "System", "Channels", "Rate", box=None)
     for device in found:
         mark = "*" if device.default else ""
-        table.add_row(mark, str(device.index), device.name, device.system, str(device.channels), str(device.rate))
+        table.add_row(
+            mark,
+            str(device.index),
+            harmless(device.name),
+            harmless(device.system),
+            str(device.channels),
+            str(device.rate),
+        )
     Console(markup=False, soft_wrap=True).print(table)

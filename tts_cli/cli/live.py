@@ -14,13 +14,15 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import NoReturn
 
+import typer
 from rich.console import Console
 
 from tts_cli.display import View, render, report, summary
 from tts_cli.engines import EngineSettings, SpeakOptions, choose_engine, choose_voice, load_engine
-from tts_cli.errors import INTERRUPTED, MissingError
+from tts_cli.errors import INTERRUPTED, MissingError, SegmentError, UnspokenError
 from tts_cli.metrics import Meter
 from tts_cli.pipeline import Ready, Speaking
+from tts_cli.shown import harmless, on_one_line
 from tts_cli.sinks import Sink, SinkStatus
 from tts_cli.source import TextSource
 
@@ -67,7 +69,10 @@ def speak_live(
         sink, output = opening.result()
         return Ready(engine, choose_voice(engine, voice), sink)
 
-    run = Speaking(prepare, options, source, meter)
+    def failed(error: SegmentError) -> None:
+        console.print(f"tts: {on_one_line(str(error))}", soft_wrap=True)
+
+    run = Speaking(prepare, options, source, meter, failed)
 
     def view() -> View:
         ready, snapshot = run.ready, meter.snapshot()
@@ -92,20 +97,28 @@ def speak_live(
         except KeyboardInterrupt:  # a second Ctrl-C does not wait; a third need not even be polite
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             _leave(run)
+    unspoken = False
     if ended:
-        run.result()
+        try:
+            run.result()
+        except UnspokenError as error:  # each piece has been told
+            if not error.rest_spoken:
+                raise typer.Exit(1) from error
+            unspoken = True
     last = view()
     if run.ready is not None:
         if notice and not quiet:
-            console.print(f"tts: {notice}", soft_wrap=True)
+            console.print(f"tts: {harmless(notice)}", soft_wrap=True)
         if not quiet:
-            console.print(summary(last, output), soft_wrap=True)
+            console.print(harmless(summary(last, output)), soft_wrap=True)
         if json:
             print(json_format.dumps(report(last, last.run.characters, output)), flush=True)  # noqa: T201
     if not ended:
         _leave(run)
     if last.state == "interrupted":
         sys.exit(INTERRUPTED)
+    if unspoken:
+        raise typer.Exit(1)
 
 
 def _leave(run: Speaking) -> NoReturn:
@@ -135,7 +148,8 @@ def _opened(destination: Destination, console: Console) -> tuple[Sink, str]:
     except MissingError as error:
         if destination.fallback is None:
             raise
-        console.print(f"tts: {error.message}; writing {destination.fallback} instead", soft_wrap=True)
+        line = f"tts: {error.message}; writing {destination.fallback} instead"
+        console.print(on_one_line(line), soft_wrap=True)
         return FileSink(destination.fallback, destination.clobber), str(destination.fallback)
 
 

@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from tts_cli.cli.streams import print_path
+from tts_cli.shown import harmless
+
 app = typer.Typer(help="Fetch the weights of Chatterbox, and see where they are.", no_args_is_help=True)
 
 Name = Annotated[Literal["turbo", "nano"], typer.Argument(help="Which model.")]
@@ -28,9 +31,9 @@ def pull(
     from tts_cli.download import pull as download
     from tts_cli.download_bars import download_bars
 
-    with download_bars(Console(stderr=True)) as report:
+    with download_bars(Console(stderr=True, markup=False)) as report:
         path = download(name, revision=revision, offline=offline, report=report)
-    typer.echo(path)
+    print_path(path)
 
 
 @app.command("list")
@@ -50,7 +53,7 @@ def list_(model_dir: ModelDir = None) -> None:
     table.add_column("Folder", overflow="fold")  # a path that is cut off leads nowhere
     for item in found:
         state = "complete" if not item.lacks else ("can speak" if item.speaks else f"lacks {', '.join(item.lacks)}")
-        table.add_row(item.model.name, state, decimal(item.size), str(item.path))
+        table.add_row(item.model.name, state, decimal(item.size), harmless(str(item.path)))
     Console(markup=False).print(table)
 
 
@@ -59,4 +62,4 @@ def path(name: Name = "turbo", model_dir: ModelDir = None, revision: Revision = 
     """Print the folder of a model that is here."""
     from tts_cli.models import locate
 
-    typer.echo(locate(name, model_dir, revision=revision))
+    print_path(locate(name, model_dir, revision=revision))

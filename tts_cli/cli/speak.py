@@ -86,6 +86,9 @@ VoicesDir = Annotated[
     typer.Option("--voices-dir", envvar="TTS_VOICES_DIR", help="Folder of cached voices.", show_default=False),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the measurements as one JSON object on standard output.")]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="End at the first piece of text that cannot be spoken, not after the rest.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No live display and no summary.")]
 
 _PANEL = "Chatterbox"
@@ -162,6 +165,7 @@ def speak(
     output_device: OutputDevice = None,
     fallback: Fallback = None,
     voices_dir: VoicesDir = None,
+    strict: Strict = False,
     json: Json = False,
     quiet: Quiet = False,
     model: ModelName = "turbo",
@@ -204,6 +208,7 @@ def speak(
             repetition_penalty=repetition_penalty,
             guard=guard,
             strategy=strategy,
+            strict=strict,
             parallel=parallel,
         ),
         source=source,

@@ -11,9 +11,11 @@ import io
 import os
 import select
 import sys
+from pathlib import Path
 from typing import Any, TextIO
 
 from tts_cli.errors import OutputError
+from tts_cli.shown import harmless
 
 
 def own_streams() -> None:
@@ -34,6 +36,14 @@ def own_streams() -> None:
 def discard_results() -> None:
     """Forget what standard output has not taken, or the end of the process would wait for it or fail again."""
     _point_at_nothing(1)
+
+
+def print_path(path: Path) -> None:
+    """Print the name of a file: as it is where a program reads it, harmlessly where a person does."""
+    if sys.stdout.isatty():
+        sys.stdout.write(f"{harmless(str(path))}\n")
+    else:
+        sys.stdout.buffer.write(os.fsencode(path) + b"\n")
 
 
 def is_open(handle: int) -> bool:

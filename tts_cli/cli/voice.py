@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from tts_cli.cli.streams import print_path
 from tts_cli.errors import MissingError
+from tts_cli.shown import harmless
 
 app = typer.Typer(help="Make, list, show and remove voices.", no_args_is_help=True)
 
@@ -46,7 +48,8 @@ def cache(
         from tts_cli.engines.chatterbox.cloning import cache_voice
 
         info = cache_voice(file, name, folder, store, force=force, progress=status.update)
-    typer.echo(f'{info.path}\nspeak with it: tts speak "Hello." --voice {info.name}')
+    print_path(info.path or store.path(name))
+    typer.echo(f'speak with it: tts speak "Hello." --voice {info.name}')
 
 
 @app.command("list")
@@ -59,7 +62,7 @@ def list_(model: ModelName = "turbo", model_dir: ModelDir = None, voices_dir: Vo
 
     table = Table("Name", "Engine", "From", box=None)
     for info in [HEART, *VoiceStore(voices_dir, _weights(model, model_dir)).list()]:
-        table.add_row(info.name, info.engine, info.source or "ships with the engine")
+        table.add_row(*map(harmless, (info.name, info.engine, info.source or "ships with the engine")))
     Console(markup=False, soft_wrap=True).print(table)
 
 
@@ -73,7 +76,7 @@ def info(name: str, model: ModelName = "turbo", model_dir: ModelDir = None, voic
     found = HEART if name == HEART.name else VoiceStore(voices_dir, _weights(model, model_dir)).info(name)
     for key, value in asdict(found).items():
         if value not in ("", None):
-            typer.echo(f"{key:<9} {value}")
+            typer.echo(f"{key:<9} {harmless(str(value))}")
 
 
 @app.command("remove")

@@ -94,6 +94,8 @@ class SpeakOptions:
     """Speak exactly so many tokens, whatever the model says about the end: for measuring (Chatterbox only)."""
     strategy: str = "auto"
     """The way chunks are decoded: a name in `engines.chatterbox.strategies.STRATEGIES`, or `auto` (Chatterbox only)."""
+    strict: bool = False
+    """End at the first piece of text that the engine fails on, where otherwise the rest is spoken."""
     parallel: bool = True
     """Draw the next tokens in a thread of its own while a chunk is decoded."""
 
@@ -110,7 +112,7 @@ class SpeakOptions:
         if self.tokens is not None:
             whole("tokens", self.tokens, 1, 1000)
         instance("strategy", self.strategy, str, "a name")
-        for name in ("guard", "parallel"):
+        for name in ("guard", "strict", "parallel"):
             instance(name, getattr(self, name), bool, "True or False")
 
 
