@@ -92,6 +92,17 @@ def test_the_same_seed_gives_the_same_sound(engine: BuiltinEngine) -> None:
     assert not np.array_equal(spoken(engine, "Hello.", seed=3), spoken(engine, "Hello.", seed=4))
 
 
+def test_a_repeated_sentence_is_not_the_same_take(engine: BuiltinEngine) -> None:
+    takes = [
+        np.concatenate(
+            [chunk.samples for chunk in engine.stream(Segment.of("Hello.", number), "heart", SpeakOptions())]
+        )
+        for number in (0, 1, 1)
+    ]
+    assert np.array_equal(takes[1], takes[2])
+    assert not np.array_equal(takes[0], takes[1])
+
+
 def test_a_tag_is_not_read_out(engine: BuiltinEngine) -> None:
     assert np.array_equal(spoken(engine, "Well [laugh] then."), spoken(engine, "Well   then."))
     assert len(spoken(engine, "[laugh]")) == 0

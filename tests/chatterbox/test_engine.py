@@ -134,6 +134,15 @@ def test_the_seed_fixes_the_sound_and_changes_it(engine: ChatterboxEngine) -> No
     assert one.shape != other.shape or not np.allclose(one, other)
 
 
+def test_a_repeated_sentence_is_not_the_same_take(engine: ChatterboxEngine) -> None:
+    first, second, again = (
+        np.concatenate([chunk.samples for chunk in engine.stream(Segment.of(TEXT, number), "default", OPTIONS)])
+        for number in (0, 1, 1)
+    )
+    np.testing.assert_array_equal(second, again)
+    assert first.shape != second.shape or not np.allclose(first, second)
+
+
 def test_a_chunk_of_one_token(engine: ChatterboxEngine) -> None:
     stream = engine.stream(Segment.of(TEXT), "default", replace(OPTIONS, chunk=1))
     assert [len(next(stream).samples) for _ in range(3)] == [SAMPLES_PER_TOKEN] * 3

@@ -80,7 +80,7 @@ class SpeakOptions:
     mode: Mode = "streaming"
     """`simple` computes the whole of the text before the first sample leaves."""
     seed: int = 0
-    """Fixes the noise and, for a sampling engine, the tokens."""
+    """Fixes the noise and, for a sampling engine, the tokens; of a segment, `Segment.seed` of it."""
     pause: float = 0.35
     """Seconds of silence behind a sentence, where the engine shapes its own pauses."""
     temperature: float = 0.8

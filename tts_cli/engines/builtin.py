@@ -85,7 +85,7 @@ class BuiltinEngine:
             raise UsageError(f"the built-in engine has no voice {voice!r}", f"its voice is {VOICE!r}")
         pause = options.pause * {"clause": CLAUSE_PAUSE, "cut": CUT_PAUSE}.get(segment.ending, 1.0)
         length = (options.chunk or CHUNK) * SAMPLES_PER_TOKEN
-        return rechunk(self._sentence(segment.text, length, pause, options.seed), length)
+        return rechunk(self._sentence(segment.text, length, pause, segment.seed(options.seed)), length)
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -117,7 +117,7 @@ class Baseline:
             text=segment.text,
             tokens=options.tokens,
             chunk=options.chunk or CHUNK,
-            seed=options.seed,
+            seed=segment.seed(options.seed),
         )
 
     def close(self) -> None:

@@ -95,8 +95,8 @@ class ChatterboxEngine:
         if options.chunk is not None and options.chunk < 1:
             raise UsageError(f"a chunk of {options.chunk} tokens is none", "choose 1 or more")
         chosen = self._voice(voice)
-        if options.strategy == "auto":
-            options = replace(options, strategy=self.strategy)
+        strategy = self.strategy if options.strategy == "auto" else options.strategy
+        options = replace(options, strategy=strategy, seed=segment.seed(options.seed))
         # The ways that `cached` is compared with are decoded in the chunks that were asked for, and no others.
         when = schedule(options.chunk, soon=options.strategy == "cached")
         guard = Guard(token_budget(text) if options.guard and options.tokens is None else None)
