@@ -91,7 +91,7 @@ def reference(folder: Path) -> Any:
 def tokenizers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("tokenizer")
     request.param(folder)
-    return TextTokenizer(folder), reference(folder)
+    return TextTokenizer(folder, len(VOCAB) + len(TAGS)), reference(folder)
 
 
 @given(text=TEXTS)
@@ -126,4 +126,30 @@ def test_an_added_token_with_a_wrong_id(tmp_path: Path) -> None:
     old_files(tmp_path)
     (tmp_path / "added_tokens.json").write_text(json.dumps({"[laugh]": 5000}))
     with pytest.raises(ModelError, match="5000"):
+        TextTokenizer(tmp_path)
+
+
+def test_without_the_list_of_tags_nothing_is_spoken(tmp_path: Path) -> None:
+    """Or the tags would be read aloud."""
+    old_files(tmp_path)
+    (tmp_path / "added_tokens.json").unlink()
+    with pytest.raises(MissingError, match=r"added_tokens\.json.*\[laugh\].*tts model pull"):
+        TextTokenizer(tmp_path, len(VOCAB) + len(TAGS))
+
+
+@pytest.mark.parametrize("make", [old_files, new_file], ids=lambda make: make.__name__)
+@pytest.mark.parametrize("known", [-1, 1])
+def test_another_models_list_of_tokens(tmp_path: Path, make: Callable[[Path], None], known: int) -> None:
+    make(tmp_path)
+    count = len(VOCAB) + len(TAGS)
+    name = "tokenizer.json" if make is new_file else "added_tokens.json"
+    with pytest.raises(ModelError, match=f"list {count} text tokens, and T3 knows {count + known}; {name}"):
+        TextTokenizer(tmp_path, count + known)
+
+
+def test_a_released_model_has_its_50276_tokens(tiny: Path, tmp_path: Path) -> None:
+    assert TextTokenizer(tiny).encode("[laugh]") == [50_265]
+    for name in ("vocab.json", "merges.txt", "tokenizer_config.json"):
+        (tmp_path / name).symlink_to(tiny / name)
+    with pytest.raises(MissingError, match=r"added_tokens\.json"):
         TextTokenizer(tmp_path)

@@ -13,11 +13,14 @@ from typing import Any, Final
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
+from tts_cli.engines.chatterbox.t3 import TEXT_VOCAB
 from tts_cli.errors import MissingError, ModelError
 
 _REPLACED: Final = str.maketrans({"…": ", ", ":": ",", "—": "-", "–": "-", "“": '"', "”": '"', "‘": "'", "’": "'"})
 _ENDINGS: Final = (".", "!", "?", "-", ",")
 _END_OF_TEXT: Final = "<|endoftext|>"
+_TOKENIZER: Final = "tokenizer.json"
+_ADDED_TOKENS: Final = "added_tokens.json"
 
 
 def normalise(text: str) -> str:
@@ -36,10 +39,12 @@ def normalise(text: str) -> str:
 class TextTokenizer:
     """GPT-2's byte-level BPE with the model's added tokens (`[laugh]`, …), from a folder's files."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, tokens: int = TEXT_VOCAB) -> None:
         """Read the files.
 
-        Raises `MissingError` where there are none and `ModelError` where they are damaged.
+        Raises `MissingError` where there are none, or where the file that lists the added tokens is not there: without
+        it tags would be read aloud, letter by letter. Raises `ModelError` where files are damaged, or do not list as
+        many `tokens` as T3 knows.
         """
         try:
             self._tokenizer = _read(folder)
@@ -51,6 +56,19 @@ class TextTokenizer:
             raise
         except Exception as error:
             raise ModelError(f"the tokenizer's files in {folder} are damaged: {error}") from error
+        listed = self._tokenizer.get_vocab_size()
+        if listed == tokens:
+            return
+        if listed < tokens and not any((folder / name).exists() for name in (_ADDED_TOKENS, _TOKENIZER)):
+            raise MissingError(
+                f"{_ADDED_TOKENS}, which lists [laugh] and the other tags, is not in {folder}",
+                "fetch it with: tts model pull",
+            )
+        file = _TOKENIZER if (folder / _TOKENIZER).exists() else _ADDED_TOKENS
+        raise ModelError(
+            f"the tokenizer's files in {folder} list {listed} text tokens, and T3 knows {tokens}",
+            f"{file} may be another model's: fetch it again with: tts model pull",
+        )
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`."""
@@ -60,8 +78,8 @@ class TextTokenizer:
 
 def _read(folder: Path) -> Tokenizer:
     config = _json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
-    if (folder / "tokenizer.json").exists():
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    if (folder / _TOKENIZER).exists():
+        tokenizer = Tokenizer.from_file(str(folder / _TOKENIZER))
         tokenizer.no_truncation()
         tokenizer.no_padding()
     else:
@@ -85,7 +103,7 @@ def _added(folder: Path, config: dict[str, Any]) -> dict[int, AddedToken]:
     """The tokens beyond GPT-2's own, by id: written in the configuration, or as older folders have it."""
     if "added_tokens_decoder" in config:
         return {int(index): AddedToken(**fields) for index, fields in config["added_tokens_decoder"].items()}
-    file = folder / "added_tokens.json"
+    file = folder / _ADDED_TOKENS
     tokens = _json(file) if file.exists() else {}
     return {index: AddedToken(content, normalized=True) for content, index in tokens.items()}
 
