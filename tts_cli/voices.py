@@ -13,6 +13,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +24,7 @@ from typing import Final
 from platformdirs import user_data_path
 
 from tts_cli.errors import MissingError, OutputError, TTSError, UsageError
-from tts_cli.replace import draft_folder, is_full
+from tts_cli.replace import is_full
 
 DEFAULT: Final = "default"
 """The voice that came with the weights of Chatterbox, as a `conds.pt` among them."""
@@ -175,18 +177,22 @@ class VoiceStore:
         untouched.
         """
         self.check_free(name, force)
+        draft: Path | None = None
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            with draft_folder(self.directory) as draft:
-                yield Draft(
-                    draft / f"{name}.pt",
-                    draft / f"{name}.t3.safetensors",
-                    draft / f"{name}.flow.safetensors",
-                    draft / f"{name}.json",
-                )
-                self._put_in_place(draft, name)
+            draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=self.directory))
+            yield Draft(
+                draft / f"{name}.pt",
+                draft / f"{name}.t3.safetensors",
+                draft / f"{name}.flow.safetensors",
+                draft / f"{name}.json",
+            )
+            self._put_in_place(draft, name)
         except OSError as error:
             raise _cannot_write(self.directory, error) from error
+        finally:
+            if draft is not None:
+                shutil.rmtree(draft, ignore_errors=True)
 
     def remove(self, name: str) -> None:
         """Delete the voice and what lies beside it. Raises `UsageError` for an unknown name."""

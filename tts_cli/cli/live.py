@@ -17,10 +17,9 @@ from typing import NoReturn
 import typer
 from rich.console import Console
 
-from tts_cli import signals
 from tts_cli.display import View, render, report, summary
 from tts_cli.engines import EngineSettings, SpeakOptions, choose_engine, choose_voice, load_engine
-from tts_cli.errors import MissingError, SegmentError, UnspokenError
+from tts_cli.errors import INTERRUPTED, MissingError, SegmentError, UnspokenError
 from tts_cli.metrics import Meter
 from tts_cli.pipeline import Ready, Speaking
 from tts_cli.shown import harmless, on_one_line
@@ -117,7 +116,7 @@ def speak_live(
     if not ended:
         _leave(run)
     if last.state == "interrupted":
-        sys.exit(signals.exit_code())
+        sys.exit(INTERRUPTED)
     if unspoken:
         raise typer.Exit(1)
 
@@ -129,7 +128,7 @@ def _leave(run: Speaking) -> NoReturn:
     closing.start()
     closing.join(PATIENCE_SECONDS)
     # The interpreter's end would tear the run's thread out of C++ code, which aborts the process.
-    os._exit(signals.exit_code())
+    os._exit(INTERRUPTED)
 
 
 def _close_opened(opening: Future[tuple[Sink, str]], destination: Destination) -> None:
