@@ -55,6 +55,16 @@ def test_digits_that_are_not_decimal_are_spoken(builtin: BuiltinEngine, text: st
     assert list(builtin.stream(Segment.of(text), VOICE, SpeakOptions()))
 
 
+@pytest.mark.parametrize("number", ["{}.5", "-{}", "${}", "{}th", "{}%", "{},123", "{}", "{} km", "{}e400"])
+@pytest.mark.parametrize("digits", [36, 37, 290])
+def test_a_number_without_a_name_is_spoken(builtin: BuiltinEngine, number: str, digits: int) -> None:
+    assert builtin.phonemes(number.format("9" * digits))
+
+
+def test_digits_of_a_number_without_a_name_are_read_one_by_one(builtin: BuiltinEngine) -> None:
+    assert builtin.phonemes(f"{'1,234,' * 5}{'1' * 17}.5") == builtin.phonemes(f"{'1 2 3 4 ' * 5}{'1 ' * 16}1.5")
+
+
 NUMBERS = "".join(chr(code) for code in range(0x80, 0x20000) if chr(code).isnumeric() and not 0x3400 <= code < 0xA000)
 
 

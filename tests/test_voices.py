@@ -52,7 +52,14 @@ def test_a_voice_copied_by_hand_is_listed(store: VoiceStore) -> None:
     assert store.list() == [VoiceInfo("eve", path=store.directory / "eve.pt")]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", "null", '{"duration": "long", "source": 7, "name": "x"}', "\xff"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[1]", "null", '{"duration": "long", "source": 7, "name": "x"}', "\xff", "[" * 100_000),
+        *(f'{{"duration": {value}}}' for value in ("true", "NaN", "Infinity", "-1", "9" * 400, "9" * 5000)),
+    ],
+    ids=lambda text: text[:20],
+)
 def test_a_damaged_json_leaves_the_voice_usable(store: VoiceStore, text: str) -> None:
     make(store, "anna")
     (store.directory / "anna.json").write_text(text, encoding="latin-1")

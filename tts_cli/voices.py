@@ -13,8 +13,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +22,7 @@ from typing import Final
 from platformdirs import user_data_path
 
 from tts_cli.errors import MissingError, OutputError, TTSError, UsageError
-from tts_cli.replace import is_full
+from tts_cli.replace import draft_folder, is_full
 
 DEFAULT: Final = "default"
 """The voice that came with the weights of Chatterbox, as a `conds.pt` among them."""
@@ -157,7 +155,7 @@ class VoiceStore:
         path = self.path(name)
         try:
             fields = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):  # the last for arrays nested thousands deep
             fields = {}
         return _described(VoiceInfo(name, path=path), fields)
 
@@ -177,22 +175,18 @@ class VoiceStore:
         untouched.
         """
         self.check_free(name, force)
-        draft: Path | None = None
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=self.directory))
-            yield Draft(
-                draft / f"{name}.pt",
-                draft / f"{name}.t3.safetensors",
-                draft / f"{name}.flow.safetensors",
-                draft / f"{name}.json",
-            )
-            self._put_in_place(draft, name)
+            with draft_folder(self.directory) as draft:
+                yield Draft(
+                    draft / f"{name}.pt",
+                    draft / f"{name}.t3.safetensors",
+                    draft / f"{name}.flow.safetensors",
+                    draft / f"{name}.json",
+                )
+                self._put_in_place(draft, name)
         except OSError as error:
             raise _cannot_write(self.directory, error) from error
-        finally:
-            if draft is not None:
-                shutil.rmtree(draft, ignore_errors=True)
 
     def remove(self, name: str) -> None:
         """Delete the voice and what lies beside it. Raises `UsageError` for an unknown name."""
@@ -223,7 +217,6 @@ def _described(info: VoiceInfo, fields: object) -> VoiceInfo:
         value = fields.get(key)
         return value if isinstance(value, str) else otherwise
 
-    duration = fields.get("duration")
     return replace(
         info,
         engine=text("engine", info.engine),
@@ -231,8 +224,15 @@ def _described(info: VoiceInfo, fields: object) -> VoiceInfo:
         sha256=text("sha256"),
         created=text("created"),
         model=text("model"),
-        duration=float(duration) if isinstance(duration, int | float) else None,
+        duration=_seconds(fields.get("duration")),
     )
+
+
+def _seconds(value: object) -> float | None:
+    """`value` as a length of time; None where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= sys.float_info.max:
+        return None
+    return float(value)
 
 
 def _cannot_write(directory: Path, error: OSError) -> TTSError:

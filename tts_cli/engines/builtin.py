@@ -49,6 +49,8 @@ KNOWN: Final = "²³´µ…¼½¾™ʰʲᵊ"
 
 # This voice cannot act out a tag, and should not read it out either.
 _TAG = re.compile(rf"\[(?:{'|'.join(TAGS)})\]", re.IGNORECASE)
+# The voice's library has no name for 10³⁶ and more: such a number is read digit by digit.
+_ENDLESS_NUMBER = re.compile(r"\d(?:,?\d){36,}")
 _PHONEME_CUT = re.compile(r"(?<=[.!?,;:—…])\s+")
 
 
@@ -92,7 +94,8 @@ class BuiltinEngine:
 
     def phonemes(self, text: str) -> str:
         """How `text` is pronounced."""
-        return str(self._pronounce(plain(_TAG.sub(" ", text), KNOWN)))
+        readable = plain(_TAG.sub(" ", text), KNOWN)
+        return str(self._pronounce(_ENDLESS_NUMBER.sub(lambda number: " ".join(number[0].replace(",", "")), readable)))
 
     def _sentence(self, text: str, length: int, pause: float, seed: int) -> Iterator[Samples]:
         phonemes = self.phonemes(text)
