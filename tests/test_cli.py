@@ -16,6 +16,8 @@ import soundfile
 from harness import PATIENCE, TTS, Run, complaint
 
 BUILTIN = ("--engine", "builtin")
+TOO_LONG = "n" * 300
+"""A name that no system takes."""
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,11 @@ BUILTIN = ("--engine", "builtin")
         (["speak", "hi", "--voice", "bob", "-o", "x.wav", *BUILTIN], 2, "heart"),
         (["speak", "hi", "--voice", "bob", "-o", "x.wav"], 3, "tts model pull"),
         (["speak", "hi", "--engine", "chatterbox", "-o", "x.wav"], 3, "tts model pull turbo"),
+        (["speak", "hi", "-o", TOO_LONG + ".wav", *BUILTIN], 1, "File name too long"),
+        (["speak", "hi", "-o", TOO_LONG + "/x.wav", *BUILTIN], 1, "File name too long"),
+        (["bench", "--plot", TOO_LONG + ".png", *BUILTIN], 1, "File name too long"),
+        (["model", "path", "--model-dir", TOO_LONG], 1, "File name too long"),
+        (["voice", "list", "--voices-dir", TOO_LONG], 1, "File name too long"),
         (["model", "path", "nano"], 3, "tts model pull nano"),
         (["voice", "cache", "x.mp3"], 3, "tts model pull turbo"),
         (["voice", "cache", "x.mp3", "--name", "heart"], 2, "--name"),

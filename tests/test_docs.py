@@ -15,7 +15,7 @@ import typer
 from harness import PATIENCE, ROOT, TTS, Speaker
 
 import tts_cli
-from tts_cli import errors
+from tts_cli import errors, signals
 from tts_cli.cli import app
 from tts_cli.display import View, report
 from tts_cli.metrics import Snapshot
@@ -163,7 +163,7 @@ def test_every_module_is_in_the_architecture() -> None:
 def test_exit_codes_are_documented() -> None:
     codes = {int(code) for code in re.findall(r"^\| (\d+) \|", prose("README.md"), re.MULTILINE)}
     raised = {kind.exit_code for kind in vars(errors).values() if isinstance(kind, type)}
-    assert codes == {0, errors.INTERRUPTED} | raised
+    assert codes == {0, *(128 + number for number in signals.SIGNALS)} | raised
 
 
 def prose(name: str) -> str:

@@ -18,6 +18,8 @@ import pytest
 import soundfile
 from harness import PATIENCE, TTS, Run, complaint, terminal
 
+from tts_cli.signals import SIGNALS
+
 Process = subprocess.Popen
 LONG = "This is a sentence. " * 200
 SLOW = ("--engine", "engines_for_tests:SlowEngine")
@@ -46,7 +48,7 @@ def end(process: Process[bytes], number: int = signal.SIGINT) -> tuple[bytes, by
     """Interrupt it; what it printed from now on."""
     process.send_signal(number)
     out, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert b"Traceback" not in err
     return out, err
 
@@ -70,6 +72,13 @@ def full_pipe(process: Process[bytes], handle: int) -> Iterator[None]:
     yield
 
 
+@pytest.mark.parametrize("number", SIGNALS)
+def test_before_a_command_runs_it_is_one_exit_code_and_no_traceback(environment: dict[str, str], number: int) -> None:
+    code = f"import os, tts_cli.__main__\nos.kill(os.getpid(), {int(number)})\nprint('still here')"
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (128 + number, b"", b"")
+
+
 @pytest.mark.parametrize("suffix", ["wav", "flac", "mp3", "ogg"])
 def test_before_the_first_sound_the_old_file_stays(start, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"old.{suffix}"
@@ -81,7 +90,7 @@ def test_before_the_first_sound_the_old_file_stays(start, tmp_path: Path, suffix
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_simple_mode_reports_what_was_delivered(start, tmp_path: Path, number: int) -> None:
     process = start("speak", LONG, "-o", "x.wav", "--mode", "simple", "--json", *TELLING)
     while line(process) != b"computing":
@@ -95,7 +104,7 @@ def test_simple_mode_reports_what_was_delivered(start, tmp_path: Path, number: i
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_what_is_reported_is_in_the_file(start, tmp_path: Path, number: int) -> None:
     process = start("speak", LONG, "-o", "x.wav", "--json", *SLOW)
     draft(tmp_path, process, size=9600)
@@ -122,7 +131,7 @@ def test_a_terminal_that_is_closed_ends_the_run_as_ctrl_c_does(environment: dict
         window.wait_for("TTFA")
         draft(tmp_path, window.process, size=9600)
         window.close()
-        assert window.process.wait(PATIENCE) == 130
+        assert window.process.wait(PATIENCE) == 129
     assert soundfile.info(tmp_path / "x.wav").frames > 0
     assert [path.name for path in tmp_path.iterdir()] == ["x.wav"]
 
@@ -187,12 +196,12 @@ def test_text_from_a_named_pipe_that_nobody_writes(start, tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["fifo"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_standard_output_whose_reader_stalls(start, number: int) -> None:
     process = start("speak", LONG, "-o", "-", *TONE)
     with full_pipe(process, process.stdout.fileno()):
         process.send_signal(number)
-        assert process.wait(PATIENCE) == 130
+        assert process.wait(PATIENCE) == 128 + number
 
 
 def test_results_that_nobody_takes(start) -> None:

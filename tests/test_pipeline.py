@@ -144,6 +144,17 @@ def test_the_engines_stream_is_closed_before_a_sinks_error_is_told() -> None:
     assert engine.ended
 
 
+def test_what_fails_just_as_the_run_is_cancelled_is_no_fault_of_its_own() -> None:
+    """As where Ctrl-C has reached the player that our sound goes to before it reached us."""
+    engine = Engine(EngineSettings())
+    run = speaking(lambda _: Ready(engine, "sine", FullSink()))
+    run.start()
+    assert run.wait(60)
+    run.cancel()
+    run.result()
+    assert run.state == "interrupted"
+
+
 class Loading:
     """Opens a file, and then loads for as long as it is wanted."""
 

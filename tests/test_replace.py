@@ -12,9 +12,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from harness import clean_environment
+from harness import ROOT, clean_environment
 
-from tts_cli.replace import Draft, replacing
+from tts_cli.replace import Draft, draft_folder, replacing
 
 
 def mode(path: Path) -> int:
@@ -188,3 +188,47 @@ def test_ctrl_c_at_any_moment_leaves_nothing_behind(tmp_path: Path) -> None:
             process.send_signal(signal.SIGINT)
     assert process.returncode == 0
     assert list(tmp_path.iterdir()) in ([], [tmp_path / "file"])
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tts_cli.replace import Draft, draft_folder
+draft = Draft(Path("x"))
+draft.open().write(b"half")
+with draft_folder(Path()) as folder:
+    (folder / "y").write_bytes(b"half")
+    print("written", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_drafts_stay_while_their_writer_lives_and_are_swept_by_the_next_one(tmp_path: Path) -> None:
+    (tmp_path / ".tts-notes.part").write_bytes(b"of somebody else")
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"written\n"
+    put(tmp_path / "z", b"new")
+    assert len(names(tmp_path)) == 4
+    process.kill()
+    process.communicate()
+    put(tmp_path / "z", b"new")
+    assert names(tmp_path) == [".tts-notes.part", "z"]
+    with draft_folder(tmp_path) as folder:
+        assert names(folder) == []
+    assert names(tmp_path) == [".tts-notes.part", "z"]
+
+
+def test_a_draft_is_its_writers_until_it_is_in_its_place(tmp_path: Path) -> None:
+    draft = Draft(tmp_path / "x")
+    draft.open().close()
+    put(tmp_path / "y", b"new")
+    draft.commit()
+    draft.discard()
+    assert names(tmp_path) == ["x", "y"]

@@ -7,9 +7,11 @@ this package costs next to nothing.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # as in `typing`, which takes longer to import than all of Python before us
+    from typing import Any, Final
+
     from tts_cli.api import speak, stream
     from tts_cli.audio import AudioChunk
     from tts_cli.errors import TTSError

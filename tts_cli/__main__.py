@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 
+from tts_cli import signals
+
+signals.listen()  # the first thing that happens: Ctrl-C comes also while the rest is being imported
+
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    try:
-        from tts_cli.cli import run
+    from tts_cli.cli import run
 
-        run()
-    except KeyboardInterrupt:
-        sys.exit(130)  # `errors.INTERRUPTED`, which may not be imported yet
+    sys.exit(run())
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@
 from __future__ import annotations
 
 __all__ = [
-    "INTERRUPTED",
     "MissingError",
     "ModelError",
     "NothingToSayError",
@@ -27,9 +26,6 @@ __all__ = [
     "UnspokenError",
     "UsageError",
 ]
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells number it (128 + SIGINT)."""
 
 
 class TTSError(Exception):

@@ -217,6 +217,7 @@ class Speaking:
         self._ready: Ready | None = None
         self._cancelled = False
         self._error: BaseException | None = None
+        self._closing_error: BaseException | None = None
         self._state: State = "loading"
         # Not the thread's own end: a join that Ctrl-C breaks off can take a running thread for ended (CPython 3.11).
         self._ended = threading.Event()
@@ -231,11 +232,16 @@ class Speaking:
         return self._ended.wait(seconds)
 
     def result(self) -> None:
-        """Wait for the end and raise what went wrong, if anything did."""
+        """Wait for the end and raise what went wrong, if anything did.
+
+        In a run that was cancelled, only what went wrong while closing counts: Ctrl-C reaches the writer of the text
+        and the player of the sound, too, and that they are gone is no fault.
+        """
         self._ended.wait()
-        # Who interrupts us often ends our writer as well, and that may be noticed first.
-        if self._error is not None and not (self._cancelled and isinstance(self._error, NothingToSayError)):
+        if self._error is not None and not self._cancelled:
             raise self._error
+        if self._closing_error is not None:
+            raise self._closing_error
 
     def cancel(self) -> None:
         """Fall silent now, and end the run as soon as the engine's present step is done."""
@@ -263,11 +269,10 @@ class Speaking:
             with self._opened:
                 try:
                     self._speak()
-                except BaseException:
-                    if not self._cancelled:
-                        raise
-        except BaseException as error:  # noqa: BLE001  raised again where `result` is asked for
-            self._error = error
+                except BaseException as error:  # noqa: BLE001  raised again where `result` is asked for
+                    self._error = error
+        except BaseException as error:  # noqa: BLE001  likewise
+            self._closing_error = error
         finally:
             self._ended.set()
 

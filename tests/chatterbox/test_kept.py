@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from threading import Event, Thread, current_thread
 
@@ -57,15 +56,3 @@ def test_two_threads_that_keep_one_file_do_not_share_a_draft(tmp_path: Path, mon
     assert found is not None, "the last one to finish is the one that stays"
     assert len(found["a"]) == 1000
     assert list(tmp_path.iterdir()) == [file]
-
-
-def test_what_a_killed_process_left_is_deleted_and_a_draft_being_written_is_not(tmp_path: Path) -> None:
-    file = tmp_path / "x.safetensors"
-    names = {"old": f".{file.name}.0123.part", "new": f".{file.name}.4567.part", "notes": f".{file.name}.notes"}
-    for name in names.values():
-        (tmp_path / name).write_bytes(b"half")
-    for name in (names["old"], names["notes"]):
-        os.utime(tmp_path / name, (1e9, 1e9))
-    keep(TENSORS, "one", file)
-    left = {path.name for path in tmp_path.iterdir()}
-    assert left == {file.name, names["new"], names["notes"]}

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import time
-from collections.abc import Callable
-from types import FrameType
-from typing import Annotated, Final, NoReturn
+from typing import Annotated
 
 import typer
 
-from tts_cli import __version__
+from tts_cli import __version__, signals
 from tts_cli.cli import bench, devices, model, speak, voice
 from tts_cli.cli.streams import discard_results, own_streams
-from tts_cli.errors import INTERRUPTED, TTSError
+from tts_cli.errors import TTSError
 from tts_cli.shown import on_one_line
-
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-ONE_WISH_SECONDS: Final = 5.0
-"""A terminal that is closed sends SIGHUP twice (the system, then the shell), and service managers send SIGTERM and
-SIGHUP together: within this time they mean one thing. A second Ctrl-C means more."""
 
 app = typer.Typer(
     name="tts",
@@ -53,22 +44,21 @@ def main(
     del version
 
 
-def run() -> NoReturn:
-    """Run the command line: results on stdout, one line on stderr for an error, and its exit code."""
+def run() -> int:
+    """Run the command line: results on stdout, one line on stderr for an error; the exit code."""
     own_streams()
-    interrupted = _on_signals()
+    signals.start()
     try:
-        code = _code(interrupted)
+        code = _code()
     except KeyboardInterrupt:
-        code = INTERRUPTED
-    for number in SIGNALS:  # it is over: whoever hurries Python's own end gets a traceback of it, and no sooner end
-        signal.signal(number, signal.SIG_IGN)
+        code = signals.exit_code()
+    signals.ignore()
     if code:
         discard_results()
-    sys.exit(code)
+    return code
 
 
-def _code(interrupted: Callable[[], bool]) -> int:
+def _code() -> int:
     """Run the command line and say how it ended: the exit code."""
     try:
         code = app(standalone_mode=False, prog_name="tts")
@@ -78,6 +68,12 @@ def _code(interrupted: Callable[[], bool]) -> int:
         return _fail(str(error), error.exit_code)
     except BrokenPipeError:  # our reader has gone, and with it whoever wanted a message
         return 1
+    except OSError as error:
+        if signals.came():
+            return signals.exit_code()
+        if error.filename is None:
+            raise
+        return _fail(f"{error.filename}: {error.strerror}; choose another place", 1)
     except Exception as error:
         # Usage errors are Click's, and Typer brings a Click of its own in newer versions: known by what they can do.
         if hasattr(error, "format_message"):
@@ -87,30 +83,10 @@ def _code(interrupted: Callable[[], bool]) -> int:
             if command == "tts speak" and hasattr(error, "possibilities"):  # an option that there is not
                 see += f', or for text that begins with "-": {command} -- TEXT'
             return _fail(f"{message}; {see}", 2) if message else 2
-        if interrupted():  # a library that was just being loaded makes an error of its own of Ctrl-C
-            return INTERRUPTED
+        if signals.came():  # a library that was just being loaded makes an error of its own of Ctrl-C
+            return signals.exit_code()
         raise
     return code if isinstance(code, int) else 0
-
-
-def _on_signals() -> Callable[[], bool]:
-    """Let Ctrl-C, SIGTERM and SIGHUP raise `KeyboardInterrupt`; whether one of them has come.
-
-    One that we were started deaf to stays ignored: SIGINT in a background job, SIGHUP after nohup.
-    """
-    latest: float | None = None
-
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        nonlocal latest
-        again = latest is not None and time.monotonic() - latest < ONE_WISH_SECONDS
-        latest = time.monotonic()
-        if not again or number == signal.SIGINT:
-            raise KeyboardInterrupt
-
-    for number in SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, interrupt)
-    return lambda: latest is not None
 
 
 def _fail(message: str, code: int) -> int:

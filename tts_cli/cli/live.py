@@ -17,9 +17,10 @@ from typing import NoReturn
 import typer
 from rich.console import Console
 
+from tts_cli import signals
 from tts_cli.display import View, render, report, summary
 from tts_cli.engines import EngineSettings, SpeakOptions, choose_engine, choose_voice, load_engine
-from tts_cli.errors import INTERRUPTED, MissingError, SegmentError, UnspokenError
+from tts_cli.errors import MissingError, SegmentError, UnspokenError
 from tts_cli.metrics import Meter
 from tts_cli.pipeline import Ready, Speaking
 from tts_cli.shown import harmless, on_one_line
@@ -116,7 +117,7 @@ def speak_live(
     if not ended:
         _leave(run)
     if last.state == "interrupted":
-        sys.exit(INTERRUPTED)
+        sys.exit(signals.exit_code())
     if unspoken:
         raise typer.Exit(1)
 
@@ -128,7 +129,7 @@ def _leave(run: Speaking) -> NoReturn:
     closing.start()
     closing.join(PATIENCE_SECONDS)
     # The interpreter's end would tear the run's thread out of C++ code, which aborts the process.
-    os._exit(INTERRUPTED)
+    os._exit(signals.exit_code())
 
 
 def _close_opened(opening: Future[tuple[Sink, str]], destination: Destination) -> None:

@@ -29,9 +29,13 @@ def check_target(path: Path) -> None:
             f"cannot tell a sound format from the name {str(path)!r}",
             f"end it with one of: {', '.join(FORMATS)}",
         )
-    if path.is_dir():
+    try:
+        is_folder, has_place = path.is_dir(), path.parent.is_dir()
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise cannot_write(str(path), error) from error
+    if is_folder:
         raise UsageError(f"{path} is a directory", "give the name of a file")
-    if not path.parent.is_dir():
+    if not has_place:
         raise UsageError(f"there is no directory {path.parent}", f"create it first: mkdir -p {path.parent}")
 
 

@@ -4,50 +4,38 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from tts_cli.replace import replacing
+
 _SUM: Final = "sum"
-_ABANDONED: Final = 3600.0
-"""Seconds after which a draft that nobody writes to belongs to a process that was killed."""
 
 
 def write(tensors: Mapping[str, Tensor], key: str, file: Path) -> None:
     """Write `tensors` into `file` with the key to know them by. Raises `OSError`."""
-    content = {name: each.cpu().contiguous() for name, each in tensors.items()}
-    # The writer of safetensors itself would hide what the disk says.
     with file.open("wb") as stream:
-        stream.write(save(content | {_SUM: _sum(content)}, {"key": key}))
+        _write(tensors, key, stream)
 
 
 def keep(tensors: Mapping[str, Tensor], key: str, file: Path) -> None:
-    """Write `tensors` beside `file` and put them in its place, if the disk allows; if not, nothing is left behind."""
-    # Threads, and processes of two containers, have one process number and may share the folder.
-    new = file.with_name(f".{file.name}.{secrets.token_hex(8)}.part")
+    """Put `tensors` at `file`, whole, if the disk allows; if not, nothing is left behind."""
     with contextlib.suppress(OSError):  # they will be computed again, and nobody waits for a disk
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write(tensors, key, new)
-            _sweep(file, new)
-            new.replace(file)
-        finally:
-            new.unlink(missing_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as stream:
+            _write(tensors, key, stream)
 
 
-def _sweep(file: Path, new: Path) -> None:
-    """Delete drafts of `file` much older than `new`, by the clock of the disk they are on."""
-    now = new.stat().st_mtime
-    for left in file.parent.glob(f".{file.name}.*.part"):
-        with contextlib.suppress(FileNotFoundError):  # another process may have put it in its place meanwhile
-            if now - left.stat().st_mtime > _ABANDONED:
-                left.unlink()
+def _write(tensors: Mapping[str, Tensor], key: str, stream: BinaryIO) -> None:
+    content = {name: each.cpu().contiguous() for name, each in tensors.items()}
+    # The writer of safetensors itself would hide what the disk says.
+    stream.write(save(content | {_SUM: _sum(content)}, {"key": key}))
 
 
 def kept(file: Path, key: str) -> dict[str, Tensor] | None:

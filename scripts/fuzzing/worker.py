@@ -1,0 +1,110 @@
+"""The process that carries out cases, and one case."""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import pprint
+import time
+import traceback
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from fuzzing import files, requests, speech
+from fuzzing.bench import Bench, Done, Kind, Plan
+from fuzzing.checks import check_error, nothing_left
+from tts_cli.errors import TTSError
+
+LONGEST: Final = 120
+"""Seconds that one case may take."""
+LOOK: Final = 5
+"""Cases between two looks at the process's memory."""
+SHRINKING: Final = 20
+"""Seconds spent on making a text that shows a fault shorter."""
+
+
+def kinds(engine: str) -> dict[str, Kind]:
+    return speech.KINDS | requests.KINDS | files.KINDS | (files.CHATTERBOX_KINDS if engine == "chatterbox" else {})
+
+
+def plan_of(bench: Bench, seed: int, number: int) -> Plan:
+    """The case of that number."""
+    known = kinds(bench.name)
+    rng = Random(f"{seed}/{number}")
+    return known[rng.choices([*known], [kind.weight for kind in known.values()])[0]].plan(rng, bench)
+
+
+def carry_out(plan: Plan, bench: Bench) -> Done:
+    """Raises whatever should not have been raised."""
+    bench.clear()
+    with nothing_left():
+        try:
+            return kinds(bench.name)[plan.kind].run(plan, bench)
+        except TTSError as error:
+            check_error(error, intact=plan.kind not in files.CHATTERBOX_KINDS)
+            return Done(refused=type(error).__name__)
+
+
+def attempt(plan: Plan, bench: Bench) -> tuple[Done | None, str, str]:
+    """What came of it; or None, where and how it failed, and the traceback."""
+    try:
+        return carry_out(plan, bench), "", ""
+    except Exception as error:  # noqa: BLE001  whatever it is: this is what we look for
+        frames = traceback.extract_tb((error.__cause__ or error).__traceback__)
+        where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
+        return None, f"{type(error.__cause__ or error).__name__} at {where}", traceback.format_exc()
+
+
+def shortened(plan: Plan, bench: Bench, signature: str) -> Plan:
+    """The same case with as little text as shows the same fault at the same place."""
+    until = time.monotonic() + SHRINKING
+    step = len(plan.text) // 2
+    while step and time.monotonic() < until:
+        for start in range(0, len(plan.text), step):
+            shorter = replace(plan, text=plan.text[:start] + plan.text[start + step :])
+            if attempt(shorter, bench)[1] == signature:
+                plan = shorter
+                break
+        else:
+            step //= 2
+    return plan
+
+
+def work(bench: Bench, seed: int, first: int, until: float) -> None:
+    """Cases from `first` on, until the clock says `until`; each is told on standard output before and after."""
+    told = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    faulthandler.enable()
+
+    def tell(**what: Any) -> None:
+        told.write(json.dumps(what) + "\n")
+
+    seen: set[str] = set()
+    number = first
+    while time.time() < until:
+        plan = plan_of(bench, seed, number)
+        tell(begin=number, kind=plan.kind)
+        faulthandler.dump_traceback_later(LONGEST - 10)
+        done, signature, trace = attempt(plan, bench)
+        faulthandler.cancel_dump_traceback_later()
+        if done is not None:
+            tell(end=number, kind=plan.kind, seconds=done.seconds, refused=done.refused)
+        else:
+            short = plan
+            if signature not in seen:
+                tell(begin=number, kind=plan.kind)
+                short = shortened(plan, bench, signature)
+            seen.add(signature)
+            tell(fault=number, kind=plan.kind, signature=signature, trace=trace, plan=pprint.pformat(short, width=110))
+        if (number - first) % LOOK == 0:
+            tell(memory=resident())
+        number += 1
+
+
+def resident() -> float:
+    """Megabytes that this process holds."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
