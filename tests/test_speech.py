@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import numpy as np
 import pytest
 import soxr
 
 from tts_cli import stream
-from tts_cli.audio import to_pcm16
+from tts_cli.audio import Samples, to_pcm16
 
 pytestmark = pytest.mark.slow
 
@@ -41,17 +42,23 @@ def errors(said: list[str], heard: list[str]) -> int:
     return row[-1]
 
 
-@pytest.mark.parametrize("mode", ["streaming", "simple"])
-def test_ten_everyday_sentences_are_understood(mode: str) -> None:
+def sound_of(text: str, mode: Literal["streaming", "simple"]) -> Samples:
+    return np.concatenate([chunk.samples for chunk in stream(text, engine="builtin", mode=mode)])
+
+
+def test_ten_everyday_sentences_are_understood() -> None:
+    """As one text: the recogniser misses every third first word of a sound that has no silence in front of it."""
     pocketsphinx = pytest.importorskip("pocketsphinx", reason="it has no wheel for this Python")
+    text = " ".join(SENTENCES)
+    sound = sound_of(text, "streaming")
     recogniser = pocketsphinx.Decoder(samprate=16_000, loglevel="FATAL")
-    wrong = total = 0
-    for sentence in SENTENCES:
-        sound = np.concatenate([chunk.samples for chunk in stream(sentence, engine="builtin", mode=mode)])  # type: ignore[arg-type]
-        recogniser.start_utt()
-        recogniser.process_raw(to_pcm16(soxr.resample(sound, 24_000, 16_000)).tobytes(), full_utt=True)
-        recogniser.end_utt()
-        hypothesis = recogniser.hyp()
-        wrong += errors(words(sentence), words(hypothesis.hypstr if hypothesis else ""))
-        total += len(words(sentence))
-    assert wrong / total <= 0.10
+    recogniser.start_utt()
+    recogniser.process_raw(to_pcm16(soxr.resample(sound, 24_000, 16_000)).tobytes(), full_utt=True)
+    recogniser.end_utt()
+    hypothesis = recogniser.hyp()
+    assert errors(words(text), words(hypothesis.hypstr if hypothesis else "")) <= 0.10 * len(words(text))
+
+
+def test_ten_everyday_sentences_sound_the_same_when_they_are_computed_before_they_play() -> None:
+    text = " ".join(SENTENCES)
+    np.testing.assert_array_equal(sound_of(text, "simple"), sound_of(text, "streaming"))
