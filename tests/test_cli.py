@@ -390,3 +390,21 @@ def test_a_streamed_wav_from_a_pipe_is_playable(tts: Run) -> None:
     sound, rate = soundfile.read(io.BytesIO(tts("speak", "Hello.", "-o", "-").stdout))
     assert rate == 24_000
     assert np.abs(sound).max() > 0.05
+
+
+def test_unfinished_text_is_spoken_when_its_writer_pauses(environment: dict[str, str], tmp_path: Path) -> None:
+    command = [*TTS, "speak", "-o", "-", "--raw", *PICKY, "--idle-flush", "1", "--quiet"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=tmp_path
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        deadline = threading.Timer(PATIENCE, process.kill)
+        deadline.start()
+        process.stdin.write(b"Let me check that.")
+        process.stdin.flush()
+        assert len(process.stdout.read(9600)) == 9600, "heard while the writer is still there"
+        process.stdin.close()
+        process.stdout.read()
+        deadline.cancel()
+    assert process.returncode == 0

@@ -1,10 +1,12 @@
 import contextlib
 import io
+import shutil
 import subprocess
 import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,9 +16,9 @@ import numpy as np
 import pytest
 import torch
 
-from tts_cli.audio import SAMPLES_PER_TOKEN, Samples
+from tts_cli.audio import SAMPLES_PER_TOKEN, AudioChunk, Samples
 from tts_cli.engines import EngineSettings, Mode, SpeakOptions, load_engine
-from tts_cli.engines.chatterbox.engine import ChatterboxEngine
+from tts_cli.engines.chatterbox.engine import VOICES, ChatterboxEngine
 from tts_cli.engines.chatterbox.parallel import Ahead
 from tts_cli.engines.chatterbox.sampling import DEAD_AIR_CAP, TRAILING_SILENCE, token_budget
 from tts_cli.errors import MissingError, ModelError, UsageError
@@ -347,3 +349,38 @@ class TestAhead:
             with pytest.raises(type(error)):
                 next(stream)
             assert not threads()
+
+
+def test_only_the_voices_last_used_stay_loaded(settings: EngineSettings, tiny: Path, tmp_path: Path) -> None:
+    engine = ChatterboxEngine(replace(settings, voices_dir=tmp_path))
+    names = [f"v{number}" for number in range(VOICES + 1)]
+    for name in names:
+        shutil.copy(tiny / "conds.pt", tmp_path / f"{name}.pt")
+    options = replace(OPTIONS, tokens=30, chunk=10)
+
+    def start(name: str) -> Iterator[AudioChunk]:
+        chunks = engine.stream(Segment.of(TEXT), name, options)
+        next(chunks)
+        return chunks
+
+    in_use = start(names[0])
+    for name in names[1:VOICES]:
+        list(start(name))
+    list(start(names[1]))
+    list(start(names[VOICES]))
+    assert [path.stem for path in engine._loaded] == [*names[2:VOICES], names[1], names[VOICES]]
+    assert len(list(in_use)) > 1, "a voice that went is not lost under its user"
+    list(start(names[0]))
+    assert len(engine._loaded) == VOICES
+
+
+def test_threads_that_ask_for_a_voice_at_once_share_it(settings: EngineSettings, tmp_path: Path) -> None:
+    engine = ChatterboxEngine(replace(settings, voices_dir=tmp_path))
+    together = threading.Barrier(4)
+
+    def ask(_number: int) -> object:
+        together.wait(timeout=60)
+        return engine._voice("default")
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len({id(voice) for voice in pool.map(ask, range(4))}) == 1

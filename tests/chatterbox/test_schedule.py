@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tts_cli.audio import SAMPLES_PER_TOKEN
 from tts_cli.engines.chatterbox.schedule import FIRST, LATE, LEAST, MOST, Deadline, EverySo, schedule
-from tts_cli.engines.chatterbox.threads import Threads, cores
+from tts_cli.engines.chatterbox.threads import Threads
 from tts_cli.errors import UsageError
 
 
@@ -102,7 +102,6 @@ def test_threads_are_shared_between_the_stages(number: int, t3: int, s3gen: int)
     assert Threads.share(number) == Threads(t3, s3gen, number)
 
 
-def test_threads_are_as_many_as_cores_unless_said() -> None:
-    assert Threads.share(None).all == cores() >= 1
+def test_no_threads_compute_nothing() -> None:
     with pytest.raises(UsageError, match="0 threads"):
         Threads.share(0)

@@ -5,11 +5,13 @@ Nothing here imports upstream's package: a cached voice speaks with torch, safet
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from tts_cli.audio import SAMPLE_RATE, AudioChunk, Samples
 from tts_cli.engines import EngineSettings, SpeakOptions
@@ -29,7 +31,7 @@ from tts_cli.engines.chatterbox.sampling import (
 from tts_cli.engines.chatterbox.schedule import Schedule, schedule
 from tts_cli.engines.chatterbox.stages import in_turn, side_by_side
 from tts_cli.engines.chatterbox.t3 import T3, T3Prefix, TokenRequest
-from tts_cli.engines.chatterbox.threads import Threads, use
+from tts_cli.engines.chatterbox.threads import Threads, apart, use
 from tts_cli.engines.chatterbox.voice import Conditionals, prefix_of
 from tts_cli.engines.chatterbox.voice_past import past_of
 from tts_cli.engines.chatterbox.watermark import Watermarker
@@ -38,6 +40,9 @@ from tts_cli.errors import UsageError
 from tts_cli.models import locate
 from tts_cli.segment import Segment
 from tts_cli.voices import VoiceStore
+
+VOICES: Final = 8
+"""How many voices stay loaded; each takes 75 MB for T3 and 115 or 230 MB for the flow, mapped or not."""
 
 
 @dataclass(slots=True)
@@ -76,6 +81,7 @@ class ChatterboxEngine:
         self._fingerprint = fingerprint(self._folder / read_config(self._folder).t3_file)
         self._store = VoiceStore(settings.voices_dir, self._folder)
         self._loaded: dict[Path, tuple[int, _Voice]] = {}
+        self._loading = threading.Lock()
 
     def voices(self) -> list[str]:
         """`default`, where it came with the weights, and the cached voices.
@@ -89,6 +95,9 @@ class ChatterboxEngine:
 
         `simple` mode decodes all tokens at once, as upstream's `ChatterboxTurboTTS.generate` does.
         """
+        return apart(self._stream(segment, voice, options))
+
+    def _stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Generator[AudioChunk, None, None]:
         text = normalise(segment.text)
         if not any(character.isalnum() for character in text):
             return
@@ -113,7 +122,8 @@ class ChatterboxEngine:
 
     def close(self) -> None:
         """Let go of the voices; the models go with the engine."""
-        self._loaded.clear()
+        with self._loading:
+            self._loaded.clear()
 
     def _tokens(self, text: str, prefix: T3Prefix, options: SpeakOptions, first: int, guard: Guard) -> Iterator[int]:
         """The tokens to decode: those that mean sound, and the silence that ends every utterance.
@@ -153,22 +163,28 @@ class ChatterboxEngine:
             yield from in_turn(tokens, begin(), when)
 
     def _voice(self, name: str) -> _Voice:
-        """The voice of that name, loaded once for as long as its file stays the same."""
-        path = self._store.path(name)
-        version = path.stat().st_mtime_ns
-        known = self._loaded.get(path)
-        if known is not None and known[0] == version:
+        """The voice of that name, loaded once for as long as its file stays the same and it is among the last used."""
+        with self._loading:
+            path = self._store.path(name)
+            version = path.stat().st_mtime_ns
+            known = self._loaded.pop(path, None)
+            if known is None or known[0] != version:
+                known = version, self._load_voice(name, path)
+            self._loaded[path] = known  # as the last one used
+            for oldest in list(self._loaded)[:-VOICES]:
+                del self._loaded[oldest]
             return known[1]
+
+    def _load_voice(self, name: str, path: Path) -> _Voice:
         conditionals = Conditionals.load(path)
         prefix = prefix_of(conditionals, self._store.prefix_path(name), self._fingerprint, self._t3)
         if self._prompt_seconds is not None:
             conditionals = conditionals.shortened(self._prompt_seconds)
-        voice = _Voice(conditionals, prefix)
-        self._loaded[path] = version, voice
-        return voice
+        return _Voice(conditionals, prefix)
 
     def _past(self, name: str, voice: _Voice) -> VoicePast:
         """What the flow keeps of the voice: known, or kept in a file, or computed now."""
-        if voice.past is None:
-            voice.past = past_of(voice.conditionals.gen, self._store.flow_path(name), self._folder, self._decoder)
-        return voice.past
+        with self._loading:
+            if voice.past is None:
+                voice.past = past_of(voice.conditionals.gen, self._store.flow_path(name), self._folder, self._decoder)
+            return voice.past

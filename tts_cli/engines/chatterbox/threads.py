@@ -7,12 +7,16 @@ by side, each on its own; only until the first chunk's tokens are there, T3 has 
 
 from __future__ import annotations
 
-import os
+from collections.abc import Generator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
+from tts_cli.engines.chatterbox.cores import cores
 from tts_cli.errors import UsageError
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,24 @@ def use(number: int) -> None:
     torch.set_num_threads(number)
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # not on macOS
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def apart(items: Generator[Item, None, None]) -> Generator[Item, None, None]:
+    """`items`, which may say how many threads to `use`: that holds while one is computed, and not for who takes it."""
+    own: int | None = None
+    callers = torch.get_num_threads()
+    try:
+        while True:
+            callers = torch.get_num_threads()
+            if own is not None:
+                use(own)
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            finally:
+                own = torch.get_num_threads()
+                use(callers)
+            yield item
+            callers = torch.get_num_threads()
+    finally:
+        items.close()
+        use(callers)  # torch gives a new thread what was set last, by whichever thread
