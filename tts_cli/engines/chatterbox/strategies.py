@@ -124,8 +124,8 @@ class Overlap:
     def _joined(self, sound: Tensor, end: int) -> Tensor:
         """`sound` up to `end`, faded in over what the chunk before it made of the first tokens; the rest is kept."""
         shared = len(self.tail)
-        fade = torch.from_numpy(raised_cosine(shared)).to(sound)
-        mixed = torch.cat((self.tail * (1 - fade) + sound[:shared] * fade, sound[shared:]))
+        fade = torch.from_numpy(raised_cosine(shared)).to(sound.device)
+        mixed = torch.cat((self.tail.to(sound.device) * (1 - fade) + sound[:shared] * fade, sound[shared:]))
         self.tail = mixed[end:]
         return mixed[:end]
 
