@@ -35,11 +35,12 @@ def main() -> None:
     import torch
 
     from tts_cli.engines.chatterbox.config import SPEECH_VOCABULARY
+    from tts_cli.engines.chatterbox.cores import cores
     from tts_cli.engines.chatterbox.decoder import S3GenDecoder
     from tts_cli.engines.chatterbox.threads import Threads
     from tts_cli.engines.chatterbox.voice import Conditionals
 
-    torch.set_num_threads(Threads.share(None).s3gen)
+    torch.set_num_threads(Threads.share(cores()).s3gen)
     decoder = S3GenDecoder.load(args.folder, precision=args.precision)
     voice = Conditionals.load(args.folder / "conds.pt")
     draw = random.Random(0)

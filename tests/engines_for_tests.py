@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 
-from tts_cli.audio import SAMPLE_RATE, SAMPLES_PER_TOKEN, AudioChunk, as_samples
-from tts_cli.engines import EngineSettings, SpeakOptions
+from tts_cli.audio import TOKEN_RATE, AudioChunk, as_samples
+from tts_cli.engines import EngineSettings, Segments, SpeakOptions
+from tts_cli.engines.in_order import in_order
 from tts_cli.errors import ModelError, UsageError
 from tts_cli.prebuffer import SECONDS_PER_CHARACTER
 from tts_cli.segment import Segment
@@ -19,8 +20,8 @@ class ToneEngine:
     """Speaks every text as a tone of 220 Hz, at the pace of speech, as fast as it can."""
 
     name = "tone"
-    sample_rate = SAMPLE_RATE
-    groups_sentences = False
+    sample_rate = 24_000
+    capacity = 8
     precision = ""
     strategy = ""
     rtf = 0.0
@@ -31,18 +32,35 @@ class ToneEngine:
     def voices(self) -> list[str]:
         return ["sine"]
 
-    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
-        length = options.chunk * SAMPLES_PER_TOKEN
-        # 1200 samples are 11 periods: the tone ends where it began, at zero.
-        total = round(len(segment.text) * SECONDS_PER_CHARACTER * SAMPLE_RATE / 1200) * 1200
-        tone = as_samples(0.5 * np.sin(2 * np.pi * 220 / SAMPLE_RATE * np.arange(total)))
+    def stream(self, segments: Segments, voice: str, options: SpeakOptions) -> Generator[AudioChunk, None, None]:
+        return in_order(segments, lambda segment: self.speak(segment, options))
+
+    def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
+        """The sound of one segment."""
+        length = (options.chunk or 10) * self.sample_rate // TOKEN_RATE
+        # A multiple of 11 periods: the tone ends where it began, at zero.
+        periods = self.sample_rate // 20
+        total = round(len(segment.text) * SECONDS_PER_CHARACTER * self.sample_rate / periods) * periods
+        tone = as_samples(0.5 * np.sin(2 * np.pi * 220 / self.sample_rate * np.arange(total)))
         for start in range(0, total, length):
-            chunk = AudioChunk(tone[start : start + length])
+            chunk = AudioChunk(tone[start : start + length], self.sample_rate, segment)
             time.sleep(self.rtf * chunk.seconds)
             yield chunk
 
     def close(self) -> None:
         self.closed = True
+
+
+class LowEngine(ToneEngine):
+    """The same tone at 16 kHz."""
+
+    sample_rate = 16_000
+
+
+class HighEngine(ToneEngine):
+    """The same tone at 44.1 kHz."""
+
+    sample_rate = 44_100
 
 
 class SlowEngine(ToneEngine):
@@ -61,10 +79,10 @@ class NamedEngine(SlowEngine):
 
 
 class StallingEngine(ToneEngine):
-    """As fast as can be, but stops for 1.5 s behind its third chunk."""
+    """As fast as can be, but stops for 1.5 s after its third chunk."""
 
-    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
-        for number, chunk in enumerate(super().stream(segment, voice, options)):
+    def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
+        for number, chunk in enumerate(super().speak(segment, options)):
             if number == 3:
                 time.sleep(1.5)
             yield chunk
@@ -73,16 +91,16 @@ class StallingEngine(ToneEngine):
 class BrokenEngine(ToneEngine):
     """Fails after its first chunk."""
 
-    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
-        yield next(super().stream(segment, voice, options))
+    def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
+        yield next(super().speak(segment, options))
         raise ModelError("the model has fallen apart", "put it together again")
 
 
 class PickyEngine(ToneEngine):
     """Fails on every text with the word "bad" in it, after its first chunk."""
 
-    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
-        for chunk in super().stream(segment, voice, options):
+    def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
+        for chunk in super().speak(segment, options):
             yield chunk
             if "bad" in segment.text:
                 raise ValueError("that\x1b[31m\nwas bad")
@@ -91,23 +109,23 @@ class PickyEngine(ToneEngine):
 class RefusingEngine(ToneEngine):
     """Does not know what it is asked for."""
 
-    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+    def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
         raise UsageError("there is no such strategy", "choose another")
 
 
 class NanEngine(ToneEngine):
     """Computes something that is no number, in its second chunk."""
 
-    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
-        yield next(super().stream(segment, voice, options))
-        yield AudioChunk(np.full(960, np.nan, np.float32))
+    def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
+        yield next(super().speak(segment, options))
+        yield AudioChunk(np.full(960, np.nan, np.float32), self.sample_rate, segment)
 
 
 class StuckEngine(ToneEngine):
     """Gives two chunks and then nothing, for an hour, and does not notice being closed."""
 
-    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
-        for number, chunk in enumerate(super().stream(segment, voice, options)):
+    def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
+        for number, chunk in enumerate(super().speak(segment, options)):
             if number == 2:
                 time.sleep(3600)
             yield chunk
@@ -120,6 +138,6 @@ class TellingEngine(SlowEngine):
         super().__init__(settings)
         print("loaded", file=sys.stderr, flush=True)  # noqa: T201
 
-    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+    def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
         print("computing", file=sys.stderr, flush=True)  # noqa: T201
-        yield from super().stream(segment, voice, options)
+        yield from super().speak(segment, options)

@@ -15,12 +15,17 @@ from harness import clean_environment
 import tts_cli
 from tts_cli import TTSError, speak, stream
 from tts_cli.audio import SAMPLE_RATE, AudioChunk
-from tts_cli.engines import EngineSettings, SpeakOptions
+from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings
+from tts_cli.engines.options import make
 from tts_cli.errors import ModelError, NothingToSayError, SegmentError, UnspokenError, UsageError
+from tts_cli.segment import Segment
 
 
 def test_the_public_names_are_these() -> None:
-    assert tts_cli.__all__ == ["AudioChunk", "Snapshot", "TTSError", "__version__", "speak", "stream"]
+    assert tts_cli.__all__ == [
+        *("AudioChunk", "Session", "Snapshot", "TTSError", "Utterance"),
+        *("__version__", "load", "speak", "stream"),
+    ]
     for name in tts_cli.__all__:
         assert getattr(tts_cli, name) is not None
 
@@ -45,7 +50,7 @@ def test_streamed_equals_simple() -> None:
 def test_a_stream_can_be_left_early() -> None:
     chunks = stream("One sentence. " * 20)
     assert next(chunks).sample_rate == SAMPLE_RATE
-    chunks.close()  # type: ignore[attr-defined]
+    chunks.close()
     assert list(chunks) == []
 
 
@@ -110,7 +115,7 @@ def test_a_text_is_a_str(text: object) -> None:
 )
 def test_options_that_make_no_sense_cannot_be_made(options: dict[str, object]) -> None:
     with pytest.raises(UsageError, match=next(iter(options))):
-        SpeakOptions(**options)  # type: ignore[arg-type]
+        make(ChatterboxOptions, options)
 
 
 @pytest.mark.parametrize(
@@ -127,16 +132,16 @@ def test_options_that_make_no_sense_cannot_be_made(options: dict[str, object]) -
 )
 def test_settings_that_make_no_sense_cannot_be_made(settings: dict[str, object]) -> None:
     with pytest.raises(UsageError, match=next(iter(settings))):
-        EngineSettings(**settings)  # type: ignore[arg-type]
+        make(ChatterboxSettings, settings)
 
 
 @pytest.mark.parametrize("sample", [np.nan, np.inf, -np.inf])
 def test_no_chunk_holds_a_sample_that_is_no_finite_number(sample: float) -> None:
     samples = np.zeros(960, np.float32)
-    assert AudioChunk(samples.copy()).seconds == pytest.approx(0.04)
+    assert AudioChunk(samples.copy(), 24_000, Segment.of("Hello.")).seconds == pytest.approx(0.04)
     samples[700] = sample
     with pytest.raises(ModelError, match="not finite"):
-        AudioChunk(samples)
+        AudioChunk(samples, 24_000, Segment.of("Hello."))
 
 
 def test_what_an_engine_computes_beyond_numbers_reaches_no_file(tmp_path: Path) -> None:

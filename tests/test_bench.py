@@ -20,9 +20,11 @@ from harness import ROOT, Run
 from tts_cli.audio import SAMPLES_PER_TOKEN, AudioChunk, Samples, as_samples
 from tts_cli.bench import Gain, Row, bench, report
 from tts_cli.cli.bench import _gains, _table
-from tts_cli.engines import EngineSettings, SpeakOptions
+from tts_cli.engines import EngineSettings, SpeakOptions, registry
 from tts_cli.errors import MissingError, OutputError, UsageError
 from tts_cli.metrics import Snapshot
+from tts_cli.segment import Segment
+from tts_cli.session import Session
 from tts_cli.timeline import Arrival, check_plot, play, plot
 
 CHUNK = 10 * SAMPLES_PER_TOKEN
@@ -45,12 +47,19 @@ class PacedEngine(ToneEngine):
         self.pace = pace
         self.shape = shape
 
-    def stream(self, text: str, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+    def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
         noise = as_samples(0.1 * np.random.default_rng(options.seed).standard_normal(3 * CHUNK))
         seconds = self.pace.pop(0)
         for start in range(0, 3 * CHUNK, CHUNK):
             self.clock.now += seconds
-            yield AudioChunk(self.shape(noise, options)[start : start + CHUNK])
+            yield AudioChunk(self.shape(noise, options)[start : start + CHUNK], self.sample_rate, segment)
+
+
+def session(engine: PacedEngine) -> Session:
+    """A session with this very engine."""
+    opened = Session(registry.find("engines_for_tests:ToneEngine"), EngineSettings())
+    opened.engine = engine
+    return opened
 
 
 def as_it_is(noise: Samples, options: SpeakOptions) -> Samples:
@@ -62,7 +71,7 @@ def measured(
 ) -> list[Row]:
     clock = Clock()
     options = SpeakOptions(mode=settings.pop("mode", "streaming"))  # type: ignore[arg-type]
-    return bench(PacedEngine(clock, pace, shape), "sine", options, "Hi.", clock=clock, **settings)  # type: ignore[arg-type]
+    return bench(session(PacedEngine(clock, pace, shape)), options, "Hi.", clock=clock, **settings)  # type: ignore[arg-type]
 
 
 def test_medians_and_ends_of_the_runs_that_count() -> None:
@@ -135,8 +144,7 @@ def test_a_baseline_takes_turns_and_the_gain_is_that_of_medians() -> None:
     clock, doing = Clock(), list[str]()
     ours, theirs = (PacedEngine(clock, pace, as_it_is) for pace in ([0.1, 0.2, 0.3, 9.0], [1.0, 2.0, 1.5]))
     row, other = bench(
-        ours,
-        "sine",
+        session(ours),
         SpeakOptions(),
         "Hi.",
         runs=3,
@@ -168,14 +176,12 @@ def test_a_gain_can_be_a_loss_or_unknown() -> None:
 def test_a_text_that_no_one_speaks_whole_is_not_compared() -> None:
     engine = PacedEngine(Clock(), [], as_it_is)
     with pytest.raises(UsageError, match="shorten the text"):
-        bench(engine, "sine", SpeakOptions(), "Hi. " * 100, baselines={"same": engine})
+        bench(session(engine), SpeakOptions(), "Hi. " * 100, baselines={"same": engine})
 
 
 def test_what_an_engine_has_not_got() -> None:
     with pytest.raises(UsageError, match="no strategies"):
         measured([], strategy="all")
-    with pytest.raises(UsageError, match="no tokens"):
-        bench(PacedEngine(Clock(), [], as_it_is), "sine", SpeakOptions(tokens=5), "Hi.")
 
 
 def test_the_table_says_median_and_ends() -> None:
@@ -255,7 +261,7 @@ class TestCommand:
         assert (result.returncode, result.stderr) == (0, b"")
         told = json.loads(result.stdout.splitlines()[-1])
         (row,) = told["rows"]
-        assert (told["mode"], told["chunk"], told["runs"], told["tokens"]) == (mode, 5, 1, None)
+        assert (told["mode"], told["chunk"], told["runs"]) == (mode, 5, 1)
         assert 0 < row["ttfa_ms"]["median"] <= row["total_ms"]["median"]
         assert row["rtf"]["median"] == pytest.approx(row["compute_ms"]["median"] / row["audio_ms"], rel=0.01)
         assert told["baselines"] == []
@@ -265,9 +271,9 @@ class TestCommand:
         ("options", "code", "says"),
         [
             (["--strategy", "all"], 2, "no strategies"),
-            (["--tokens", "5"], 2, "no tokens"),
+            (["--tokens", "5"], 2, "choose --engine chatterbox"),
             (["--runs", "0"], 2, "--runs"),
-            (["--strategy", "best"], 2, "--strategy"),
+            (["--strategy", "best"], 2, "no strategies"),
             (["--plot", "x.jpg"], 2, ".png"),
             (["--plot", "no/x.png"], 2, "mkdir -p no"),
             (["--text", "..."], 2, "nothing to speak"),

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from given import Given
 from harness import clean_environment
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tts_cli import load
 from tts_cli.audio import AUDIBLE, SAMPLE_RATE, first_audible
-from tts_cli.engines import MAX_CHARS, EngineSettings, SpeakOptions
-from tts_cli.engines.builtin import BuiltinEngine, decode_blocks, split_phonemes, trim_silence
-from tts_cli.errors import UsageError
-from tts_cli.segment import Ending, Segment
+from tts_cli.engines import EngineSettings, SpeakOptions
+from tts_cli.engines.builtin.engine import BuiltinEngine, decode_blocks, split_phonemes, trim_silence
+from tts_cli.errors import NothingToSayError, UsageError
+from tts_cli.segment import MAX_CHARS, Ending, Segment
 
 SENTENCE = "The quick brown fox jumps over the lazy dog, and then it rests."
 
@@ -28,7 +30,7 @@ def engine() -> BuiltinEngine:
 
 
 def spoken(engine: BuiltinEngine, text: str, **options: object) -> np.ndarray:
-    chunks = list(engine.stream(Segment.of(text), "heart", SpeakOptions(**options)))  # type: ignore[arg-type]
+    chunks = list(engine.stream(Given(text), "heart", SpeakOptions(**options)))  # type: ignore[arg-type]
     return np.concatenate([chunk.samples for chunk in chunks]) if chunks else np.zeros(0, np.float32)
 
 
@@ -38,7 +40,7 @@ def test_blocks_equal_the_library(engine: BuiltinEngine, text: str, length: int)
     hibari = engine._hibari
     phonemes = hibari.g2p(text)
     whole = hibari.from_phonemes(phonemes, seed=7)
-    blocks = list(engine._blocks(phonemes, length, seed=7))
+    blocks = list(engine._blocks(phonemes, length, 1.0, seed=7))
     assert np.abs(np.concatenate(blocks) - whole).max() <= 1e-6
     assert len(blocks) >= len(whole) // (length + 300) - 1
 
@@ -47,7 +49,7 @@ def test_blocks_equal_the_library(engine: BuiltinEngine, text: str, length: int)
 @given(chunk=st.integers(1, 60))
 def test_streamed_equals_whole_whatever_the_chunk(engine: BuiltinEngine, chunk: int) -> None:
     whole = spoken(engine, SENTENCE, chunk=1000)
-    chunks = list(engine.stream(Segment.of(SENTENCE), "heart", SpeakOptions(chunk=chunk)))
+    chunks = list(engine.stream(Given(SENTENCE), "heart", SpeakOptions(chunk=chunk)))
     assert all(len(part.samples) == chunk * 960 for part in chunks[:-1])
     streamed = np.concatenate([part.samples for part in chunks])
     assert streamed.shape == whole.shape
@@ -67,7 +69,9 @@ def test_speech_starts_at_once_and_ends_with_the_pause(engine: BuiltinEngine) ->
 def test_what_goes_on_gets_a_shorter_pause(engine: BuiltinEngine) -> None:
     def silence_after(ending: Ending) -> int:
         segment = Segment.of("Hello there", ending=ending)
-        sound = np.concatenate([part.samples for part in engine.stream(segment, "heart", SpeakOptions(pause=1.0))])
+        sound = np.concatenate(
+            [part.samples for part in engine.stream(Given(segment), "heart", SpeakOptions(pause=1.0))]
+        )
         return len(sound) - int(np.flatnonzero(np.abs(sound) >= AUDIBLE)[-1])
 
     assert silence_after("cut") < silence_after("clause") < silence_after("sentence") / 2
@@ -95,7 +99,7 @@ def test_the_same_seed_gives_the_same_sound(engine: BuiltinEngine) -> None:
 def test_a_repeated_sentence_is_not_the_same_take(engine: BuiltinEngine) -> None:
     takes = [
         np.concatenate(
-            [chunk.samples for chunk in engine.stream(Segment.of("Hello.", number), "heart", SpeakOptions())]
+            [chunk.samples for chunk in engine.stream(Given(Segment.of("Hello.", number)), "heart", SpeakOptions())]
         )
         for number in (0, 1, 1)
     ]
@@ -103,10 +107,22 @@ def test_a_repeated_sentence_is_not_the_same_take(engine: BuiltinEngine) -> None
     assert not np.array_equal(takes[0], takes[1])
 
 
-def test_a_tag_is_not_read_out(engine: BuiltinEngine) -> None:
-    assert np.array_equal(spoken(engine, "Well [laugh] then."), spoken(engine, "Well   then."))
-    assert len(spoken(engine, "[laugh]")) == 0
-    assert len(spoken(engine, "[note]")) > 0
+def test_a_tag_that_another_engine_acts_out_is_not_read_out() -> None:
+    with load("builtin") as tts:
+
+        def sound(text: str) -> np.ndarray:
+            return np.concatenate([chunk.samples for chunk in tts.stream(text)])
+
+        assert np.array_equal(sound("Well [laugh] then."), sound("Well   then."))
+        assert len(sound("[note]")) > 0
+        with pytest.raises(NothingToSayError):
+            sound("[laugh]")
+
+
+def test_speed_is_the_models_own(engine: BuiltinEngine) -> None:
+    slow, even, fast = (len(spoken(engine, SENTENCE, speed=speed, pause=0.0)) for speed in (0.5, 1.0, 2.0))
+    assert slow > 1.5 * even
+    assert fast < 0.7 * even
 
 
 @pytest.mark.parametrize(
@@ -125,7 +141,7 @@ def test_long_phonemes_are_cut_and_none_is_lost(phonemes: str, limit: int) -> No
 
 def test_it_has_one_voice(engine: BuiltinEngine) -> None:
     with pytest.raises(UsageError, match="bob"):
-        engine.stream(Segment.of("Hello."), "bob", SpeakOptions())
+        engine.stream(Given("Hello."), "bob", SpeakOptions())
 
 
 def test_nothing_touches_the_network(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 def test_a_device_that_takes_24_khz_mono_gets_it(machine: Callable[..., None]) -> None:
     machine("Speakers")
-    found = find_device(None)
+    found = find_device(None, 24_000)
     assert (found.name, found.rate, found.channels) == ("Speakers", 24_000, 1)
 
 
@@ -62,29 +62,29 @@ def test_a_device_that_does_not_is_played_on_in_its_own_way(
     machine: Callable[..., None], takes: Callable[[int, int], bool], rate: int, channels: int
 ) -> None:
     machine("Interface", takes=takes)
-    found = find_device(None)
+    found = find_device(None, 24_000)
     assert (found.rate, found.channels) == (rate, channels)
 
 
 def test_a_device_that_takes_nothing_is_missing(machine: Callable[..., None]) -> None:
     machine("Broken", takes=lambda rate, channels: False)
     with pytest.raises(MissingError, match="Broken"):
-        find_device(None)
+        find_device(None, 24_000)
 
 
 def test_devices_are_found_by_number_name_and_part(machine: Callable[..., None]) -> None:
     machine("USB Headphones", "HDMI 1", "HDMI 10")
-    assert find_device("1").name == "HDMI 1"
-    assert find_device("headphones").name == "USB Headphones"
-    assert find_device("HDMI 1").index == 1
+    assert find_device("1", 24_000).name == "HDMI 1"
+    assert find_device("headphones", 24_000).name == "USB Headphones"
+    assert find_device("HDMI 1", 24_000).index == 1
     with pytest.raises(UsageError, match="1 HDMI 1, 2 HDMI 10"):
-        find_device("hdmi")
+        find_device("hdmi", 24_000)
     for absent in ("3", "99", "bluetooth", "²", "٣", "9" * 5000):
         with pytest.raises(UsageError, match="tts devices"):
-            find_device(absent)
+            find_device(absent, 24_000)
 
 
 def test_no_output_at_all(machine: Callable[..., None]) -> None:
     machine()
     with pytest.raises(MissingError, match="no audio output"):
-        find_device(None)
+        find_device(None, 24_000)

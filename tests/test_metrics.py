@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from harness import clean_environment
 
-from tts_cli.audio import AudioChunk
+from tts_cli.audio import AudioChunk, Samples
 from tts_cli.metrics import Meter
+from tts_cli.segment import Segment
 
 
 class Clock:
@@ -21,12 +22,12 @@ class Clock:
         return self.now
 
 
-def silence(seconds: float) -> AudioChunk:
-    return AudioChunk(np.zeros(round(seconds * 24_000), np.float32))
+def silence(seconds: float) -> Samples:
+    return np.zeros(round(seconds * 24_000), np.float32)
 
 
-def sound(seconds: float) -> AudioChunk:
-    return AudioChunk(np.full(round(seconds * 24_000), 0.1, np.float32))
+def sound(seconds: float) -> Samples:
+    return np.full(round(seconds * 24_000), 0.1, np.float32)
 
 
 class Watched:
@@ -35,14 +36,22 @@ class Watched:
     def __init__(self, age: float = 0.0) -> None:
         self.clock = Clock()
         self.meter = Meter(self.clock, age=lambda: age)
+        self.segment = Segment.of("", number=-1)
 
-    def compute(self, seconds: float, chunk: AudioChunk | None = None, handed: bool = True) -> None:
+    def know(self, text: str) -> None:
+        self.segment = Segment.of(text, self.segment.number + 1)
+        self.meter.text_known(self.segment)
+
+    def compute(self, seconds: float, samples: Samples | None = None, handed: bool = True) -> None:
         with self.meter.computing():
             self.clock.now += seconds
-        if chunk is not None:
-            self.meter.chunk_computed(chunk)
+        if samples is not None:
+            self.meter.chunk_computed(self.chunk(samples))
             if handed:
-                self.meter.chunk_handed(chunk)
+                self.meter.chunk_handed(self.chunk(samples))
+
+    def chunk(self, samples: Samples) -> AudioChunk:
+        return AudioChunk(samples, 24_000, self.segment)
 
     def wait_for_text(self, seconds: float) -> None:
         self.meter.text_pending()
@@ -52,7 +61,7 @@ class Watched:
 def test_ttfa_runs_from_text_to_the_first_audible_sample() -> None:
     run = Watched(age=3.0)
     run.clock.now += 1
-    run.meter.text_known("Hello.")
+    run.know("Hello.")
     run.compute(0.5, silence(0.4))
     run.compute(0.25, sound(0.4))
     found = run.meter.snapshot()
@@ -65,15 +74,15 @@ def test_ttfa_runs_from_text_to_the_first_audible_sample() -> None:
 
 def test_sentences_without_sound_and_waiting_for_the_writer_are_not_in_ttfa_and_total() -> None:
     run = Watched(age=1.0)
-    run.meter.text_known("[laugh]")
+    run.know("[laugh]")
     run.compute(0.1)
     run.wait_for_text(3.0)
-    run.meter.text_known("[sigh]")
+    run.know("[sigh]")
     run.compute(0.1, silence(0.2))
-    run.meter.text_known("Hello.")
+    run.know("Hello.")
     run.compute(0.2, sound(0.4))
     run.wait_for_text(5.0)
-    run.meter.text_known("Hello.")
+    run.know("Hello.")
     run.compute(0.3, sound(0.4))
     found = run.meter.snapshot()
     assert found.ttfa == pytest.approx(0.2)
@@ -86,11 +95,11 @@ def test_simple_mode_counts_from_the_first_text_that_sounds_without_waiting_for_
     run = Watched()
     for text, chunk in (("[laugh]", None), ("one", sound(0.4)), ("two", sound(0.4))):
         run.wait_for_text(2.0)
-        run.meter.text_known(text)
+        run.know(text)
         run.compute(0.3, chunk, handed=False)
     run.wait_for_text(2.0)
     for _ in range(2):
-        run.meter.chunk_handed(sound(0.4))
+        run.meter.chunk_handed(run.chunk(sound(0.4)))
         run.clock.now += 0.1
     found = run.meter.snapshot()
     assert found.ttfa == pytest.approx(0.6)
@@ -100,7 +109,7 @@ def test_simple_mode_counts_from_the_first_text_that_sounds_without_waiting_for_
 
 def test_rtf_counts_computing_and_nothing_else() -> None:
     run = Watched()
-    run.meter.text_known("one")
+    run.know("one")
     for wait in (0.0, 5.0, 0.0):
         run.clock.now += wait
         run.compute(0.3, sound(0.5))
@@ -112,16 +121,16 @@ def test_rtf_counts_computing_and_nothing_else() -> None:
 
 def test_a_gap_is_all_computing_between_two_chunks_unless_the_writer_was_waited_for() -> None:
     run = Watched()
-    run.meter.text_known("one")
+    run.know("one")
     run.compute(9.0, sound(0.5))
     run.compute(0.1)
-    run.meter.text_known("[laugh]")
+    run.know("[laugh]")
     run.compute(0.2)
-    run.meter.text_known("two")
+    run.know("two")
     run.compute(0.3, sound(0.5))
     run.compute(0.1)
     run.wait_for_text(1.0)
-    run.meter.text_known("three")
+    run.know("three")
     run.compute(7.0, sound(0.5))
     assert run.meter.snapshot().longest_gap == pytest.approx(0.6)
     run.compute(0.8, sound(0.5))

@@ -12,15 +12,17 @@ import pytest
 from engines_for_tests import ToneEngine
 from harness import PATIENCE
 
-from tts_cli.audio import SAMPLE_RATE, AudioChunk, Samples
-from tts_cli.engines import MAX_CHARS, EngineSettings, Mode, SpeakOptions
+from tts_cli.audio import SAMPLE_RATE, AudioChunk
+from tts_cli.engines import EngineSettings, Mode, SpeakOptions
 from tts_cli.errors import OutputError, TextError
 from tts_cli.metrics import Meter
-from tts_cli.pipeline import Ready, Speaking, synthesize
-from tts_cli.segment import Segment
+from tts_cli.pipeline import synthesize
+from tts_cli.segment import MAX_CHARS, Segment
+from tts_cli.segments import TextSegments
 from tts_cli.sinks import NullSink
 from tts_cli.sinks.file import FileSink
-from tts_cli.source import LiveText, text_argument, text_file
+from tts_cli.source import LiveText, TextSource, text_argument, text_file
+from tts_cli.utterance import Ready, Utterance
 
 
 class Engine(ToneEngine):
@@ -28,10 +30,10 @@ class Engine(ToneEngine):
 
     ended = False
 
-    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+    def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
         try:
             while True:
-                yield AudioChunk(np.full(960, 0.5, np.float32))
+                yield AudioChunk(np.full(960, 0.5, np.float32), self.sample_rate, segment)
         finally:
             self.ended = True
 
@@ -39,14 +41,21 @@ class Engine(ToneEngine):
 class Recording(ToneEngine):
     """Says what it was given."""
 
-    def __init__(self, settings: EngineSettings, grouped: bool) -> None:
-        super().__init__(settings)
-        self.groups_sentences = grouped
+    def __init__(self) -> None:
+        super().__init__(EngineSettings())
         self.given: list[str] = []
 
-    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+    def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
         self.given.append(segment.text)
-        return super().stream(segment, voice, options)
+        return super().speak(segment, options)
+
+
+def fits(segment: Segment) -> bool:
+    return len(segment.text) <= MAX_CHARS
+
+
+def segments(source: TextSource, meter: Meter, grouped: bool = False) -> TextSegments:
+    return TextSegments(source, meter, together=fits if grouped else None)
 
 
 CHAPTER = "Chapter One\nIt was night. It was dark.\n\nThe end."
@@ -57,15 +66,15 @@ def test_a_heading_ends_a_sentence_and_a_blank_line_a_group() -> None:
         (True, ["Chapter One. It was night. It was dark.", "The end."]),
         (False, ["Chapter One", "It was night.", "It was dark.", "The end."]),
     ]:
-        engine = Recording(EngineSettings(), grouped)
-        list(synthesize(engine, "sine", SpeakOptions(), text_argument(CHAPTER), Meter()))
+        engine, meter = Recording(), Meter()
+        list(synthesize(engine, "sine", SpeakOptions(), segments(text_argument(CHAPTER), meter, grouped), meter))
         assert engine.given == given
 
 
 def test_a_group_takes_no_more_than_an_engine_takes() -> None:
-    engine = Recording(EngineSettings(), grouped=True)
+    engine, meter = Recording(), Meter()
     lines = "\n".join(f"- item number {number}" for number in range(100))
-    list(synthesize(engine, "sine", SpeakOptions(), text_argument(lines), Meter()))
+    list(synthesize(engine, "sine", SpeakOptions(), segments(text_argument(lines), meter, grouped=True), meter))
     assert all(200 < len(text) <= MAX_CHARS for text in engine.given[:-1])
     assert ". ".join(engine.given) == lines.replace("\n", ". ")
 
@@ -74,9 +83,9 @@ def test_a_group_takes_no_more_than_an_engine_takes() -> None:
 @pytest.mark.parametrize("mode", ["streaming", "simple"])
 def test_a_paragraph_begins_after_a_longer_pause(grouped: bool, mode: Mode) -> None:
     def sound(text: str) -> np.ndarray:
-        engine, meter = Recording(EngineSettings(), grouped), Meter()
+        engine, meter = Recording(), Meter()
         options = SpeakOptions(pause=0.25, mode=mode)
-        chunks = list(synthesize(engine, "sine", options, text_argument(text), meter))
+        chunks = list(synthesize(engine, "sine", options, segments(text_argument(text), meter, grouped), meter))
         samples = np.concatenate([chunk.samples for chunk in chunks])
         assert meter.snapshot().sound == pytest.approx(len(samples) / SAMPLE_RATE)
         return samples
@@ -93,8 +102,8 @@ class Heard(NullSink):
         self.samples = 0
         self.finished = self.played_out = False
 
-    def write(self, samples: Samples, needed: float = 0.0) -> None:
-        self.samples += len(samples)
+    def write(self, chunk: AudioChunk, needed: float = 0.0) -> None:
+        self.samples += len(chunk.samples)
 
     def play_out(self) -> None:
         self.played_out = True
@@ -108,8 +117,9 @@ def test_what_stands_before_the_place_that_cannot_be_read_is_heard(mode: Mode, t
     (tmp_path / "text").write_bytes(b"Some sentence.\n" * 5000 + b"And half of\xff")
     sink, meter = Heard(), Meter()
     source = text_file(tmp_path / "text")
-    engine = Recording(EngineSettings(), grouped=True)
-    run = Speaking(lambda _: Ready(engine, "sine", sink), SpeakOptions(mode=mode), source, meter)
+    engine = Recording()
+    texts = segments(source, meter, grouped=True)
+    run = Utterance(lambda _stack, _pending: Ready(engine, "sine", SpeakOptions(mode=mode), sink, texts), source, meter)
     run.start()
     with pytest.raises(TextError, match="byte 75011"):
         run.result()
@@ -125,19 +135,25 @@ class FullSink(NullSink):
 
     taken = 0
 
-    def write(self, samples: Samples, needed: float = 0.0) -> None:
+    def write(self, chunk: AudioChunk, needed: float = 0.0) -> None:
         self.taken += 1
         if self.taken > 1:
             raise OutputError("the disk is full")
 
 
-def speaking(prepare: Callable[[ExitStack], Ready]) -> Speaking:
-    return Speaking(prepare, SpeakOptions(), text_argument("Hello."), Meter())
+def speaking(prepare: Callable[[ExitStack], tuple[ToneEngine, NullSink]]) -> Utterance:
+    source, meter = text_argument("Hello."), Meter()
+
+    def ready(stack: ExitStack, _pending: Callable[[], None]) -> Ready:
+        engine, sink = prepare(stack)
+        return Ready(engine, "sine", SpeakOptions(), sink, segments(source, meter))
+
+    return Utterance(ready, source, meter)
 
 
 def test_the_engines_stream_is_closed_before_a_sinks_error_is_told() -> None:
     engine = Engine(EngineSettings())
-    run = speaking(lambda _: Ready(engine, "sine", FullSink()))
+    run = speaking(lambda _: (engine, FullSink()))
     run.start()
     with pytest.raises(OutputError):
         run.result()
@@ -159,15 +175,15 @@ class Loading:
     """Opens a file, and then loads for as long as it is wanted."""
 
     def __init__(self, folder: Path) -> None:
-        self.sink = FileSink(folder / "speech.wav")
+        self.sink = FileSink(folder / "speech.wav", SAMPLE_RATE)
         self.begun, self.wanted = threading.Event(), threading.Event()
         self.engine = Engine(EngineSettings())
 
-    def __call__(self, stack: ExitStack) -> Ready:
+    def __call__(self, stack: ExitStack) -> tuple[ToneEngine, NullSink]:
         stack.enter_context(closing(self.sink))
         self.begun.set()
         self.wanted.wait()
-        return Ready(stack.enter_context(closing(self.engine)), "sine", self.sink)
+        return stack.enter_context(closing(self.engine)), self.sink
 
 
 class Tagged(ToneEngine):
@@ -177,10 +193,10 @@ class Tagged(ToneEngine):
         super().__init__(EngineSettings())
         self.clock = clock
 
-    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+    def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
         self.clock[0] += 0.5
         if not segment.text.startswith("["):
-            yield AudioChunk(np.full(960, 0.5, np.float32))
+            yield AudioChunk(np.full(960, 0.5, np.float32), self.sample_rate, segment)
 
 
 @pytest.mark.parametrize(("mode", "ttfa"), [("streaming", 0.5), ("simple", 1.0)])
@@ -195,7 +211,8 @@ def test_a_slow_writer_and_a_tag_without_sound_do_not_count_as_time_to_first_aud
 
     meter = Meter(lambda: clock[0], age=lambda: 0.0)
     source = LiveText(written())
-    for chunk in synthesize(Tagged(clock), "sine", SpeakOptions(mode=mode), source, meter, waiting.release):
+    texts = TextSegments(source, meter, pending=waiting.release)
+    for chunk in synthesize(Tagged(clock), "sine", SpeakOptions(mode=mode), texts, meter):
         meter.chunk_handed(chunk)
     assert meter.snapshot().ttfa == pytest.approx(ttfa)
     assert meter.snapshot().total == pytest.approx(1.0)
@@ -230,7 +247,7 @@ def test_abandoned_while_it_is_stuck_a_run_leaves_nothing(tmp_path: Path) -> Non
 
 
 def test_what_fails_while_loading_is_told() -> None:
-    def fail(_stack: ExitStack) -> Ready:
+    def fail(_stack: ExitStack) -> tuple[ToneEngine, NullSink]:
         raise OutputError("no such device")
 
     run = speaking(fail)

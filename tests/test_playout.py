@@ -40,7 +40,7 @@ def test_is_silent_until_it_is_opened_and_counts_none_of_that_as_starved() -> No
 def test_plays_every_sample_once_and_unchanged_when_all_of_it_is_there(sizes: list[int], length: int) -> None:
     sound = np.random.default_rng(length).uniform(-1, 1, length).astype(np.float32)
     player = playout(sound)
-    player.open = player.draining = True
+    player.draining = True
     heard = blocks(player, *sizes, length)
     assert np.array_equal(heard[:length], sound)
     assert (heard[length:] == 0).all()
@@ -58,12 +58,11 @@ def test_starvation_never_clicks_and_loses_no_sample(arrivals: list[int], block:
     player.ring.write(np.sin(np.linspace(0, np.pi / 2, 500)).astype(np.float32))
     for count in arrivals:
         player.ring.write(np.ones(count, np.float32))
-        if player.ring.available > FADE:
-            player.open = True
+        player.needed = FADE + 1
         heard.append(blocks(player, block))
     starved = player.starved_frames
     player.ring.write(np.ones(2 * FADE, np.float32))
-    player.open = player.draining = True
+    player.draining = True
     remaining = player.ring.available
     heard.append(blocks(player, remaining))
     assert np.abs(np.diff(np.concatenate(heard))).max() <= STEEPEST
@@ -73,15 +72,15 @@ def test_starvation_never_clicks_and_loses_no_sample(arrivals: list[int], block:
 
 def test_counts_the_silence_of_a_starvation_until_it_is_opened_again() -> None:
     player = playout(np.ones(1000))
-    player.open = True
+    player.needed = 1
     blocks(player, 600)
+    player.needed = 2000
     heard = blocks(player, 600, 600)
     assert heard[:400].any()
     assert (heard[400:] == 0).all()
-    assert not player.open
+    assert not player.playing
     assert player.starved_frames == 800
     player.ring.write(np.ones(2000, np.float32))
-    player.open = True
     resumed = blocks(player, 600)
     assert resumed[0] < 0.01
     assert resumed[-1] == 1.0
@@ -91,12 +90,12 @@ def test_counts_the_silence_of_a_starvation_until_it_is_opened_again() -> None:
 def test_what_is_to_be_drained_is_not_shut_in_by_a_callback_that_ran_at_that_moment() -> None:
     class Interleaved(Ring):
         def read(self, out: np.ndarray) -> int:
-            player.draining = player.open = True
+            player.draining = True
             return super().read(out)
 
     player = Playout(Interleaved(1000), RATE)
     player.ring.write(np.ones(650, np.float32))
-    player.open = True
+    player.needed = 1
     blocks(player, 600)
     heard = blocks(player, 600)
     assert np.count_nonzero(heard) > 0
@@ -105,9 +104,76 @@ def test_what_is_to_be_drained_is_not_shut_in_by_a_callback_that_ran_at_that_mom
 
 def test_cut_fades_out_within_five_milliseconds_and_stays_silent() -> None:
     player = playout(np.ones(5000))
-    player.open = True
+    player.needed = 1
     before = blocks(player, 480)
     player.cut = True
     after = blocks(player, 480, 480)
     assert np.abs(np.diff(np.concatenate([before, after]))).max() <= STEEPEST
     assert (after[FADE:] == 0).all()
+
+
+PAUSES = st.lists(st.tuples(st.booleans(), st.integers(1, 900)), min_size=1, max_size=40)
+
+
+@given(PAUSES)
+def test_a_pause_loses_and_repeats_no_sample_and_does_not_click(steps: list[tuple[bool, int]]) -> None:
+    sound = np.linspace(0.1, 1, 60_000).astype(np.float32)
+    player = playout(sound)
+    player.draining = True
+    heard, expected = [], 0
+    for paused, size in steps:
+        player.paused = paused
+        before = player.ring.position
+        out = blocks(player, size)
+        taken = player.ring.position - before
+        assert taken <= (FADE if paused else size)
+        assert (out[taken:] == 0).all()
+        assert (np.abs(out[:taken]) <= np.abs(sound[expected : expected + taken])).all()
+        expected += taken
+        heard.append(out)
+    assert expected == player.played_frames == player.ring.position
+    assert player.starved_frames == 0
+    whole = np.concatenate([np.full(1, 0.1, np.float32), *heard])
+    # Blocks shorter than a fade hold a shorter, steeper one.
+    if min(size for _, size in steps) >= 2 * FADE:
+        assert np.abs(np.diff(whole)).max() <= STEEPEST + 0.11
+
+
+def test_paused_sound_is_silent_within_a_fade_and_goes_on_with_the_next_sample() -> None:
+    sound = np.linspace(0.5, 0.6, 5000).astype(np.float32)
+    player = playout(sound)
+    player.draining = True
+    blocks(player, 480)
+    player.paused = True
+    silence = blocks(player, 480, 480)
+    assert (silence[FADE:] == 0).all()
+    player.paused = False
+    resumed = blocks(player, 480)
+    assert np.array_equal(resumed[FADE:], sound[480 + FADE : 960 + FADE][FADE:])
+
+
+@given(back=st.integers(0, 3000), ahead=st.integers(0, 3000), forward=st.booleans())
+def test_a_skip_fades_out_and_goes_on_exactly_where_it_was_asked_for(back: int, ahead: int, forward: bool) -> None:
+    sound = np.random.default_rng(3).uniform(0.2, 1, 9000).astype(np.float32)
+    player = Playout(Ring(9000, history=9000), RATE)
+    player.ring.write(sound)
+    player.draining = True
+    blocks(player, 3000)
+    target = player.ring.want(3000 + ahead if forward else 3000 - back)
+    faded = blocks(player, 400)
+    assert (faded[FADE:] == 0).all()
+    resumed = blocks(player, 400)
+    assert player.ring.position == target + 400
+    assert np.array_equal(resumed[FADE:], sound[target + FADE : target + 400])
+    assert player.starved_frames == 0
+
+
+def test_sound_after_a_drained_stretch_gathers_anew() -> None:
+    player = playout(np.ones(500))
+    player.needed, player.draining = 400, True
+    blocks(player, 600)
+    player.draining = False
+    player.ring.write(np.ones(300, np.float32))
+    assert (blocks(player, 100) == 0).all()
+    player.ring.write(np.ones(300, np.float32))
+    assert (blocks(player, 100) == 1).all()

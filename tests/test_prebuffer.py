@@ -15,9 +15,7 @@ def starved_seconds(rtf: float, chunk: float, count: int) -> tuple[float, float]
     forecast, now, heard_until, began, starved, buffered = Forecast(), 0.0, 0.0, None, 0.0, 0.0
     for number in range(1, count + 1):
         now += rtf * chunk
-        needed = forecast.needed(
-            Snapshot(computed=now, sound=number * chunk, chunks=number, characters=characters), chunk, 0
-        )
+        needed = forecast.needed(Snapshot(computed=now, sound=number * chunk, chunks=number), chunk, characters, 0)
         if began is not None:
             starved += max(0.0, now - heard_until)
             heard_until = max(now, heard_until) + chunk
@@ -48,15 +46,15 @@ def test_a_slow_engine_waits_for_no_more_than_it_must() -> None:
 
 
 def test_text_that_waits_behind_counts_as_sound_to_come() -> None:
-    run = Snapshot(computed=0.8, sound=0.4, chunks=1, characters=10)
-    alone = Forecast().needed(run, 0.4, 0)
-    assert Forecast().needed(run, 0.4, 100) > alone + 100 * SECONDS_PER_CHARACTER * 0.9
+    run = Snapshot(computed=0.8, sound=0.4, chunks=1)
+    alone = Forecast().needed(run, 0.4, 10, 0)
+    assert Forecast().needed(run, 0.4, 10, 100) > alone + 100 * SECONDS_PER_CHARACTER * 0.9
     assert alone >= JITTER
 
 
 def test_the_pace_is_learned_from_what_was_spoken() -> None:
     forecast = Forecast()
-    forecast.needed(Snapshot(computed=8.0, sound=4.0, characters=10), 4.0, 0)  # 0.4 s a character
-    needed = forecast.needed(Snapshot(computed=16.0, sound=8.0, characters=30), 4.0, 0)
+    forecast.needed(Snapshot(computed=8.0, sound=4.0), 4.0, 10, 0)  # 0.4 s a character
+    needed = forecast.needed(Snapshot(computed=16.0, sound=8.0), 4.0, 30, 0)
     # 20 more characters at that pace are 8 s of sound, 4 s of them are still to come, at RTF 2.
     assert needed > 4.0

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,16 @@ from fuzzing.worker import attempt, plan_of
 from harness import ROOT, clean_environment
 
 from tts_cli.audio import AudioChunk
+from tts_cli.engines import Segments, SpeakOptions
+from tts_cli.engines.in_order import in_order
+from tts_cli.segment import Segment
 
 
 class Engine:
     """Speaks what it is told to, whatever the text."""
 
     name = "builtin"
-    groups_sentences = False
+    sample_rate = 24_000
 
     def __init__(self, sample: float, raised: Exception | None = None) -> None:
         self.sample, self.raised = sample, raised
@@ -35,8 +38,11 @@ class Engine:
     def voices(self) -> list[str]:
         return ["heart"]
 
-    def stream(self, *_asked: object) -> Iterator[AudioChunk]:
-        yield AudioChunk(np.full(960, self.sample, np.float32))
+    def stream(self, segments: Segments, _voice: str, _options: SpeakOptions) -> Generator[AudioChunk, None, None]:
+        return in_order(segments, self.speak)
+
+    def speak(self, segment: Segment) -> Iterator[AudioChunk]:
+        yield AudioChunk(np.full(960, self.sample, np.float32), self.sample_rate, segment)
         if self.raised is not None:
             raise self.raised
 
@@ -52,7 +58,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 
 def attempted(bench: Bench, engine: Engine, kind: str, text: Any) -> tuple[bool, str]:
-    bench.__dict__["engine"] = engine
+    vars(bench.session)["engine"] = engine
     done, signature, _ = attempt(Plan(kind, text, {"options": {}, "take": None, "ending": "text", "number": 0}), bench)
     return done is not None, signature
 

@@ -37,6 +37,45 @@ def test_behaves_as_a_bounded_queue(capacity: int, steps: list[tuple[bool, int]]
         assert ring.space == capacity - len(model)
 
 
+@given(
+    capacity=st.integers(1, 40),
+    history=st.integers(0, 40),
+    steps=st.lists(st.tuples(st.sampled_from(["write", "read", "move"]), st.integers(0, 100)), max_size=60),
+)
+def test_every_sample_read_is_the_one_at_its_position(
+    capacity: int, history: int, steps: list[tuple[str, int]]
+) -> None:
+    ring = Ring(capacity, history)
+    for step, count in steps:
+        if step == "write":
+            ring.write(np.arange(ring.written, ring.written + count, dtype=np.float32))
+        elif step == "move":
+            target = ring.want(count)
+            assert ring.oldest <= target <= ring.written
+            assert target == count or not ring.oldest <= count <= ring.written
+            ring.write(np.arange(ring.written, ring.written + 7, dtype=np.float32))
+            assert ring.move()
+            assert ring.position == target
+        else:
+            position, out = ring.position, np.full(count, -1.0, np.float32)
+            read = ring.read(out)
+            assert out[:read].tolist() == list(range(position, position + read))
+        assert ring.position >= ring.oldest
+        assert 0 <= ring.space <= capacity
+
+
+def test_history_stays_after_it_was_read() -> None:
+    ring = Ring(10, history=30)
+    for start in range(0, 100, 10):
+        ring.write(np.arange(start, start + 10, dtype=np.float32))
+        ring.read(np.empty(10, np.float32))
+    assert ring.want(70) == 70
+    assert ring.move()
+    out = np.empty(40, np.float32)
+    assert ring.read(out) == 30
+    assert out[:30].tolist() == list(range(70, 100))
+
+
 def test_a_writer_and_a_reader_in_two_threads_lose_nothing() -> None:
     ring = Ring(997)
     sent = np.arange(200_000, dtype=np.float32)

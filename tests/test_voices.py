@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from harness import Run, complaint
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tts_cli import voices
+from tts_cli.engines import VoiceInfo
 from tts_cli.errors import MissingError, OutputError, UsageError
-from tts_cli.voices import Draft, VoiceInfo, VoiceStore, check_name, default_dir, name_from
+from tts_cli.voices import Draft, VoiceStore, check_name, default_dir, name_from
 
 
 @pytest.fixture
@@ -22,7 +24,9 @@ def make(store: VoiceStore, name: str, content: bytes = b"voice", force: bool = 
     with store.reserve(name, force) as draft:
         draft.pt.write_bytes(content)
         draft.prefix.write_bytes(b"prefix")
-        draft.describe(VoiceInfo(name, source="a.wav", sha256="ab", duration=6.5, created="2025", model="m"))
+        draft.describe(
+            VoiceInfo(name, "chatterbox", source="a.wav", sha256="ab", duration=6.5, created="2025", model="m")
+        )
 
 
 def half_made(store: VoiceStore, name: str, error: Exception) -> None:
@@ -49,7 +53,7 @@ def test_a_voice_copied_by_hand_is_listed(store: VoiceStore) -> None:
     store.directory.mkdir()
     (store.directory / "eve.pt").write_bytes(b"voice")
     (store.directory / "not a name.pt").write_bytes(b"voice")
-    assert store.list() == [VoiceInfo("eve", path=store.directory / "eve.pt")]
+    assert store.list() == [VoiceInfo("eve", "chatterbox", path=store.directory / "eve.pt")]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +67,7 @@ def test_a_voice_copied_by_hand_is_listed(store: VoiceStore) -> None:
 def test_a_damaged_json_leaves_the_voice_usable(store: VoiceStore, text: str) -> None:
     make(store, "anna")
     (store.directory / "anna.json").write_text(text, encoding="latin-1")
-    assert store.info("anna") == VoiceInfo("anna", path=store.path("anna"))
+    assert store.info("anna") == VoiceInfo("anna", "chatterbox", path=store.path("anna"))
 
 
 NO_NAMES = ["", "..", "a/b", "../a", "a\\b", "-x", ".hidden", "a b", "a\n", "x" * 65, "a\0b", "a.b"]
@@ -85,12 +89,19 @@ def test_a_name_made_from_a_file() -> None:
     assert name_from(Path("/recordings/My voice (2).wav")) == "My-voice-2"
 
 
-@pytest.mark.parametrize("name", ["heart", "default"])
-def test_the_engines_own_names_cannot_be_taken_or_removed(store: VoiceStore, name: str) -> None:
-    with pytest.raises(UsageError, match="own voice"):
-        store.check_free(name, force=True)
+def test_the_name_of_the_voice_that_comes_with_the_weights_is_taken(store: VoiceStore) -> None:
+    with pytest.raises(UsageError, match="comes with the weights"):
+        store.check_free("default", force=True)
     with pytest.raises(UsageError, match="cannot be removed"):
-        store.remove(name)
+        store.remove("default")
+
+
+@pytest.mark.parametrize("name", ["heart", "default"])
+def test_the_engines_own_names_cannot_be_taken_or_removed(tts: Run, tmp_path: Path, name: str) -> None:
+    for command in (["cache", "x.wav", "--name", name], ["remove", name]):
+        result = tts("voice", *command, "--voices-dir", str(tmp_path))
+        assert result.returncode == 2
+        assert f"'{name}' is a voice of" in complaint(result)
 
 
 def test_an_unknown_voice_names_those_there_are(store: VoiceStore) -> None:

@@ -11,7 +11,8 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 from fuzzing import inputs
-from tts_cli.engines import Engine, EngineSettings, load_engine
+from tts_cli import Session, load
+from tts_cli.engines.registry import find
 
 CHARACTERS: Final = {"builtin": 200, "chatterbox": 60}
 """The longest text of most cases: tiny Chatterbox speaks ten times faster than it sounds, the built-in voice fifty."""
@@ -44,16 +45,17 @@ class Bench:
         self.voices = folder / "voices"
 
     @cached_property
-    def engine(self) -> Engine:
+    def session(self) -> Session:
         """Unmarked: the watermark is in those cases that load an engine of their own."""
-        settings = EngineSettings(voices_dir=self.voices, model_dir=self.checkpoint, watermark=False)
-        return load_engine(self.name, settings)
+        if self.name == "builtin":
+            return load(self.name)
+        return load(self.name, voices_dir=self.voices, model_dir=self.checkpoint, watermark=False)
 
     def clear(self) -> None:
         """Make the folder anew."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.voices.mkdir(parents=True)
-        _ = self.engine  # what it opens once is not left behind by the case that loads it
+        _ = self.session  # what it opens once is not left behind by the case that loads it
 
     def longest(self, rng: Random) -> int:
         """How long a text may become."""
@@ -68,13 +70,14 @@ class Kind(NamedTuple):
     run: Callable[[Plan, Bench], Done]
 
 
-def speak_options(rng: Random) -> dict[str, Any]:
-    """Some options of `SpeakOptions`, all within what the command line allows."""
+def speak_options(rng: Random, bench: Bench) -> dict[str, Any]:
+    """Some options of the engine, all within what it allows."""
     options: dict[str, Any] = {
         "chunk": rng.choice((None, 1, 7, 10, 25, rng.randint(1, 1000))),
         "mode": rng.choice(("streaming", "streaming", "streaming", "simple")),
         "seed": rng.choice((0, 1, rng.randrange(2**32), rng.randrange(2**63))),
         "pause": inputs.number(rng, 0, 1, whole=False),
+        "speed": inputs.number(rng, 0.5, 2, whole=False),
         "temperature": inputs.number(rng, 0, 10, whole=False),
         "top_k": inputs.number(rng, 0, 7000, whole=True),
         "top_p": inputs.number(rng, 0.01, 1, whole=False),
@@ -84,4 +87,5 @@ def speak_options(rng: Random) -> dict[str, Any]:
         "strategy": rng.choice(("auto", "independent", "overlap", "context", "cached")),
         "parallel": rng.random() < 0.7,
     }
-    return {name: value for name, value in options.items() if rng.random() < 0.4}
+    spec = find(bench.name)
+    return {name: value for name, value in options.items() if rng.random() < 0.4 and spec.has(name)}

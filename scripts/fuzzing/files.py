@@ -15,9 +15,8 @@ from fuzzing import inputs
 from fuzzing.bench import Bench, Done, Kind, Plan
 from fuzzing.checks import FaultError, check_left, check_samples, heard
 from fuzzing.requests import run_command
-from tts_cli.engines import SpeakOptions
-from tts_cli.segment import Segment
-from tts_cli.voices import VoiceInfo, VoiceStore
+from tts_cli.engines import VoiceInfo
+from tts_cli.voices import VoiceStore
 
 SUFFIXES: Final = (".pt", ".t3.safetensors", ".flow.safetensors")
 TENSORS: Final = (
@@ -31,7 +30,7 @@ FORMS: Final = (
 
 
 def plan_json(rng: Random, _bench: Bench) -> Plan:
-    keys = [*asdict(VoiceInfo("a")), "x", "\x1b[31m", "[/x]"]
+    keys = [*asdict(VoiceInfo("a", "b")), "x", "\x1b[31m", "[/x]"]
     values = {"name": rng.choice(("a", "x-1", "ü")), "what": rng.choice(("list", "info"))}
     return Plan("json", inputs.json_bytes(rng, keys), values)
 
@@ -71,7 +70,7 @@ def run_voice(plan: Plan, bench: Bench) -> Done:
         _change(damaged, part, name, CHANGES[plan.values["change"]])
     else:
         damaged.write_bytes(inputs.damaged(Random(plan.values["seed"]), damaged.read_bytes()))
-    bench.engine.close()  # it keeps what it has loaded
+    bench.session.engine.close()  # it keeps what it has loaded
     seconds = _say(bench)
     check_left(bench.voices, [bench.voices / f"v{suffix}" for suffix in SUFFIXES])
     return Done(seconds)
@@ -89,7 +88,7 @@ def _good_voice(bench: Bench) -> list[Path]:
 
 
 def _say(bench: Bench) -> float:
-    return heard(bench.engine.stream(Segment.of("Hello."), "v", SpeakOptions(tokens=10, strategy="cached")))
+    return heard(bench.session.stream("Hello.", voice="v", tokens=10, strategy="cached"))
 
 
 def _change(file: Path, part: str, name: str, change: Callable[[Any], Any]) -> None:

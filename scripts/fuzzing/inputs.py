@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, Final
 
-from tts_cli.text import TAGS
+from tts_cli.engines.chatterbox import TAGS
 
 _ENGLISH: Final = """
 a I the of and to in it is was he for on are as with his they at be this have from or one had by word but not what

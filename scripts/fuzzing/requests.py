@@ -40,7 +40,14 @@ FILES: Final = (
 WORDS: Final = {
     "voice": ("heart", "default", "nobody"),
     "chunk": ("auto", "1", "10", "1000"),
-    "engine": ("auto", "builtin", "chatterbox", "os:path", "tts_cli.engines.builtin:BuiltinEngine", "no.such:thing"),
+    "engine": (
+        "auto",
+        "builtin",
+        "chatterbox",
+        "os:path",
+        "tts_cli.engines.builtin.engine:BuiltinEngine",
+        "no.such:thing",
+    ),
     "output": FILES,
     "output_device": ("0", "pulse", "nothing"),
     "name": ("heart", "nobody", "v"),

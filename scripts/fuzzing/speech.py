@@ -12,15 +12,16 @@ from typing import Final
 from fuzzing import inputs
 from fuzzing.bench import Bench, Done, Kind, Plan, speak_options
 from fuzzing.checks import PATIENCE, heard
-from tts_cli.engines import MAX_CHARS, SpeakOptions, choose_voice
 from tts_cli.metrics import Meter
 from tts_cli.pipeline import synthesize
-from tts_cli.segment import Segment, Sentence
+from tts_cli.segment import MAX_CHARS, Segment, Sentence
 from tts_cli.source import TextSource, text_argument, text_file
 
 
 def plan_text(rng: Random, bench: Bench) -> Plan:
-    return Plan("text", inputs.text(rng, bench.longest(rng)), {"options": speak_options(rng), "take": _take(rng)})
+    return Plan(
+        "text", inputs.text(rng, bench.longest(rng)), {"options": speak_options(rng, bench), "take": _take(rng)}
+    )
 
 
 def run_text(plan: Plan, bench: Bench) -> Done:
@@ -30,24 +31,38 @@ def run_text(plan: Plan, bench: Bench) -> Done:
 def plan_segment(rng: Random, bench: Bench) -> Plan:
     text = inputs.text(rng, min(bench.longest(rng), MAX_CHARS))
     ending = rng.choice(("cut", "clause", "sentence", "line", "paragraph", "text"))
-    values = {"options": speak_options(rng), "take": _take(rng), "ending": ending, "number": rng.randint(0, 99)}
+    values = {"options": speak_options(rng, bench), "take": _take(rng), "ending": ending, "number": rng.randint(0, 99)}
     return Plan("segment", text, values)
 
 
 def run_segment(plan: Plan, bench: Bench) -> Done:
     text = " ".join(plan.text.encode(errors="replace").decode().split())  # a source gives no others
     segment = Segment(plan.values["number"], (Sentence(text, plan.values["ending"]),))
-    options = SpeakOptions(**plan.values["options"])
-    stream = bench.engine.stream(segment, choose_voice(bench.engine, None), options)
-    try:
+    session = bench.session
+    options = session.options(plan.values["options"])
+    with closing(session.engine.stream(_One(segment), session.voice, options)) as stream:
         return Done(heard(stream, plan.values["take"]))
-    finally:
-        getattr(stream, "close", lambda: None)()
+
+
+class _One:
+    """A segment for an engine that is spoken to directly."""
+
+    wanted = 0
+
+    def __init__(self, segment: Segment) -> None:
+        self._segment: Segment | None = segment
+
+    def take(self, wait: bool = True) -> Segment | None:  # noqa: ARG002
+        segment, self._segment = self._segment, None
+        return segment
+
+    def failed(self, segment: Segment, error: Exception) -> None:  # noqa: ARG002
+        raise error
 
 
 def plan_live(rng: Random, bench: Bench) -> Plan:
     pieces = inputs.cuts(rng, inputs.encoded(rng, inputs.text(rng, bench.longest(rng))))
-    return Plan("live", pieces, {"options": speak_options(rng), "take": _take(rng)})
+    return Plan("live", pieces, {"options": speak_options(rng, bench), "take": _take(rng)})
 
 
 def run_live(plan: Plan, bench: Bench) -> Done:
@@ -79,12 +94,12 @@ def _take(rng: Random) -> int | None:
 
 
 def _speak(source: TextSource, plan: Plan, bench: Bench) -> Done:
-    options = SpeakOptions(**plan.values["options"])
-    try:
-        with closing(synthesize(bench.engine, choose_voice(bench.engine, None), options, source, Meter())) as chunks:
+    session, meter = bench.session, Meter()
+    options = session.options(plan.values["options"])
+    with closing(source):
+        segments = session.segments(source, meter)
+        with closing(synthesize(session.engine, session.voice, options, segments, meter)) as chunks:
             return Done(heard(chunks, plan.values["take"]))
-    finally:
-        source.close()
 
 
 KINDS: Final = {

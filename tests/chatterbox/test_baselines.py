@@ -15,9 +15,9 @@ import pytest
 from harness import Run, complaint
 
 from tts_cli.audio import SAMPLES_PER_TOKEN
-from tts_cli.engines import EngineSettings
 from tts_cli.engines.chatterbox import baselines
 from tts_cli.engines.chatterbox.baselines import names_in
+from tts_cli.engines.chatterbox.options import ChatterboxSettings
 from tts_cli.engines.chatterbox.upstream import MARKS, Upstream
 from tts_cli.errors import UsageError
 
@@ -50,7 +50,7 @@ def test_what_cannot_be_compared(tts: Run, tiny: Path, options: list[str], code:
 
 def test_upstream_has_no_loader_for_nano(tiny: Path) -> None:
     with pytest.raises(UsageError, match="cannot load Chatterbox nano"):
-        baselines.Upstream(EngineSettings(model="nano", model_dir=tiny))
+        baselines.Upstream(ChatterboxSettings(model="nano", model_dir=tiny))
 
 
 @pytest.mark.slow

@@ -11,11 +11,12 @@ import pytest
 from harness import PATIENCE, ROOT, Run
 
 from tts_cli.bench import bench
-from tts_cli.engines import EngineSettings, SpeakOptions, load_engine
-from tts_cli.engines.chatterbox.strategies import STRATEGIES
+from tts_cli.engines.chatterbox import ENGINE
+from tts_cli.engines.chatterbox.options import STRATEGIES, ChatterboxOptions, ChatterboxSettings
 from tts_cli.errors import UsageError
+from tts_cli.session import Session
 
-OPTIONS = SpeakOptions(tokens=24)
+OPTIONS = ChatterboxOptions(tokens=24)
 
 
 def test_a_row_for_each_strategy(tts: Run, tiny: Path, tmp_path: Path) -> None:
@@ -25,7 +26,7 @@ def test_a_row_for_each_strategy(tts: Run, tiny: Path, tmp_path: Path) -> None:
     )
     assert (result.returncode, result.stderr) == (0, b"")
     told = json.loads(result.stdout.splitlines()[-1])
-    assert (told["engine"], told["voice"], told["tokens"]) == ("chatterbox", "default", 24)
+    assert (told["engine"], told["voice"], told["options"]["tokens"]) == ("chatterbox", "default", 24)
     assert [row["strategy"] for row in told["rows"]] == list(STRATEGIES)
     for row in told["rows"]:
         assert row["audio_ms"] == 24 * 40
@@ -38,12 +39,12 @@ def test_a_row_for_each_strategy(tts: Run, tiny: Path, tmp_path: Path) -> None:
 
 
 def test_modes_and_wrong_wishes(tiny: Path, tmp_path: Path) -> None:
-    settings = EngineSettings(voices_dir=tmp_path, model_dir=tiny, device="cpu", watermark=False)
-    engine = load_engine("chatterbox", settings)
-    (row,) = bench(engine, "default", OPTIONS, "Hi.", runs=1, warmup=0)
+    settings = ChatterboxSettings(voices_dir=tmp_path, model_dir=tiny, device="cpu", watermark=False)
+    session = Session(ENGINE, settings)
+    (row,) = bench(session, OPTIONS, "Hi.", runs=1, warmup=0)
     assert row.way == "cached"
-    simple = SpeakOptions(tokens=24, mode="simple")
-    (row,) = bench(engine, "default", simple, "Hi.", runs=1, warmup=0)
+    simple = ChatterboxOptions(tokens=24, mode="simple")
+    (row,) = bench(session, simple, "Hi.", runs=1, warmup=0)
     assert (row.way, row.seam, row.distance) == ("simple", None, None)
     assert row.runs[0].sound == pytest.approx(24 * 0.04)
     for options, strategy, text, says in (
@@ -52,16 +53,16 @@ def test_modes_and_wrong_wishes(tiny: Path, tmp_path: Path) -> None:
         (OPTIONS, None, "Hi. " * 100, "300 characters"),
     ):
         with pytest.raises(UsageError, match=says):
-            bench(engine, "default", options, text, strategy, runs=1, warmup=0)
+            bench(session, options, text, strategy, runs=1, warmup=0)
 
 
 def test_one_chunk_is_the_whole(tiny: Path, tmp_path: Path) -> None:
     """But for `cached`, whose voice does not hear what is said behind it."""
-    settings = EngineSettings(voices_dir=tmp_path, model_dir=tiny, device="cpu", watermark=False, precision="fp32")
-    engine = load_engine("chatterbox", settings)
-    options = SpeakOptions(tokens=8, chunk=30)
-    for strategy in STRATEGIES.keys() - {"cached"}:
-        (row,) = bench(engine, "default", options, "Hi.", strategy, runs=1, warmup=0)
+    settings = ChatterboxSettings(voices_dir=tmp_path, model_dir=tiny, device="cpu", watermark=False, precision="fp32")
+    session = Session(ENGINE, settings)
+    options = ChatterboxOptions(tokens=8, chunk=30)
+    for strategy in set(STRATEGIES) - {"cached"}:
+        (row,) = bench(session, options, "Hi.", strategy, runs=1, warmup=0)
         assert row.distance == pytest.approx(0, abs=1e-3)
 
 

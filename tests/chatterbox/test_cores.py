@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tts_cli.engines.chatterbox.cores import cores
-from tts_cli.engines.chatterbox.threads import Threads
+from tts_cli.engines.chatterbox.threads import Budget
 
 MANY = 16
 """Cores of the machine."""
@@ -88,5 +88,5 @@ def test_a_system_without_affinity_and_control_groups(tmp_path: Path, monkeypatc
 
 
 def test_threads_are_as_many_as_cores_unless_said() -> None:
-    assert Threads.share(None).all == cores() >= 1
-    assert Threads.share(3).all == 3
+    assert Budget(None).share().all == cores() >= 1
+    assert Budget(3).share().all == 3

@@ -15,22 +15,28 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from given import Given
 
 from tts_cli.audio import SAMPLES_PER_TOKEN, AudioChunk, Samples
-from tts_cli.engines import EngineSettings, Mode, SpeakOptions, load_engine
-from tts_cli.engines.chatterbox.engine import VOICES, ChatterboxEngine
-from tts_cli.engines.chatterbox.parallel import Ahead
+from tts_cli.engines import Mode
+from tts_cli.engines.chatterbox import ENGINE
+from tts_cli.engines.chatterbox.engine import ChatterboxEngine
+from tts_cli.engines.chatterbox.loaded_voices import MOST
+from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings
 from tts_cli.engines.chatterbox.sampling import DEAD_AIR_CAP, TRAILING_SILENCE, token_budget
+from tts_cli.engines.options import make
+from tts_cli.engines.prefetch import Prefetch
+from tts_cli.engines.registry import load_engine
 from tts_cli.errors import MissingError, ModelError, UsageError
 from tts_cli.segment import Segment
 
 TEXT = "Hi: there [laugh]"
-OPTIONS = SpeakOptions(chunk=20, strategy="independent")
+OPTIONS = ChatterboxOptions(chunk=20, strategy="independent")
 
 
 @pytest.fixture(scope="module")
-def settings(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> EngineSettings:
-    return EngineSettings(
+def settings(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> ChatterboxSettings:
+    return ChatterboxSettings(
         voices_dir=tmp_path_factory.mktemp("voices"),
         model_dir=tiny,
         device="cpu",
@@ -41,18 +47,18 @@ def settings(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> EngineSett
 
 
 @pytest.fixture(scope="module")
-def engine(settings: EngineSettings) -> ChatterboxEngine:
-    loaded = load_engine("chatterbox", settings)
+def engine(settings: ChatterboxSettings) -> ChatterboxEngine:
+    loaded = load_engine(ENGINE, settings)
     assert isinstance(loaded, ChatterboxEngine)
     return loaded
 
 
-def sound(engine: ChatterboxEngine, options: SpeakOptions, text: str = TEXT) -> Samples:
-    return np.concatenate([chunk.samples for chunk in engine.stream(Segment.of(text), "default", options)])
+def sound(engine: ChatterboxEngine, options: ChatterboxOptions, text: str = TEXT) -> Samples:
+    return np.concatenate([chunk.samples for chunk in engine.stream(Given(text), "default", options)])
 
 
 def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name == "ahead"]
+    return [thread.name for thread in threading.enumerate() if thread.name == "prefetch"]
 
 
 def upstream_generate(folder: Path, engine: ChatterboxEngine, seed: int) -> Samples:
@@ -117,7 +123,7 @@ def test_simple_mode_is_upstreams_generate(tiny: Path, engine: ChatterboxEngine,
 @pytest.mark.parametrize("parallel", [False, True])
 def test_every_way_of_streaming_gives_the_whole_length(engine: ChatterboxEngine, strategy: str, parallel: bool) -> None:
     options = replace(OPTIONS, strategy=strategy, parallel=parallel)
-    chunks = list(engine.stream(Segment.of(TEXT), "default", options))
+    chunks = list(engine.stream(Given(TEXT), "default", options))
     assert len(chunks) > 2
     assert all(len(chunk.samples) and chunk.samples.dtype == np.float32 for chunk in chunks)
     whole = sound(engine, replace(options, mode="simple"))
@@ -138,7 +144,7 @@ def test_the_seed_fixes_the_sound_and_changes_it(engine: ChatterboxEngine) -> No
 
 def test_a_repeated_sentence_is_not_the_same_take(engine: ChatterboxEngine) -> None:
     first, second, again = (
-        np.concatenate([chunk.samples for chunk in engine.stream(Segment.of(TEXT, number), "default", OPTIONS)])
+        np.concatenate([chunk.samples for chunk in engine.stream(Given(Segment.of(TEXT, number)), "default", OPTIONS)])
         for number in (0, 1, 1)
     )
     np.testing.assert_array_equal(second, again)
@@ -146,16 +152,16 @@ def test_a_repeated_sentence_is_not_the_same_take(engine: ChatterboxEngine) -> N
 
 
 def test_a_chunk_of_one_token(engine: ChatterboxEngine) -> None:
-    stream = engine.stream(Segment.of(TEXT), "default", replace(OPTIONS, chunk=1))
+    stream = engine.stream(Given(TEXT), "default", replace(OPTIONS, chunk=1))
     assert [len(next(stream).samples) for _ in range(3)] == [SAMPLES_PER_TOKEN] * 3
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
 
 
 def test_closing_ends_the_thread(engine: ChatterboxEngine) -> None:
-    stream = engine.stream(Segment.of(TEXT), "default", replace(OPTIONS, chunk=2))
+    stream = engine.stream(Given(TEXT), "default", replace(OPTIONS, chunk=2))
     next(stream)
     assert threads()
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
     assert not threads()
 
 
@@ -168,22 +174,26 @@ def test_an_error_while_drawing_reaches_the_listener_behind_the_sound(
         raise ModelError("the weights are damaged")
 
     monkeypatch.setattr(engine._t3, "tokens", failing)
-    stream = engine.stream(Segment.of(TEXT), "default", replace(OPTIONS, parallel=parallel))
+    stream = engine.stream(Given(TEXT), "default", replace(OPTIONS, parallel=parallel))
     assert len(next(stream).samples) == 20 * SAMPLES_PER_TOKEN
     with pytest.raises(ModelError, match="damaged"):
         next(stream)
     assert not threads()
 
 
-def test_an_error_while_decoding_ends_the_thread(engine: ChatterboxEngine) -> None:
-    with pytest.raises(UsageError, match="strategy"):
-        sound(engine, replace(OPTIONS, strategy="none"))
+def test_an_error_while_decoding_ends_the_thread(engine: ChatterboxEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise ModelError("the weights are damaged")
+
+    monkeypatch.setattr(engine._decoder, "stream", failing)
+    with pytest.raises(ModelError, match="damaged"):
+        sound(engine, OPTIONS)
     assert not threads()
 
 
-def notices(engine: ChatterboxEngine, options: SpeakOptions) -> list[str]:
+def notices(engine: ChatterboxEngine, options: ChatterboxOptions) -> list[str]:
     """What the chunks say of their speech, in order."""
-    return [chunk.notice for chunk in engine.stream(Segment.of(TEXT), "default", options)]
+    return [chunk.notice for chunk in engine.stream(Given(TEXT), "default", options)]
 
 
 @pytest.mark.parametrize("parallel", [False, True])
@@ -214,16 +224,16 @@ def test_speech_that_outgrows_its_text_or_the_limit_is_told(
 
 @pytest.mark.parametrize("text", ["", "  ", "...", "“—”", "🙂"])
 def test_nothing_to_say(engine: ChatterboxEngine, text: str) -> None:
-    assert list(engine.stream(Segment.of(text), "default", OPTIONS)) == []
+    assert list(engine.stream(Given(text), "default", OPTIONS)) == []
 
 
 @pytest.mark.parametrize("wrong", [{"chunk": 0}, {"chunk": 1001}, {"temperature": -1}, {"top_p": 2}, {"seed": -1}])
 def test_wrong_options(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
-        replace(OPTIONS, **wrong)
+        make(ChatterboxOptions, wrong)
 
 
-def test_voices(tiny: Path, settings: EngineSettings, engine: ChatterboxEngine) -> None:
+def test_voices(tiny: Path, settings: ChatterboxSettings, engine: ChatterboxEngine) -> None:
     assert settings.voices_dir is not None
     assert engine.voices() == ["default"]
     anna = settings.voices_dir / "anna.pt"
@@ -231,10 +241,10 @@ def test_voices(tiny: Path, settings: EngineSettings, engine: ChatterboxEngine) 
     torch.save(content, anna)
     assert engine.voices() == ["default", "anna"]
     with pytest.raises(UsageError, match="anna"):
-        next(iter(engine.stream(Segment.of(TEXT), "zoe", OPTIONS)))
+        next(iter(engine.stream(Given(TEXT), "zoe", OPTIONS)))
 
     def first(voice: str) -> Samples:
-        return next(iter(engine.stream(Segment.of(TEXT), voice, OPTIONS))).samples
+        return next(iter(engine.stream(Given(TEXT), voice, OPTIONS))).samples
 
     np.testing.assert_array_equal(first("anna"), first("default"))
     assert (settings.voices_dir / "anna.t3.safetensors").exists()
@@ -248,7 +258,7 @@ def test_voices(tiny: Path, settings: EngineSettings, engine: ChatterboxEngine) 
     anna.unlink()
 
 
-def test_the_kept_prefix_changes_nothing(settings: EngineSettings, engine: ChatterboxEngine) -> None:
+def test_the_kept_prefix_changes_nothing(settings: ChatterboxSettings, engine: ChatterboxEngine) -> None:
     assert settings.voices_dir is not None
     computed = sound(engine, OPTIONS)
     kept = settings.voices_dir / "default.t3.safetensors"
@@ -259,7 +269,7 @@ def test_the_kept_prefix_changes_nothing(settings: EngineSettings, engine: Chatt
     assert [file.name for file in settings.voices_dir.iterdir() if file.name.startswith(".")] == []
 
 
-def test_the_watermark_is_in_the_stream_unless_it_is_turned_off(settings: EngineSettings) -> None:
+def test_the_watermark_is_in_the_stream_unless_it_is_turned_off(settings: ChatterboxSettings) -> None:
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         import perth
@@ -272,9 +282,9 @@ def test_the_watermark_is_in_the_stream_unless_it_is_turned_off(settings: Engine
         assert found >= 0.9 if wanted else found < 0.5
 
 
-def test_what_is_missing_is_said(tiny: Path, settings: EngineSettings, tmp_path: Path) -> None:
+def test_what_is_missing_is_said(tiny: Path, settings: ChatterboxSettings, tmp_path: Path) -> None:
     with pytest.raises(MissingError):
-        load_engine("chatterbox", replace(settings, model_dir=tmp_path))
+        load_engine(ENGINE, replace(settings, model_dir=tmp_path))
     for file in tiny.iterdir():
         if file.name != "conds.pt":
             (tmp_path / file.name).symlink_to(file)
@@ -282,10 +292,10 @@ def test_what_is_missing_is_said(tiny: Path, settings: EngineSettings, tmp_path:
     with pytest.raises(MissingError, match="voice cache"):
         silent.voices()
     with pytest.raises(UsageError):
-        next(iter(silent.stream(Segment.of(TEXT), "default", OPTIONS)))
+        next(iter(silent.stream(Given(TEXT), "default", OPTIONS)))
 
 
-def test_nano_loads_the_same_way(tiny: Path, settings: EngineSettings, tmp_path: Path) -> None:
+def test_nano_loads_the_same_way(tiny: Path, settings: ChatterboxSettings, tmp_path: Path) -> None:
     for file in tiny.iterdir():
         (tmp_path / file.name.replace("turbo", "nano")).symlink_to(file)
     nano = ChatterboxEngine(replace(settings, model="nano", model_dir=tmp_path))
@@ -296,13 +306,10 @@ def test_nano_loads_the_same_way(tiny: Path, settings: EngineSettings, tmp_path:
 
 def test_speaking_imports_nothing_of_upstream(tiny: Path, tmp_path: Path) -> None:
     code = """
-import sys
+import sys, tts_cli
 from pathlib import Path
-from tts_cli.engines import EngineSettings, SpeakOptions, load_engine
-from tts_cli.segment import Segment
-settings = EngineSettings(Path(sys.argv[2]), model_dir=Path(sys.argv[1]), device="cpu")
-engine = load_engine("chatterbox", settings)
-chunk = next(engine.stream(Segment.of("Hello."), "default", SpeakOptions(chunk=5)))
+with tts_cli.load("chatterbox", voices_dir=Path(sys.argv[2]), model_dir=Path(sys.argv[1]), device="cpu") as tts:
+    chunk = next(tts.stream("Hello.", chunk=5))
 heavy = {"chatterbox", "transformers", "librosa", "numba", "perth", "torchaudio", "scipy"} & set(sys.modules)
 print(len(chunk.samples) > 0, sorted(heavy))
 """
@@ -314,8 +321,8 @@ print(len(chunk.samples) > 0, sorted(heavy))
 
 class TestAhead:
     def test_order(self) -> None:
-        assert list(Ahead(iter(range(100)), room=1)) == list(range(100))
-        assert list(Ahead([], room=1)) == []
+        assert list(Prefetch(iter(range(100)), room=1)) == list(range(100))
+        assert list(Prefetch([], room=1)) == []
 
     def test_it_stays_within_its_room(self) -> None:
         produced = threading.Semaphore(0)
@@ -328,7 +335,7 @@ class TestAhead:
                 produced.release()
                 yield count
 
-        stream = Ahead(items(), room=3)
+        stream = Prefetch(items(), room=3)
         assert next(stream) == 1
         for _ in range(5):  # one taken, three waiting, one in hand
             assert produced.acquire(timeout=5)
@@ -344,43 +351,43 @@ class TestAhead:
                 yield 1
                 raise error
 
-            stream = Ahead(items(), room=2)
+            stream = Prefetch(items(), room=2)
             assert next(stream) == 1
             with pytest.raises(type(error)):
                 next(stream)
             assert not threads()
 
 
-def test_only_the_voices_last_used_stay_loaded(settings: EngineSettings, tiny: Path, tmp_path: Path) -> None:
+def test_only_the_voices_last_used_stay_loaded(settings: ChatterboxSettings, tiny: Path, tmp_path: Path) -> None:
     engine = ChatterboxEngine(replace(settings, voices_dir=tmp_path))
-    names = [f"v{number}" for number in range(VOICES + 1)]
+    names = [f"v{number}" for number in range(MOST + 1)]
     for name in names:
         shutil.copy(tiny / "conds.pt", tmp_path / f"{name}.pt")
     options = replace(OPTIONS, tokens=30, chunk=10)
 
     def start(name: str) -> Iterator[AudioChunk]:
-        chunks = engine.stream(Segment.of(TEXT), name, options)
+        chunks = engine.stream(Given(TEXT), name, options)
         next(chunks)
         return chunks
 
     in_use = start(names[0])
-    for name in names[1:VOICES]:
+    for name in names[1:MOST]:
         list(start(name))
     list(start(names[1]))
-    list(start(names[VOICES]))
-    assert [path.stem for path in engine._loaded] == [*names[2:VOICES], names[1], names[VOICES]]
+    list(start(names[MOST]))
+    assert [path.stem for path in engine._voices._loaded] == [*names[2:MOST], names[1], names[MOST]]
     assert len(list(in_use)) > 1, "a voice that went is not lost under its user"
     list(start(names[0]))
-    assert len(engine._loaded) == VOICES
+    assert len(engine._voices._loaded) == MOST
 
 
-def test_threads_that_ask_for_a_voice_at_once_share_it(settings: EngineSettings, tmp_path: Path) -> None:
+def test_threads_that_ask_for_a_voice_at_once_share_it(settings: ChatterboxSettings, tmp_path: Path) -> None:
     engine = ChatterboxEngine(replace(settings, voices_dir=tmp_path))
     together = threading.Barrier(4)
 
     def ask(_number: int) -> object:
         together.wait(timeout=60)
-        return engine._voice("default")
+        return engine._voices.get("default")
 
     with ThreadPoolExecutor(4) as pool:
         assert len({id(voice) for voice in pool.map(ask, range(4))}) == 1

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from given import Given
 
-from tts_cli.engines import EngineSettings, SpeakOptions
 from tts_cli.engines.chatterbox import engine as engine_module
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
 from tts_cli.engines.chatterbox.noise import GivenNoise
-from tts_cli.engines.chatterbox.sampling import Sampling
+from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings, Sampling
 from tts_cli.engines.chatterbox.t3 import TokenRequest
-from tts_cli.segment import Segment
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +36,7 @@ def upstream(full: Path) -> Any:
 @pytest.fixture(scope="module")
 def engine(full: Path, tmp_path_factory: pytest.TempPathFactory) -> ChatterboxEngine:
     voices = tmp_path_factory.mktemp("voices")
-    return ChatterboxEngine(EngineSettings(voices, model_dir=full, device="cpu", watermark=False, precision="fp32"))
+    return ChatterboxEngine(ChatterboxSettings(voices, model_dir=full, device="cpu", watermark=False, precision="fp32"))
 
 
 @contextlib.contextmanager
@@ -79,7 +78,7 @@ def test_simple_mode_is_upstreams_generate(
     noise = GivenNoise(start[0, :, : start.shape[2] - mels.shape[2]], mels[0], phase, source[0])
     whole = partial(engine._decoder.whole, noise=noise)
     monkeypatch.setattr(engine._decoder, "whole", lambda gen, tokens, seed: whole(gen, tokens))
-    (chunk,) = engine.stream(Segment.of(TEXT), "default", SpeakOptions(mode="simple", seed=4))
+    (chunk,) = engine.stream(Given(TEXT), "default", ChatterboxOptions(mode="simple", seed=4))
     assert chunk.samples.shape == expected.shape
     assert np.abs(expected).max() > 0.01
     assert np.abs(chunk.samples - expected).max() < 1e-4

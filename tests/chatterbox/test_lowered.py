@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from tts_cli.engines.chatterbox import lowered
 from tts_cli.engines.chatterbox.leaves import Int4Linear, Int8Linear
-from tts_cli.engines.chatterbox.sampling import Sampling
+from tts_cli.engines.chatterbox.options import Sampling
 from tts_cli.engines.chatterbox.t3 import T3, T3Prefix, TokenRequest
 from tts_cli.engines.chatterbox.voice import Conditionals
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from tts_cli.audio import SAMPLES_PER_TOKEN
 from tts_cli.engines.chatterbox.schedule import FIRST, LATE, LEAST, MOST, Deadline, EverySo, schedule
 from tts_cli.engines.chatterbox.threads import Threads
-from tts_cli.errors import UsageError
 
 
 class Clock:
@@ -100,8 +99,3 @@ def test_a_chunk_without_sound_moves_no_deadline() -> None:
 @pytest.mark.parametrize(("number", "t3", "s3gen"), [(1, 1, 1), (2, 1, 1), (3, 1, 2), (4, 2, 2), (9, 4, 5)])
 def test_threads_are_shared_between_the_stages(number: int, t3: int, s3gen: int) -> None:
     assert Threads.share(number) == Threads(t3, s3gen, number)
-
-
-def test_no_threads_compute_nothing() -> None:
-    with pytest.raises(UsageError, match="0 threads"):
-        Threads.share(0)

@@ -12,10 +12,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tts_cli.audio import SAMPLES_PER_TOKEN, Samples
+from tts_cli.audio import SAMPLE_RATE, SAMPLES_PER_TOKEN, Samples
+from tts_cli.distance import chunk_distances, distance, log_mel, seam
 from tts_cli.engines.chatterbox import S3GenDecoder
-from tts_cli.engines.chatterbox.distance import chunk_distances, context_distances, distance, log_mel, seam
-from tts_cli.engines.chatterbox.strategies import STRATEGIES, Context, Overlap
+from tts_cli.engines.chatterbox.context_sizes import context_distances
+from tts_cli.engines.chatterbox.options import STRATEGIES
+from tts_cli.engines.chatterbox.strategies import Context, Overlap
 from tts_cli.errors import UsageError
 
 TOKENS = np.random.default_rng(5).integers(0, 6561, 60)
@@ -159,10 +161,11 @@ def test_context_is_nearer_to_the_whole_than_other_noise_or_chunks_alone(
 ) -> None:
     whole = decoder.whole(voice, TOKENS)
     context, independent = (
-        distance(np.concatenate(streamed(decoder, voice, name, [10] * 6)), whole) for name in ("context", "independent")
+        distance(np.concatenate(streamed(decoder, voice, name, [10] * 6)), whole, SAMPLE_RATE)
+        for name in ("context", "independent")
     )
     assert context < 0.8 * independent
-    assert context < 0.8 * distance(decoder.whole(voice, TOKENS, seed=1), whole)
+    assert context < 0.8 * distance(decoder.whole(voice, TOKENS, seed=1), whole, SAMPLE_RATE)
 
 
 def test_the_table_of_distances(decoder: S3GenDecoder, voice: dict[str, Any]) -> None:
@@ -174,11 +177,11 @@ def test_the_table_of_distances(decoder: S3GenDecoder, voice: dict[str, Any]) ->
 
 def test_distance_is_in_decibels() -> None:
     sound = np.random.default_rng(0).normal(0, 0.1, 24_000).astype(np.float32)
-    assert distance(sound, sound) == 0
-    assert distance(2 * sound, sound) == pytest.approx(6.02, abs=0.01)
-    assert log_mel(sound).shape == (50, 80)
+    assert distance(sound, sound, SAMPLE_RATE) == 0
+    assert distance(2 * sound, sound, SAMPLE_RATE) == pytest.approx(6.02, abs=0.01)
+    assert log_mel(sound, SAMPLE_RATE).shape == (50, 80)
     louder = np.concatenate((sound[:12_000], 2 * sound[12_000:]))
-    first, second = chunk_distances(louder, sound, [12_000])
+    first, second = chunk_distances(louder, sound, [12_000], SAMPLE_RATE)
     assert first < 1
     assert second == pytest.approx(6, abs=0.2)
 
@@ -186,7 +189,7 @@ def test_distance_is_in_decibels() -> None:
 def test_a_tone_lies_in_its_mel_band() -> None:
     """1 kHz is 1000 mel by definition; the bands are spaced evenly up to 8 kHz, 2840 mel."""
     tone = np.sin(2 * np.pi * 1000 * np.arange(24_000) / 24_000).astype(np.float32)
-    assert abs(int(log_mel(tone)[25].argmax()) - 1000 / 2840 * 81) < 1.5
+    assert abs(int(log_mel(tone, SAMPLE_RATE)[25].argmax()) - 1000 / 2840 * 81) < 1.5
 
 
 def test_a_seam_is_seen_where_it_is_and_nowhere_else() -> None:
@@ -194,12 +197,12 @@ def test_a_seam_is_seen_where_it_is_and_nowhere_else() -> None:
     time = np.arange(24_000) / 24_000
     tone = 0.3 * np.sin(2 * np.pi * 220 * time) + np.random.default_rng(0).normal(0, 1e-3, 24_000)
     clean = tone.astype(np.float32)
-    smooth = seam(clean, list(range(1_000, 23_000, 1_111)))
+    smooth = seam(clean, list(range(1_000, 23_000, 1_111)), SAMPLE_RATE)
     assert smooth.spectral == pytest.approx(1, abs=0.2)
     assert smooth.sample == pytest.approx(1, abs=0.2)
     broken = np.concatenate((clean[:9_600], -clean[9_600 + 27 :]))
-    assert seam(broken, [9_600]).sample > 5
-    assert seam(broken, [12_000]).sample < 2
+    assert seam(broken, [9_600], SAMPLE_RATE).sample > 5
+    assert seam(broken, [12_000], SAMPLE_RATE).sample < 2
     higher = np.concatenate((clean[:9_600], (0.3 * np.sin(2 * np.pi * 900 * time[9_600:])).astype(np.float32)))
-    assert seam(higher, [9_600]).spectral > 3
-    assert seam(clean, []) == seam(clean[:100], [50])
+    assert seam(higher, [9_600], SAMPLE_RATE).spectral > 3
+    assert seam(clean, [], SAMPLE_RATE) == seam(clean[:100], [50], SAMPLE_RATE)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tts_cli.engines.chatterbox.config import T3Config
+from tts_cli.engines.chatterbox.options import Sampling
 from tts_cli.engines.chatterbox.sampling import (
     DEAD_AIR,
     DEAD_AIR_CAP,
@@ -19,7 +20,6 @@ from tts_cli.engines.chatterbox.sampling import (
     STOP,
     Guard,
     Sampler,
-    Sampling,
     token_budget,
 )
 from tts_cli.engines.chatterbox.t3 import T3, T3Prefix, TokenRequest

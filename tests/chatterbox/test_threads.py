@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from given import Given
 
 from tts_cli.audio import AudioChunk
-from tts_cli.engines import EngineSettings, SpeakOptions
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
-from tts_cli.segment import Segment
+from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings
 
 CALLERS = 3
-OPTIONS = SpeakOptions(chunk=4, strategy="cached", tokens=16)
+OPTIONS = ChatterboxOptions(chunk=4, strategy="cached", tokens=16)
 WAYS = {
     "side by side": OPTIONS,
     "in turn": replace(OPTIONS, parallel=False),
@@ -28,7 +28,7 @@ WAYS = {
 @pytest.fixture(scope="module")
 def engine(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> ChatterboxEngine:
     voices = tmp_path_factory.mktemp("voices")
-    return ChatterboxEngine(EngineSettings(voices_dir=voices, model_dir=tiny, device="cpu", threads=2))
+    return ChatterboxEngine(ChatterboxSettings(voices_dir=voices, model_dir=tiny, device="cpu", threads=2))
 
 
 @pytest.fixture(autouse=True)
@@ -39,8 +39,8 @@ def callers() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def stream(engine: ChatterboxEngine, options: SpeakOptions) -> Iterator[AudioChunk]:
-    return engine.stream(Segment.of("Hi there."), "default", options)
+def stream(engine: ChatterboxEngine, options: ChatterboxOptions) -> Iterator[AudioChunk]:
+    return engine.stream(Given("Hi there."), "default", options)
 
 
 def assert_as_before(number: int = CALLERS) -> None:
@@ -72,7 +72,7 @@ def test_between_chunks_and_afterwards_the_callers_thread_is_as_it_was(engine: C
 def test_so_it_is_after_a_run_that_was_closed_or_abandoned(engine: ChatterboxEngine, way: str) -> None:
     closed = stream(engine, WAYS[way])
     next(closed)
-    closed.close()  # type: ignore[attr-defined]
+    closed.close()
     assert_as_before()
     assert in_a_new_thread() == CALLERS
     abandoned = stream(engine, WAYS[way])
@@ -84,9 +84,13 @@ def test_so_it_is_after_a_run_that_was_closed_or_abandoned(engine: ChatterboxEng
 
 
 @pytest.mark.parametrize("way", ["side by side", "in turn"])
-def test_so_it_is_after_an_error(engine: ChatterboxEngine, way: str) -> None:
-    with pytest.raises(Exception, match="nonsense"):
-        list(stream(engine, replace(WAYS[way], strategy="nonsense")))
+def test_so_it_is_after_an_error(engine: ChatterboxEngine, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise RuntimeError("nonsense")
+
+    monkeypatch.setattr(engine._decoder, "stream", failing)
+    with pytest.raises(RuntimeError, match="nonsense"):
+        list(stream(engine, WAYS[way]))
     assert_as_before()
 
 

@@ -1,7 +1,7 @@
 """The ways to make sound of speech tokens that arrive in pieces.
 
 All of them turn n tokens into 960 n samples in the end; they differ in what a chunk knows of its neighbours.
-A new way is one dataclass and one line in `STRATEGIES`.
+A new way is one dataclass here and one name in `options.STRATEGIES`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tts_cli.engines.chatterbox.cached import WINDOW, CachedFlow, FlowState, Voi
 from tts_cli.engines.chatterbox.encoder import LOOKAHEAD
 from tts_cli.engines.chatterbox.flow import Flow, Prompt
 from tts_cli.engines.chatterbox.noise import Noise
+from tts_cli.engines.chatterbox.options import STRATEGIES
 from tts_cli.engines.chatterbox.vocoder import Vocoder, VocoderState
 
 FIRST_HOLD: Final = 4
@@ -214,10 +215,7 @@ def _silence() -> Tensor:
     return torch.empty(0)
 
 
-STRATEGIES: Final[Mapping[str, Callable[[Utterance], Strategy]]] = {
-    "independent": Independent,
-    "overlap": Overlap,
-    "context": Context,
-    "cached": Cached,
-}
+WAYS: Final[Mapping[str, Callable[[Utterance], Strategy]]] = dict(
+    zip(STRATEGIES, (Independent, Overlap, Context, Cached), strict=True)
+)
 """By the names a user gives."""

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from tts_cli.engines.chatterbox.config import T3Config, read_config
 from tts_cli.engines.chatterbox.leaves import Parts, Projection, install, quantised
 from tts_cli.engines.chatterbox.lowered import lowered
+from tts_cli.engines.chatterbox.options import Sampling
 from tts_cli.engines.chatterbox.precision import choose
 from tts_cli.engines.chatterbox.sampling import (
     MAX_TOKENS,
@@ -31,7 +32,6 @@ from tts_cli.engines.chatterbox.sampling import (
     START,
     STOP,
     Sampler,
-    Sampling,
 )
 from tts_cli.engines.chatterbox.token_step import FixedStep, TracedStep
 from tts_cli.engines.chatterbox.weights import load_module
