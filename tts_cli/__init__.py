@@ -1,7 +1,7 @@
 """Speak text live, while the speech is still being computed.
 
-The public Python API: `speak`, `stream`, what they give and what they raise. They load at first use, so that importing
-this package costs next to nothing.
+The public Python API: `load`, `speak`, `stream`, what they give and what they raise. They are imported at first use, so
+that importing this package costs next to nothing.
 """
 
 from __future__ import annotations
@@ -12,19 +12,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # as in `typing`, which takes longer to import than all of Python before us
     from typing import Any, Final
 
-    from tts_cli.api import speak, stream
+    from tts_cli.api import load, speak, stream
     from tts_cli.audio import AudioChunk
     from tts_cli.errors import TTSError
     from tts_cli.metrics import Snapshot
+    from tts_cli.session import Session
+    from tts_cli.utterance import Utterance
 
 __version__: Final = "0.1.0"
 
-__all__ = ["AudioChunk", "Snapshot", "TTSError", "__version__", "speak", "stream"]
+__all__ = ["AudioChunk", "Session", "Snapshot", "TTSError", "Utterance", "__version__", "load", "speak", "stream"]
 
 _HOMES: Final = {
     "AudioChunk": "tts_cli.audio",
+    "Session": "tts_cli.session",
     "Snapshot": "tts_cli.metrics",
     "TTSError": "tts_cli.errors",
+    "Utterance": "tts_cli.utterance",
+    "load": "tts_cli.api",
     "speak": "tts_cli.api",
     "stream": "tts_cli.api",
 }

@@ -1,117 +1,150 @@
-"""The Python API: iterate over sound as it is computed, or have it played or written.
+"""The Python API: load an engine and speak with it, or do both for a single text.
 
-from tts_cli import speak, stream
+import tts_cli
 
-for chunk in stream("Hello, world."):
-    print(len(chunk.samples), chunk.sample_rate)
+tts_cli.speak("Hello, world.", output="hello.wav")
 
-speak("Hello, world.", output="hello.wav")
+with tts_cli.load("builtin") as tts:
+    for chunk in tts.stream("Hello again."):
+        print(len(chunk.samples), chunk.sample_rate)
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Generator, Mapping
+from contextlib import closing
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tts_cli.checks import instance
-from tts_cli.engines import Engine, EngineSettings, Mode, SpeakOptions, choose_engine, choose_voice, load_engine
-from tts_cli.metrics import Meter, Snapshot
-from tts_cli.pipeline import Ready, Speaking, synthesize
-from tts_cli.sinks import Sink
-from tts_cli.source import TextSource, text_argument
+from tts_cli.engines import EngineSettings, EngineSpec
+from tts_cli.engines.options import declared
+from tts_cli.engines.registry import AUTO, choose, split
+from tts_cli.metrics import Snapshot
+from tts_cli.session import Session, Text, checked_text
 
 if TYPE_CHECKING:
     from tts_cli.audio import AudioChunk
 
 
-def stream(
-    text: str,
-    *,
-    voice: str | None = None,
-    engine: str = "auto",
-    chunk: int | None = 10,
-    mode: Mode = "streaming",
-    seed: int = 0,
-    strict: bool = False,
-) -> Iterator[AudioChunk]:
-    """Chunks of float32 mono sound, each as soon as it is computed.
+def load(engine: str = AUTO, *, voice: str | None = None, **settings: Any) -> Session:
+    """Load an engine, to speak many times.
 
-    `chunk` counts speech tokens of 40 ms; None: few at first, then as many as the sound in hand allows. Raises
-    `TTSError` for what a caller can mend, before the first chunk for what is known by then: `UnspokenError` after the
-    last chunk if the engine failed on a piece of the text, or `SegmentError` at once if `strict`. Closing the iterator
-    ends the computation.
+    Parameters
+    ----------
+    engine
+        `auto`, the name of an engine (`tts engines` lists them), or an import string `module:Class`.
+    voice
+        The voice to speak with; None for the engine's default.
+    **settings
+        What the engine's settings hold, such as `model_dir` and `precision` of Chatterbox.
+
+    Returns
+    -------
+    Session
+        A context manager.
+
+    Raises
+    ------
+    UsageError
+        For an unknown engine or voice, or a setting that the engine has not.
+    MissingError
+        Where this machine lacks something that the engine needs.
+
+    Examples
+    --------
+    >>> with tts_cli.load("builtin") as tts:  # doctest: +SKIP
+    ...     tts.speak("Hello, world.")
+    ...     tts.speak("This one costs no loading.")
     """
-    options = SpeakOptions(chunk, mode, seed, strict=strict)
-    source = _source(text)
-    loaded = _load(engine, voice)
-    chosen = choose_voice(loaded, voice)
-    return _closing(loaded, synthesize(loaded, chosen, options, source, Meter()))
+    spec, made, _ = _chosen(engine, voice, settings)
+    return Session(spec, made, voice)
 
 
-def _closing(engine: Engine, chunks: Generator[AudioChunk, None, None]) -> Iterator[AudioChunk]:
-    with closing(engine), closing(chunks):
+def stream(
+    text: Text, *, voice: str | None = None, engine: str = AUTO, strict: bool = False, **given: Any
+) -> Generator[AudioChunk, None, None]:
+    """Chunks of sound, each as soon as it is computed. Loads an engine for this one text.
+
+    Parameters
+    ----------
+    text, voice, strict
+        As for `Session.stream`.
+    engine
+        As for `load`.
+    **given
+        Settings and options of the engine.
+
+    Returns
+    -------
+    Generator of AudioChunk
+        Closing it ends the computation.
+
+    Raises
+    ------
+    TTSError
+        As `Session.stream` does, and as `load` does.
+    """
+    known = checked_text(text)
+    spec, settings, options = _chosen(engine, voice, given)
+    session = Session(spec, settings, voice)
+    try:
+        chunks = session.stream(known, strict=strict, **options)
+    except BaseException:
+        session.close()
+        raise
+    return _closing(session, chunks)
+
+
+def _closing(session: Session, chunks: Generator[AudioChunk, None, None]) -> Generator[AudioChunk, None, None]:
+    with closing(session), closing(chunks):
         yield from chunks
 
 
 def speak(
-    text: str,
+    text: Text,
     *,
     voice: str | None = None,
-    engine: str = "auto",
-    chunk: int | None = 10,
-    mode: Mode = "streaming",
-    seed: int = 0,
+    engine: str = AUTO,
+    strict: bool = False,
     output: str | Path | None = None,
     device: str | int | None = None,
-    strict: bool = False,
+    **given: Any,
 ) -> Snapshot:
-    """Play `text`, or write it to `output` (.wav, .flac, .mp3, .ogg); returns when it is heard or written.
+    """Play a text, or write it to a file. Loads an engine for this one text.
 
-    `device` is a number or a part of a name, as `tts devices` lists them. Returns the measurements.
-    Raises `UnspokenError` after everything else has been heard or written if the engine failed on a piece of the text,
-    or `SegmentError` at once if `strict`.
+    Parameters
+    ----------
+    text, voice, strict, output, device
+        As for `Session.speak`.
+    engine
+        As for `load`.
+    **given
+        Settings and options of the engine.
+
+    Returns
+    -------
+    Snapshot
+        The measurements.
+
+    Raises
+    ------
+    TTSError
+        As `Session.speak` does, and as `load` does.
     """
-    meter = Meter()
-    options, source = SpeakOptions(chunk, mode, seed, strict=strict), _source(text)
-    instance("output", output, (str, Path, NoneType), "a file name, a Path or None")
-    instance("device", device, (str, int, NoneType), "a number, a name or None")
-
-    def prepare(stack: ExitStack) -> Ready:
-        loaded = stack.enter_context(closing(_load(engine, voice)))
-        sink = stack.enter_context(closing(_sink(output, device)))
-        return Ready(loaded, choose_voice(loaded, voice), sink)
-
-    run = Speaking(prepare, options, source, meter)
-    try:
-        run.start()
-        run.result()
-    except KeyboardInterrupt:
-        run.cancel()
-        run.result()
-        raise
-    return meter.snapshot()
+    known = checked_text(text)
+    spec, settings, options = _chosen(engine, voice, given)
+    with Session(spec, settings, voice) as session:
+        return session.speak(known, strict=strict, output=output, device=device, **options)
 
 
-def _load(engine: str, voice: str | None) -> Engine:
-    settings = EngineSettings()
-    name, _ = choose_engine(engine, voice, settings)
-    return load_engine(name, settings)
-
-
-def _source(text: str) -> TextSource:
-    instance("text", text, str, "a str")
-    return text_argument(text)
-
-
-def _sink(output: str | Path | None, device: str | int | None) -> Sink:
-    if output is not None:
-        from tts_cli.sinks.file import FileSink
-
-        return FileSink(Path(output))
-    from tts_cli.sinks.devices import find_device
-    from tts_cli.sinks.speaker import SpeakerSink
-
-    return SpeakerSink(find_device(None if device is None else str(device)))
+def _chosen(
+    engine: str, voice: str | None, given: Mapping[str, Any]
+) -> tuple[EngineSpec, EngineSettings, dict[str, Any]]:
+    """The engine, its settings, and what else was given: its options, which `Session` checks."""
+    instance("engine", engine, str, "a name")
+    instance("voice", voice, (str, NoneType), "a name or None")
+    spec, _ = choose(engine, voice, given)
+    settings, _ = split(spec, given)
+    return spec, settings, {name: value for name, value in given.items() if name not in declared(spec.settings)}

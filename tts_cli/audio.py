@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tts_cli.errors import ModelError
+from tts_cli.segment import Segment
 
 Samples: TypeAlias = npt.NDArray[np.float32]
 """Mono sound, shape `[n]`, nominally within ±1."""
@@ -30,14 +31,25 @@ AUDIBLE: Final = 10 ** (-60 / 20)
 class AudioChunk:
     """A stretch of finished sound, ready to be played.
 
-    `samples` is float32 mono `[n]`; nobody writes to it after the engine has let go of it. Every engine's sound passes
-    through here, so that a sample which is NaN or infinite reaches no device and no file: it raises `ModelError`.
+    Every engine's sound passes through here. A sample that is NaN or infinite raises `ModelError`, so that no device
+    and no file gets it.
+
+    Attributes
+    ----------
+    samples
+        float32 mono `[n]`; nobody writes to it after the engine has let go of it.
+    sample_rate
+        Samples a second.
+    segment
+        The text that it is a part of.
+    notice
+        What a listener may want to know about it, such as why the segment ends here; usually empty.
     """
 
     samples: Samples
-    sample_rate: int = SAMPLE_RATE
+    sample_rate: int
+    segment: Segment
     notice: str = ""
-    """What is wrong with the speech of this segment, for the user to know, in words; nothing, as a rule."""
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.samples).all():

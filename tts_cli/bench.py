@@ -1,12 +1,13 @@
 """One text, spoken again and again in a warm process: how long it takes, and whether the joins of its chunks show.
 
-What is measured is defined in `metrics`; how joins and distances are scored, in `engines.chatterbox.distance`.
+What is measured is defined in `metrics`; how joins and distances are scored, in `distance`.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from statistics import median
@@ -15,13 +16,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from tts_cli.audio import SAMPLES_PER_FRAME, Samples
-from tts_cli.engines import MAX_CHARS, Engine, SpeakOptions
-from tts_cli.engines.chatterbox.distance import Seam, chunk_distances, distance, seam
+from tts_cli.audio import AudioChunk, Samples
+from tts_cli.distance import Seam, chunk_distances, distance, frame_of, seam
+from tts_cli.engines import Engine, SpeakOptions
+from tts_cli.engines.options import declared, make, values
 from tts_cli.errors import UsageError
 from tts_cli.metrics import Meter, Snapshot
-from tts_cli.pipeline import synthesize
-from tts_cli.prebuffer import Forecast
+from tts_cli.pipeline import deliver, synthesize
+from tts_cli.segment import MAX_CHARS
+from tts_cli.session import Session
+from tts_cli.sinks import NullSink
 from tts_cli.source import text_argument
 from tts_cli.timeline import Arrival
 
@@ -94,20 +98,17 @@ class _Run:
     """The sample in front of which each chunk but the first begins."""
 
 
-def ways(engine: Engine, options: SpeakOptions, strategy: str | None) -> list[str]:
+def ways(session: Session, options: SpeakOptions, strategy: str | None) -> list[str]:
     """The names of the rows that `strategy` asks for: a strategy, `all`, `auto`, or None for the engine's own way.
 
     Raises `UsageError` where the engine has no such choice.
     """
-    choice: list[str] = []
-    if engine.strategy and options.mode == "streaming":
-        from tts_cli.engines.chatterbox.strategies import STRATEGIES
-
-        choice = list(STRATEGIES)
+    engine = session.engine
+    choice = list(session.spec.strategies) if options.mode == "streaming" else []
     if strategy is None:
         return [engine.strategy if choice else options.mode]
     if not choice:
-        what = "mode simple" if engine.strategy else f"the {engine.name} engine"
+        what = "mode simple" if session.spec.strategies else f"the {engine.name} engine"
         raise UsageError(f"{what} has no strategies to choose from", "leave out --strategy")
     if strategy not in (ALL, "auto", *choice):
         raise UsageError(f"there is no strategy called {strategy!r}", f"choose: {', '.join((ALL, 'auto', *choice))}")
@@ -115,8 +116,7 @@ def ways(engine: Engine, options: SpeakOptions, strategy: str | None) -> list[st
 
 
 def bench(
-    engine: Engine,
-    voice: str,
+    session: Session,
     options: SpeakOptions,
     text: str,
     strategy: str | None = None,
@@ -132,59 +132,75 @@ def bench(
     `warmup` runs come first and do not count: in them a voice is loaded and memory is found. `progress` is told what
     begins. Raises `UsageError` for what the engine cannot do, and whatever it raises.
     """
-    chosen = ways(engine, options, strategy)
-    if options.tokens is not None:
-        if engine.name != "chatterbox":
-            raise UsageError(f"the {engine.name} engine speaks no tokens", "leave out --tokens")
-        if len(text) > MAX_CHARS:
-            raise UsageError(f"so many tokens for more than {MAX_CHARS} characters", "shorten the text")
-    if baselines and len(text) > MAX_CHARS:
+    engine = session.engine
+    chosen = ways(session, options, strategy)
+    alone = len(text) <= MAX_CHARS
+    if "tokens" in declared(type(options)) and getattr(options, "tokens") is not None and not alone:  # noqa: B009
+        raise UsageError(f"so many tokens for more than {MAX_CHARS} characters", "shorten the text")
+    if baselines and not alone:
         raise UsageError(f"more than {MAX_CHARS} characters are not spoken whole", "shorten the text to compare")
-    turns = [(way, engine, replace(options, strategy=way) if way != options.mode else options) for way in chosen]
+    turns = [(way, engine, _by(way, options)) for way in chosen]
     turns += [(name, baseline, options) for name, baseline in baselines.items()]
     taken: list[list[_Run]] = [[] for _ in turns]
     for number in range(1 - warmup, runs + 1):
         for (way, speaker, how), done in zip(turns, taken, strict=True):
             progress(f"{way}: run {number} of {runs}" if number > 0 else f"{way}: warming up")
-            run = _run(speaker, voice, how, text, clock)
+            run = _run(session, speaker, how, text, clock)
             if number > 0:
                 done.append(run)
     whole = None
     if options.mode == "streaming":
         progress("whole, to compare with")
-        whole = _run(engine, voice, replace(options, mode="simple"), text, clock).samples
+        whole = _run(session, engine, replace(options, mode="simple"), text, clock).samples
     own, others = taken[: len(chosen)], dict(zip(baselines, taken[len(chosen) :], strict=True))
-    rows = [_row(way, done, whole, others) for way, done in zip(chosen, own, strict=True)]
-    return rows + [replace(_row(name, done, None, {}), baseline=True) for name, done in others.items()]
+    rate = engine.sample_rate
+    rows = [_row(way, done, whole, others, rate) for way, done in zip(chosen, own, strict=True)]
+    return rows + [replace(_row(name, done, None, {}, rate), baseline=True) for name, done in others.items()]
 
 
-def _run(engine: Engine, voice: str, options: SpeakOptions, text: str, clock: Callable[[], float]) -> _Run:
-    meter, forecast, source = Meter(clock, age=lambda: 0.0), Forecast(), text_argument(text)
-    arrivals: list[Arrival] = []
-    pieces: list[Samples] = []
-    began = clock()
-    for chunk in synthesize(engine, voice, options, source, meter):
-        needed = forecast.needed(meter.snapshot(), chunk.seconds, source.waiting_characters)
-        meter.chunk_handed(chunk)
-        arrivals.append(Arrival(clock() - began, chunk.seconds, 0.0 if options.mode == "simple" else needed))
-        pieces.append(chunk.samples)
-    joins = list(accumulate(len(piece) for piece in pieces))[:-1]
-    return _Run(meter.snapshot(), tuple(arrivals), np.concatenate(pieces), joins)
+def _by(way: str, options: SpeakOptions) -> SpeakOptions:
+    """`options` with the strategy `way`, where it is one."""
+    return make(type(options), values(options) | {"strategy": way}) if way != options.mode else options
 
 
-def _row(way: str, runs: Sequence[_Run], whole: Samples | None, others: Mapping[str, Sequence[_Run]]) -> Row:
+class _Recorder(NullSink):
+    """Keeps the sound, and notes when each chunk came."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._began = clock()
+        self.arrivals: list[Arrival] = []
+        self.pieces: list[Samples] = []
+
+    def write(self, chunk: AudioChunk, needed: float) -> None:
+        """Keep it."""
+        self.arrivals.append(Arrival(self._clock() - self._began, chunk.seconds, needed))
+        self.pieces.append(chunk.samples)
+
+
+def _run(session: Session, engine: Engine, options: SpeakOptions, text: str, clock: Callable[[], float]) -> _Run:
+    meter = Meter(clock, age=lambda: 0.0)
+    segments = session.segments(text_argument(text), meter)
+    recorder = _Recorder(clock)
+    with closing(synthesize(engine, session.voice, options, segments, meter)) as chunks:
+        deliver(chunks, segments, recorder, meter, all_computed=options.mode == "simple")
+    joins = list(accumulate(len(piece) for piece in recorder.pieces))[:-1]
+    return _Run(meter.snapshot(), tuple(recorder.arrivals), np.concatenate(recorder.pieces), joins)
+
+
+def _row(way: str, runs: Sequence[_Run], whole: Samples | None, others: Mapping[str, Sequence[_Run]], rate: int) -> Row:
     """A seed fixes the sound, so the last run's stands for all."""
     last, measured = runs[-1], tuple(run.measured for run in runs)
-    if whole is not None and not len(whole) == len(last.samples) >= SAMPLES_PER_FRAME:
+    if whole is not None and not len(whole) == len(last.samples) >= frame_of(rate):
         whole = None
     return Row(
         way=way,
         baseline=False,
         runs=measured,
         arrivals=last.arrivals,
-        seam=seam(last.samples, last.joins) if last.joins else None,
-        distances=None if whole is None else tuple(chunk_distances(last.samples, whole, last.joins)),
-        distance=None if whole is None else distance(last.samples, whole),
+        seam=seam(last.samples, last.joins, rate) if last.joins else None,
+        distances=None if whole is None else tuple(chunk_distances(last.samples, whole, last.joins, rate)),
+        distance=None if whole is None else distance(last.samples, whole, rate),
         against={name: Gain.of(measured, [run.measured for run in other]) for name, other in others.items()},
     )
 

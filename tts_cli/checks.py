@@ -9,17 +9,17 @@ from collections.abc import Sequence
 from tts_cli.errors import UsageError
 
 
-def whole(name: str, value: object, least: int, most: int) -> None:
+def whole(name: str, value: object, least: float, most: float) -> None:
     """Raise `UsageError` unless `value` is a whole number from `least` to `most`."""
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise _refused(name, value, f"a whole number from {least} to {most}")
+        raise _refused(name, value, f"a whole number{_range(least, most)}")
 
 
 def number(name: str, value: object, least: float, most: float) -> None:
     """Raise `UsageError` unless `value` is a finite number from `least` to `most`."""
     good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not good or not least <= float(value) <= most:  # type: ignore[arg-type]
-        raise _refused(name, value, f"a number from {least:g} to {most:g}")
+        raise _refused(name, value, f"a number{_range(least, most)}")
 
 
 def one_of(name: str, value: object, choices: Sequence[str]) -> None:
@@ -50,3 +50,13 @@ def _refused(name: str, value: object, allowed: str) -> UsageError:
 def _is_short(value: object) -> bool:
     """Whether it can be shown in a line. Python refuses to write out integers of thousands of digits at all."""
     return abs(value) < 10**40 if isinstance(value, int) else len(repr(value)) <= 60
+
+
+def _range(least: float, most: float) -> str:
+    if math.isinf(most):
+        return "" if math.isinf(least) else f", {_shown(least)} or more"
+    return f" from {_shown(least)} to {_shown(most)}"
+
+
+def _shown(bound: float) -> str:
+    return str(bound) if isinstance(bound, int) else f"{bound:g}"

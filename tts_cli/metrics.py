@@ -23,8 +23,11 @@ from pathlib import Path
 from typing import Literal
 
 from tts_cli.audio import AudioChunk, first_audible
+from tts_cli.segment import Segment
 
-State = Literal["loading", "waiting for text", "computing", "buffering", "speaking", "finishing", "done", "interrupted"]
+State = Literal[
+    "loading", "waiting for text", "computing", "buffering", "speaking", "finishing", "paused", "done", "interrupted"
+]
 
 
 def process_age() -> float:
@@ -72,9 +75,10 @@ class Meter:
         self._born = clock() - age()
         self._pending: float | None = None  # since when the writer is waited for
         self._waited = 0.0
+        self._texts: dict[int, float] = {}  # when each segment was known; empty once one of them sounds
         self._known: float | None = None  # these three count without the time that the writer was waited for
         self._audible: float | None = None
-        self._last = 0.0
+        self._last: float | None = None
         self._heard: float | None = None  # the first audible sample, by the clock on the wall
         self._sounds = False  # whether anything audible has been computed
         self._computed = 0.0
@@ -91,21 +95,21 @@ class Meter:
             self._pending = self._clock()
         self._gap = None
 
-    def text_known(self, text: str) -> None:
-        """The engine is ready and this text is about to be spoken. The first text that sounds starts TTFA's clock."""
-        self._characters += len(text)
+    def text_known(self, segment: Segment) -> None:
+        """The engine is ready and this text is to be spoken. The first text that sounds starts TTFA's clock."""
+        self._characters += len(segment.text)
         now = self._now()
         if not self._sounds:
-            self._known = self._last = now
+            self._texts[segment.number] = self._known = now
 
     @contextmanager
     def computing(self) -> Iterator[None]:
-        """Counts the time inside as compute time."""
-        began = self._clock()
+        """Counts the time inside as compute time, without the time that the writer is waited for."""
+        began = self._now()
         try:
             yield
         finally:
-            spent = self._clock() - began
+            spent = self._now() - began
             self._computed += spent
             if self._gap is not None:
                 self._gap += spent
@@ -118,7 +122,10 @@ class Meter:
         """An engine has given this chunk."""
         self._chunks += 1
         self._sound += chunk.seconds
-        self._sounds = self._sounds or first_audible(chunk.samples) is not None
+        if not self._sounds and first_audible(chunk.samples) is not None:
+            self._sounds = True
+            self._known = self._last = self._texts.get(chunk.segment.number)
+            self._texts.clear()
         if self._gap is not None:
             self._longest_gap = max(self._longest_gap, self._gap)
             self._gap = 0.0
@@ -137,7 +144,7 @@ class Meter:
         return Snapshot(
             ttfa=None if audible is None or known is None else audible - known,
             cold_start=None if heard is None else heard - self._born,
-            total=0.0 if known is None else self._last - known,
+            total=0.0 if known is None or self._last is None else self._last - known,
             computed=self._computed,
             sound=self._sound,
             longest_gap=self._longest_gap,

@@ -38,16 +38,21 @@ class Forecast:
         self._characters = 0
         self._complete = (0, 0.0)
 
-    def needed(self, run: Snapshot, chunk: float, waiting: int) -> float:
+    def needed(self, run: Snapshot, chunk: float, begun: int, waiting: int) -> float:
         """Seconds to gather, now that a chunk of `chunk` seconds is computed and counted in `run`.
 
-        `waiting`: characters that are known behind those that the engine was given.
+        Parameters
+        ----------
+        begun
+            Characters of the texts up to the one that the chunk belongs to.
+        waiting
+            Characters that are known and come after those.
         """
         if self._first is None:
             self._first = run
-        if run.characters != self._characters:  # a new text: the ones before it are spoken, and teach the pace
+        if begun != self._characters:  # a new text: the ones before it are spoken, and teach the pace
             self._complete = self._characters, run.sound - chunk
-            self._characters = run.characters
+            self._characters = begun
 
         if run.sound > self._first.sound:
             rtf = (run.computed - self._first.computed) / (run.sound - self._first.sound)
@@ -55,5 +60,5 @@ class Forecast:
             rtf = run.rtf or 0.0
         characters, sound = self._complete
         pace = sound / characters if characters else SECONDS_PER_CHARACTER
-        present = max(0.0, (run.characters - characters) * pace - (run.sound - sound))
+        present = max(0.0, (begun - characters) * pace - (run.sound - sound))
         return seconds_needed(rtf, chunk, present + waiting * pace)

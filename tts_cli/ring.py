@@ -1,7 +1,8 @@
 """A ring of samples between one writer and one reader, with nothing in it that could make the reader wait.
 
-The reader is the audio callback: it may not allocate, lock, print or raise. Two counters that only ever grow are all
-the shared state; each is written by one side alone, after the samples it speaks of are in place.
+The reader is the audio callback: it may not allocate, lock, print or raise. Two counters are all the shared state; each
+is written by one side alone, after the samples it counts are in place. Positions count samples from the first one
+written.
 """
 
 from __future__ import annotations
@@ -12,13 +13,23 @@ from tts_cli.audio import Samples
 
 
 class Ring:
-    """Holds up to `capacity` samples. One thread writes, one reads."""
+    """Holds samples that wait to be read, and the ones read last.
 
-    def __init__(self, capacity: int) -> None:
+    Parameters
+    ----------
+    capacity
+        How many samples may wait.
+    history
+        How many samples stay after they were read, so that the reader can move back to them.
+    """
+
+    def __init__(self, capacity: int, history: int = 0) -> None:
         self.capacity = capacity
-        self._data = np.zeros(capacity, np.float32)
+        self._size = capacity + history
+        self._data = np.zeros(self._size, np.float32)
         self._written = 0
         self._read = 0
+        self._wanted: int | None = None
 
     @property
     def available(self) -> int:
@@ -28,13 +39,30 @@ class Ring:
     @property
     def space(self) -> int:
         """Samples that can be written now."""
-        return self.capacity - self.available
+        read, wanted = self._read, self._wanted
+        waiting = self._written - (read if wanted is None else min(read, wanted))
+        return max(0, self.capacity - waiting)
+
+    @property
+    def written(self) -> int:
+        """The position of the next sample to be written."""
+        return self._written
+
+    @property
+    def position(self) -> int:
+        """The position of the next sample to be read."""
+        return self._read
+
+    @property
+    def oldest(self) -> int:
+        """The position of the oldest sample that is still here."""
+        return max(0, self._written - self._size)
 
     def write(self, samples: Samples) -> int:
         """Copy in as many samples as fit; how many did."""
         count = min(len(samples), self.space)
-        start = self._written % self.capacity
-        head = min(count, self.capacity - start)
+        start = self._written % self._size
+        head = min(count, self._size - start)
         self._data[start : start + head] = samples[:head]
         self._data[: count - head] = samples[head:count]
         self._written += count
@@ -43,9 +71,31 @@ class Ring:
     def read(self, out: Samples) -> int:
         """Copy out as many samples as there are, `len(out)` at most; how many were. The rest of `out` stays."""
         count = min(len(out), self.available)
-        start = self._read % self.capacity
-        head = min(count, self.capacity - start)
+        start = self._read % self._size
+        head = min(count, self._size - start)
         out[:head] = self._data[start : start + head]
         out[head:count] = self._data[: count - head]
         self._read += count
         return count
+
+    def want(self, position: int) -> int:
+        """Ask the reader to move to `position`, or as near to it as there are samples; the position it will move to.
+
+        Called by the writer's side, while nothing is being written. What the reader will need stays until it has moved.
+        """
+        self._wanted = target = min(max(position, self.oldest), self._written)
+        return target
+
+    def move(self) -> bool:
+        """Called by the reader: move where the other side asked for; whether it did ask."""
+        wanted = self._wanted
+        if wanted is None:
+            return False
+        self._read = wanted
+        self._wanted = None
+        return True
+
+    @property
+    def moving(self) -> bool:
+        """Whether the reader has been asked to move and has not moved yet."""
+        return self._wanted is not None

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
+MAX_CHARS: Final = 300
+"""The longest text an engine is given at once. Chatterbox Turbo degrades above it; the built-in voice's model takes 400
+phonemes, which are about as many characters."""
 Ending: TypeAlias = Literal["sentence", "line", "clause", "cut"]
 """How a sentence ends: `sentence` at its mark; `line` without a mark, at the end of its line or of the text, as a
 heading or a list item does; `clause` at a comma or its kin, or `cut` anywhere else, because it is too long to be spoken

@@ -19,9 +19,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Final, Protocol
 
-from tts_cli.engines import MAX_CHARS
 from tts_cli.errors import UsageError
-from tts_cli.segment import Sentence
+from tts_cli.segment import MAX_CHARS, Sentence
 from tts_cli.text.decoding import READ_BYTES, checked, text_of
 from tts_cli.text.idle import IDLE_SECONDS, Idle
 from tts_cli.text.stream import SpeakableSentences

@@ -22,36 +22,17 @@ from typing import Final
 
 from platformdirs import user_data_path
 
+from tts_cli.engines.spec import VoiceInfo
 from tts_cli.errors import MissingError, OutputError, TTSError, UsageError
 from tts_cli.replace import draft_folder, is_full
 
 DEFAULT: Final = "default"
 """The voice that came with the weights of Chatterbox, as a `conds.pt` among them."""
-OWN_VOICES: Final = {"heart": "builtin", DEFAULT: "chatterbox"}
-"""Voices that come with an engine, and their engine. Their names cannot be taken."""
+ENGINE: Final = "chatterbox"
+"""The engine whose voices these are."""
 
 _NAME = re.compile(r"\w[\w-]{0,63}")
 _SUFFIXES: Final = (".json", ".t3.safetensors", ".flow.safetensors", ".pt")  # in the order they are put in place
-
-
-@dataclass(frozen=True, slots=True)
-class VoiceInfo:
-    """What is known about a voice without loading it; fields nobody wrote down are empty or None."""
-
-    name: str
-    engine: str = "chatterbox"
-    path: Path | None = None
-    """Its `.pt`; None for a voice inside an engine's own model."""
-    source: str = ""
-    """File name of the recording."""
-    sha256: str = ""
-    """Of the recording, in hex."""
-    duration: float | None = None
-    """Seconds of the recording."""
-    created: str = ""
-    """When it was cached: ISO 8601, UTC."""
-    model: str = ""
-    """Fingerprint of the model that made it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +75,6 @@ def check_name(name: str) -> str:
 def name_from(file: Path) -> str:
     """A voice name made from a recording's file name: `My voice (2).wav` becomes `My-voice-2`."""
     return re.sub(r"[^\w]+", "-", file.stem).strip("-")[:64] or "voice"
-
-
-HEART: Final = VoiceInfo("heart", OWN_VOICES["heart"])
-"""The built-in voice, which has no file of its own."""
 
 
 class VoiceStore:
@@ -158,12 +135,12 @@ class VoiceStore:
             fields = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):  # the last for arrays nested thousands deep
             fields = {}
-        return _described(VoiceInfo(name, path=path), fields)
+        return _described(VoiceInfo(name, ENGINE, path=path), fields)
 
     def check_free(self, name: str, force: bool = False) -> None:
         """Raise `UsageError` where a voice of that name cannot be made: a bad, reserved or taken name."""
-        if check_name(name) in OWN_VOICES:
-            raise UsageError(f"{name!r} is the name of an engine's own voice", "choose another with --name")
+        if check_name(name) == DEFAULT:
+            raise UsageError(f"{name!r} is the voice that comes with the weights", "choose another with --name")
         if not force and (self.directory / f"{name}.pt").exists():
             raise UsageError(f"there is already a voice called {name!r}", "choose another --name, or use --force")
 
@@ -191,8 +168,8 @@ class VoiceStore:
 
     def remove(self, name: str) -> None:
         """Delete the voice and what lies beside it. Raises `UsageError` for an unknown name."""
-        if name in OWN_VOICES:
-            raise UsageError(f"{name!r} is the voice of an engine and cannot be removed")
+        if name == DEFAULT:
+            raise UsageError(f"{name!r} comes with the weights and cannot be removed")
         self.path(name)
         try:
             for suffix in reversed(_SUFFIXES):

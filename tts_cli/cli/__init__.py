@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tts_cli import __version__, signals
-from tts_cli.cli import bench, devices, model, speak, voice
+from tts_cli.cli import bench, devices, engines, model, speak, voice
 from tts_cli.cli.streams import discard_results, own_streams
 from tts_cli.errors import TTSError
 from tts_cli.shown import on_one_line
@@ -24,6 +24,7 @@ app.command("speak")(speak.speak)
 app.add_typer(voice.app, name="voice")
 app.add_typer(model.app, name="model")
 app.command("devices")(devices.devices)
+app.command("engines")(engines.engines)
 app.command("bench")(bench.bench)
 
 
@@ -55,8 +56,6 @@ def run() -> int:
     signals.ignore()
     if code:
         discard_results()
-        if signals.came():  # whatever a library has made of it: Typer 130 of every signal
-            return signals.exit_code()
     return code
 
 

@@ -5,30 +5,14 @@ from __future__ import annotations
 import json as json_format
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tts_cli.cli.speak import (
-    Chunk,
-    ComputeDevice,
-    EngineName,
-    Json,
-    ModelDir,
-    ModelName,
-    ModeName,
-    Parallel,
-    PrecisionName,
-    PromptSeconds,
-    Seed,
-    Threads,
-    Voice,
-    VoicesDir,
-    Watermark,
-    chunk_tokens,
-)
+from tts_cli.cli.options import with_engine_options
+from tts_cli.cli.speak import EngineName, Json, Voice
 from tts_cli.errors import UsageError
 from tts_cli.shown import harmless
 
@@ -37,24 +21,14 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tts_cli.bench import Row, Spread
-    from tts_cli.engines import Engine, EngineSettings
 
 _PANEL = "Chatterbox"
 Text = Annotated[str | None, typer.Option(help="What to say; else a sentence of our own.", show_default=False)]
-StrategyName = Annotated[
-    Literal["all", "auto", "independent", "overlap", "context", "cached"] | None,
+Strategy = Annotated[
+    str | None,
     typer.Option(
-        help="How chunks are decoded; all compares. See docs/experiments.md.",
-        show_default=False,
-        rich_help_panel=_PANEL,
-    ),
-]
-Tokens = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        max=1000,
-        help="Draw exactly so many speech tokens, whatever the model says about the end.",
+        metavar="NAME",
+        help="How chunks are decoded: a strategy of the engine, auto, or all to compare them. See docs/experiments.md.",
         show_default=False,
         rich_help_panel=_PANEL,
     ),
@@ -89,28 +63,17 @@ Plot = Annotated[
 ]
 
 
+@with_engine_options(measuring=True, leaving_out=("strategy",))
 def bench(
+    given: dict[str, object],
     text: Text = None,
     voice: Voice = None,
-    chunk: Chunk = "10",
-    mode: ModeName = "streaming",
     engine: EngineName = "auto",
-    seed: Seed = 0,
+    strategy: Strategy = None,
     runs: Runs = 5,
     warmup: Warmup = 1,
     plot: Plot = None,
-    voices_dir: VoicesDir = None,
     json: Json = False,
-    model: ModelName = "turbo",
-    model_dir: ModelDir = None,
-    device: ComputeDevice = "auto",
-    strategy: StrategyName = None,
-    precision: PrecisionName = "auto",
-    threads: Threads = None,
-    prompt_seconds: PromptSeconds = None,
-    parallel: Parallel = True,
-    tokens: Tokens = None,
-    watermark: Watermark = True,
     compare: Compare = None,
     fidelity: Fidelity = False,
 ) -> None:
@@ -122,49 +85,44 @@ def bench(
     from rich.console import Console
 
     from tts_cli import bench as measure
-    from tts_cli.cli.fidelity import fidelity as print_fidelity
-    from tts_cli.engines import EngineSettings, SpeakOptions, choose_engine, choose_voice, load_engine
+    from tts_cli.engines.options import values
+    from tts_cli.engines.registry import baselines, choose, split
+    from tts_cli.session import Session
     from tts_cli.timeline import check_plot
     from tts_cli.timeline import plot as draw
 
     if plot is not None:
         check_plot(plot)
     notices = Console(stderr=True, highlight=False, markup=False)
-    settings = EngineSettings(voices_dir, model, model_dir, device, watermark, precision, threads, prompt_seconds)
-    size = chunk_tokens(chunk)
-    options = SpeakOptions(chunk=size, mode=mode, seed=seed, parallel=parallel, tokens=tokens)
-    name, notice = choose_engine(engine, voice, settings)
+    spec, notice = choose(engine, voice, given)
+    settings, options = split(spec, given)
     if notice:
         notices.print(f"tts: {harmless(notice)}", soft_wrap=True)
     if fidelity:
-        if name != "chatterbox":
-            raise UsageError(f"the {name} engine has no precisions to choose from", "leave out --fidelity")
-        if mode != "streaming" or size is None or compare or plot or precision != "auto":
-            raise UsageError(
-                "--fidelity measures every precision, streamed in chunks of one size",
-                "leave out --mode, --precision, --compare, --plot and --chunk auto",
-            )
+        from tts_cli.cli.fidelity import fidelity as print_fidelity
+
+        if compare or plot:
+            raise UsageError("--fidelity takes no time and draws nothing", "leave out --compare and --plot")
         with _progress(notices) as progress:
-            print_fidelity(settings, voice, text, size, seed, tokens, strategy, json, progress)
+            print_fidelity(spec, settings, options, given, voice, text, strategy, json, progress)
         return
     with _progress(notices) as progress, ExitStack() as held:
         progress("loading")
-        baselines = _baselines(name, compare, settings, held) if compare is not None else {}
-        loaded = held.enter_context(closing(load_engine(name, settings)))
-        chosen = choose_voice(loaded, voice)
+        others = held.enter_context(baselines(spec, settings, compare)) if compare is not None else {}
+        session = held.enter_context(Session(spec, settings, voice))
         rows = measure.bench(
-            loaded,
-            chosen,
+            session,
             options,
             measure.TEXT if text is None else text,
             strategy,
             runs,
             warmup,
             progress=progress,
-            baselines=baselines,
+            baselines=others,
         )
-    title = f"{loaded.name} · {harmless(chosen)} · {mode} · chunks of {size or 'several'} tokens"
-    title += f" · {runs} {'run' if runs == 1 else 'runs'}{f' · {loaded.precision}' if loaded.precision else ''}"
+    precision = session.engine.precision
+    title = f"{spec.name} · {harmless(session.voice)} · {options.mode} · chunks of {options.chunk or 'several'} tokens"
+    title += f" · {runs} {'run' if runs == 1 else 'runs'}{f' · {precision}' if precision else ''}"
     if plot is not None:
         draw({_name(row): row.arrivals for row in rows}, title, plot)
     if not json:
@@ -173,23 +131,13 @@ def bench(
         for line in _gains(rows):
             console.print(line, soft_wrap=True)
         return
-    about: dict[str, object] = {"engine": loaded.name, "voice": chosen, "mode": mode, "precision": loaded.precision}
-    about |= {"chunk": "auto" if size is None else size, "seed": seed, "tokens": tokens}
-    about |= {"parallel": parallel, "runs": runs, "warmup": warmup, "machine": platform.platform()}
+    about: dict[str, object] = {"engine": spec.name, "voice": session.voice, "mode": options.mode}
+    about |= {"precision": precision, "chunk": options.chunk or "auto", "seed": options.seed}
+    about |= {"options": {name: value for name, value in values(options).items() if name not in (*about, "strategy")}}
+    about |= {"runs": runs, "warmup": warmup, "machine": platform.platform()}
     about |= {"rows": measure.report([row for row in rows if not row.baseline])}
     about |= {"baselines": measure.report([row for row in rows if row.baseline])}
     print(json_format.dumps(about), flush=True)  # noqa: T201
-
-
-def _baselines(engine: str, names: str, settings: EngineSettings, held: ExitStack) -> dict[str, Engine]:
-    """The baselines of those names, held until the end of `held`."""
-    if engine != "chatterbox":
-        raise UsageError(f"there is nothing to compare the {engine} engine with", "leave out --compare")
-    from tts_cli.engines.chatterbox.baselines import Baseline, Upstream, names_in
-
-    wanted = names_in(names)
-    upstream = held.enter_context(closing(Upstream(settings)))
-    return {name: Baseline(upstream, name) for name in wanted}
 
 
 @contextmanager

@@ -4,40 +4,50 @@ from __future__ import annotations
 
 import json as json_format
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
+
+from tts_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tts_cli.engines import EngineSettings
+    from tts_cli.engines import EngineSettings, EngineSpec, SpeakOptions
     from tts_cli.engines.chatterbox.verdict import Fidelity
 
 
 def fidelity(
+    spec: EngineSpec,
     settings: EngineSettings,
+    options: SpeakOptions,
+    given: Mapping[str, object],
     voice: str | None,
     text: str | None,
-    chunk: int,
-    seed: int,
-    positions: int | None,
     strategy: str | None,
     json: bool,
     progress: Callable[[str], None],
 ) -> None:
-    """Measure, and print."""
+    """Measure, and print. Raises `UsageError` for an engine that has no precisions, and for options without effect."""
     from rich.console import Console
 
     from tts_cli.engines.chatterbox import fidelity as measure
-    from tts_cli.engines.chatterbox.strategies import STRATEGIES
+    from tts_cli.engines.chatterbox.options import STRATEGIES, ChatterboxOptions, ChatterboxSettings
     from tts_cli.engines.chatterbox.verdict import report, summary
     from tts_cli.models import locate
     from tts_cli.voices import VoiceStore
 
+    if not isinstance(settings, ChatterboxSettings):
+        raise UsageError(f"the {spec.name} engine has no precisions to choose from", "leave out --fidelity")
+    chunk, seed = options.chunk, options.seed
+    if options.mode != "streaming" or chunk is None or "precision" in given:
+        raise UsageError(
+            "--fidelity measures every precision, streamed in chunks of one size",
+            "leave out --mode, --precision and --chunk auto",
+        )
     folder = locate(settings.model, settings.model_dir)
     store = VoiceStore(settings.voices_dir, folder)
     name = voice or store.speakable()[0]
-    count = positions or measure.POSITIONS
+    count = ChatterboxOptions.of(options).tokens or measure.POSITIONS
     found = measure.measure(
         folder,
         store.path(name),

@@ -6,9 +6,9 @@ import json as json_format
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
@@ -19,27 +19,26 @@ from rich.console import Console
 
 from tts_cli import signals
 from tts_cli.display import View, render, report, summary
-from tts_cli.engines import EngineSettings, SpeakOptions, choose_engine, choose_voice, load_engine
+from tts_cli.engines.registry import choose, split
 from tts_cli.errors import MissingError, SegmentError, UnspokenError
 from tts_cli.metrics import Meter
-from tts_cli.pipeline import Ready, Speaking
+from tts_cli.session import Session
 from tts_cli.shown import harmless, on_one_line
 from tts_cli.sinks import Sink, SinkStatus
 from tts_cli.source import TextSource
+from tts_cli.utterance import Ready, Utterance
 
 REFRESH_SECONDS = 0.1
 PATIENCE_SECONDS = 3.0
 """How long an interrupted engine may go on with its present step before we leave without it."""
-LOADING_SECONDS = 0.2
-"""The same for one that is still being loaded: nothing has been made that could be kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
     """Where the sound is to go: how to open it, its name (None for the speaker), and what to write without one."""
 
-    open: Callable[[Event], Sink]
-    """Waits for the reader of a named pipe, until the event is set."""
+    open: Callable[[int, Event], Sink]
+    """For sound of so many samples a second. Waits for the reader of a named pipe, until the event is set."""
     output: str | None
     fallback: Path | None
     clobber: bool = True
@@ -49,38 +48,43 @@ class Destination:
 
 def speak_live(
     engine_name: str,
-    settings: EngineSettings,
     voice: str | None,
-    options: SpeakOptions,
+    given: Mapping[str, object],
     source: TextSource,
     destination: Destination,
+    strict: bool,
     json: bool,
     quiet: bool,
 ) -> None:
-    """Load engine and sink side by side, speak, show, and report. Raises `TTSError` and, after Ctrl-C, `SystemExit`."""
+    """Load engine and sink side by side, speak, show, and report. Raises `TTSError` and, after Ctrl-C, `SystemExit`.
+
+    `given`: settings and options of the engine, as the user set them.
+    """
     console = Console(stderr=True, highlight=False, markup=False)
     meter = Meter()
-    engine_name, notice = choose_engine(engine_name, voice, settings)
+    spec, notice = choose(engine_name, voice, given)
+    settings, options = split(spec, given)
     output = ""
 
-    def prepare(stack: ExitStack) -> Ready:
+    def prepare(stack: ExitStack, pending: Callable[[], None]) -> Ready:
         nonlocal output
         # Opening a device takes about as long as loading the built-in voice: side by side, half the wait.
-        opening = stack.enter_context(ThreadPoolExecutor(1)).submit(_opened, destination, console)
+        opening = stack.enter_context(ThreadPoolExecutor(1)).submit(_opened, destination, spec.sample_rate, console)
         stack.callback(_close_opened, opening, destination)
-        engine = stack.enter_context(closing(load_engine(engine_name, settings)))
+        session = stack.enter_context(Session(spec, settings, voice))
         sink, output = opening.result()
-        return Ready(engine, choose_voice(engine, voice), sink)
+        segments = session.segments(source, meter, pending=pending, failed=failed, strict=strict)
+        return Ready(session.engine, session.voice, options, sink, segments)
 
     def failed(error: SegmentError) -> None:
         console.print(f"tts: {on_one_line(str(error))}", soft_wrap=True)
 
-    run = Speaking(prepare, options, source, meter, failed)
+    run = Utterance(prepare, source, meter)
 
     def view() -> View:
         ready, snapshot = run.ready, meter.snapshot()
         if ready is None:
-            return View(engine_name, voice or "", options.mode, "", run.state, snapshot, SinkStatus())
+            return View(spec.name, voice or "", options.mode, "", run.state, snapshot, SinkStatus())
         engine, status = ready.engine, ready.sink.status()
         return View(engine.name, ready.voice, options.mode, engine.precision, run.state, snapshot, status)
 
@@ -96,7 +100,7 @@ def speak_live(
         run.cancel()
         destination.cancelled.set()
         try:
-            ended = run.wait(PATIENCE_SECONDS if run.ready else LOADING_SECONDS)
+            ended = run.wait(PATIENCE_SECONDS)
         except KeyboardInterrupt:  # a second Ctrl-C does not wait; a third need not even be polite
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             _leave(run)
@@ -124,7 +128,7 @@ def speak_live(
         raise typer.Exit(1)
 
 
-def _leave(run: Speaking) -> NoReturn:
+def _leave(run: Utterance) -> NoReturn:
     """End the process though the run has not ended; what was written is kept."""
     # Closing may wait for what the run is stuck in.
     closing = Thread(target=run.abandon, daemon=True)
@@ -141,19 +145,18 @@ def _close_opened(opening: Future[tuple[Sink, str]], destination: Destination) -
         opening.result()[0].close()
 
 
-def _opened(destination: Destination, console: Console) -> tuple[Sink, str]:
+def _opened(destination: Destination, rate: int, console: Console) -> tuple[Sink, str]:
     from tts_cli.sinks.file import FileSink
 
     try:
-        return destination.open(
-            destination.cancelled
-        ), "standard output" if destination.output == "-" else destination.output or ""
+        sink = destination.open(rate, destination.cancelled)
     except MissingError as error:
         if destination.fallback is None:
             raise
         line = f"tts: {error.message}; writing {destination.fallback} instead"
         console.print(on_one_line(line), soft_wrap=True)
-        return FileSink(destination.fallback, destination.clobber), str(destination.fallback)
+        return FileSink(destination.fallback, rate, destination.clobber), str(destination.fallback)
+    return sink, "standard output" if destination.output == "-" else destination.output or ""
 
 
 @contextmanager

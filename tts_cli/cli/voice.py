@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from tts_cli.cli.streams import print_path
-from tts_cli.errors import MissingError
+from tts_cli.errors import UsageError
 from tts_cli.shown import harmless
+
+if TYPE_CHECKING:
+    from tts_cli.engines import VoiceInfo
 
 app = typer.Typer(help="Make, list, show and remove voices.", no_args_is_help=True)
 
@@ -40,6 +43,7 @@ def cache(
     from tts_cli.voices import VoiceStore, name_from
 
     name = name or name_from(file)
+    _check_not_own(name)
     store = VoiceStore(voices_dir)
     store.check_free(name, force)
     require_packages()
@@ -58,10 +62,8 @@ def list_(model: ModelName = "turbo", model_dir: ModelDir = None, voices_dir: Vo
     from rich.console import Console
     from rich.table import Table
 
-    from tts_cli.voices import HEART, VoiceStore
-
     table = Table("Name", "Engine", "From", box=None)
-    for info in [HEART, *VoiceStore(voices_dir, _weights(model, model_dir)).list()]:
+    for info in _voices(model, model_dir, voices_dir):
         table.add_row(*map(harmless, (info.name, info.engine, info.source or "ships with the engine")))
     Console(markup=False, soft_wrap=True).print(table)
 
@@ -71,9 +73,11 @@ def info(name: str, model: ModelName = "turbo", model_dir: ModelDir = None, voic
     """Show what is known about one voice."""
     from dataclasses import asdict
 
-    from tts_cli.voices import HEART, VoiceStore
-
-    found = HEART if name == HEART.name else VoiceStore(voices_dir, _weights(model, model_dir)).info(name)
+    voices = _voices(model, model_dir, voices_dir)
+    found = next((voice for voice in voices if voice.name == name), None)
+    if found is None:
+        known = ", ".join(voice.name for voice in voices)
+        raise UsageError(f"there is no voice called {name!r}", f"choose: {known}")
     for key, value in asdict(found).items():
         if value not in ("", None):
             typer.echo(f"{key:<9} {harmless(str(value))}")
@@ -84,13 +88,26 @@ def remove(name: str, voices_dir: VoicesDir = None) -> None:
     """Delete a cached voice."""
     from tts_cli.voices import VoiceStore
 
+    _check_not_own(name)
     VoiceStore(voices_dir).remove(name)
 
 
-def _weights(model: str, model_dir: Path | None) -> Path | None:
-    from tts_cli.models import locate
+def _voices(model: str, model_dir: Path | None, voices_dir: Path | None) -> list[VoiceInfo]:
+    """The voices of every engine, those that come with an engine of its own first."""
+    from tts_cli.engines.registry import engines, split
 
-    try:
-        return locate(model, model_dir)
-    except MissingError:
-        return None
+    given = {"model": model, "model_dir": model_dir, "voices_dir": voices_dir}
+    found: list[VoiceInfo] = []
+    for spec in reversed(list(engines().values())):
+        settings, _ = split(spec, {name: value for name, value in given.items() if spec.has(name)})
+        found += spec.voices(settings)
+    return found
+
+
+def _check_not_own(name: str) -> None:
+    """Raise `UsageError` for the name of a voice that comes with an engine."""
+    from tts_cli.engines.registry import engines
+
+    for spec in engines().values():
+        if name in spec.own_voices:
+            raise UsageError(f"{name!r} is a voice of {spec.title} itself", "choose another with --name")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Final, Protocol
 
-from tts_cli.audio import Samples
+from tts_cli.audio import AudioChunk
 from tts_cli.errors import OutputError
 from tts_cli.replace import is_full
+
+CHECK_SECONDS: Final = 0.1
+"""How often a sink is asked whether it can still deliver (`Sink.check`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +33,37 @@ class SinkStatus:
 
 
 class Sink(Protocol):
-    """Takes sound. One thread writes; `interrupt` and `status` may be called from another."""
+    """Takes sound. One thread writes, finishes and closes; all else may be called from another."""
 
-    def write(self, samples: Samples, needed: float) -> None:
-        """Take 24 kHz mono samples, waiting for room where there is none.
+    def write(self, chunk: AudioChunk, needed: float) -> None:
+        """Take a chunk, waiting for room where there is none. All chunks of a sink have one sample rate.
 
         `needed`: seconds of sound to gather before playing starts; of no meaning to a sink that does not play.
         Raises `OutputError` when the sound cannot be delivered any more.
         """
         ...
 
+    def pause(self) -> bool:
+        """Play silence until `resume`; whether this sink plays. One that does not is to be given nothing meanwhile."""
+        ...
+
+    def resume(self) -> None:
+        """Go on with the sample after the last one that was played."""
+        ...
+
+    def skip(self, by: int) -> int | None:
+        """Go `by` segments on or back; the number of the segment that plays then. None for a sink that does not play.
+
+        A segment that has not been written yet plays when it comes.
+        """
+        ...
+
     def text_pending(self) -> None:
         """No more text is known for now: what has been written is to be heard, and silence behind it is no fault."""
+        ...
+
+    def check(self) -> None:
+        """Raise `OutputError` where sound cannot be delivered any more. Called every `CHECK_SECONDS` until `finish`."""
         ...
 
     def finish(self) -> None:
@@ -74,16 +96,30 @@ def cannot_write(where: str, error: OSError) -> OutputError:
 class NullSink:
     """Takes sound and forgets it: for measuring."""
 
-    def write(self, samples: Samples, needed: float) -> None:
-        """Forget them."""
+    def write(self, chunk: AudioChunk, needed: float) -> None:
+        """Forget it."""
+
+    def pause(self) -> bool:
+        """Nothing plays."""
+        return False
+
+    def resume(self) -> None:
+        """Nothing to do."""
+
+    def skip(self, by: int) -> int | None:  # noqa: ARG002
+        """Nothing plays."""
+        return None
 
     def text_pending(self) -> None:
         """Nothing to do."""
 
-    def play_out(self) -> None:
-        """Nothing to do."""
+    def check(self) -> None:
+        """Nothing can go wrong."""
 
     def finish(self) -> None:
+        """Nothing to do."""
+
+    def play_out(self) -> None:
         """Nothing to do."""
 
     def interrupt(self) -> None:
@@ -104,14 +140,31 @@ class BothSinks(NullSink):
         self._file = file
         self._speaker = speaker
 
-    def write(self, samples: Samples, needed: float) -> None:
+    def write(self, chunk: AudioChunk, needed: float) -> None:
         """Write to the file, then to the speaker (which may wait for room)."""
-        self._file.write(samples, needed)
-        self._speaker.write(samples, needed)
+        self._file.write(chunk, needed)
+        self._speaker.write(chunk, needed)
+
+    def pause(self) -> bool:
+        """Pause the speaker; the file goes on."""
+        return self._speaker.pause()
+
+    def resume(self) -> None:
+        """Resume the speaker."""
+        self._speaker.resume()
+
+    def skip(self, by: int) -> int | None:
+        """Skip in the speaker. What is skipped before it was computed is missing in the file."""
+        return self._speaker.skip(by)
 
     def text_pending(self) -> None:
         """Tell the speaker."""
         self._speaker.text_pending()
+
+    def check(self) -> None:
+        """Ask both."""
+        self._file.check()
+        self._speaker.check()
 
     def play_out(self) -> None:
         """Tell the speaker."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Final
 
-from tts_cli.audio import SAMPLE_RATE
 from tts_cli.checks import read_whole
 from tts_cli.errors import MissingError, UsageError
 
@@ -53,12 +52,18 @@ def list_devices() -> list[Device]:
     ]
 
 
-def find_device(wanted: str | None) -> Device:
+def find_device(wanted: str | None, rate: int) -> Device:
     """The device called `wanted` (a number, a name, or a part of one name), or the system's default for None.
 
-    It comes back with the rate and channels to open it with: 24 kHz mono where it takes that, else its own rate, and as
-    many channels as it insists on. Raises `UsageError` for a name that fits none or several, `MissingError` where
-    there is no device to play on.
+    It comes back with the rate and channels to open it with: `rate` and mono where it takes that, else its own rate,
+    and as many channels as it insists on.
+
+    Raises
+    ------
+    UsageError
+        For a name that fits none or several.
+    MissingError
+        Where there is no device to play on.
     """
     devices = list_devices()
     if not devices:
@@ -76,14 +81,14 @@ def find_device(wanted: str | None) -> Device:
     if len(fits) > 1:
         names = ", ".join(f"{device.index} {device.name}" for device in fits)
         raise UsageError(f"{wanted!r} fits several output devices ({names})", "choose one by its number")
-    return _playable(fits[0])
+    return _playable(fits[0], rate)
 
 
-def _playable(device: Device) -> Device:
-    for rate in (SAMPLE_RATE, device.rate):
+def _playable(device: Device, rate: int) -> Device:
+    for chosen in (rate, device.rate):
         for channels in sorted({1, min(2, device.channels), device.channels}):
-            if _takes(device, rate, channels):
-                return replace(device, rate=rate, channels=channels)
+            if _takes(device, chosen, channels):
+                return replace(device, rate=chosen, channels=channels)
     raise MissingError(
         f"the audio device {device.name!r} cannot be opened", "try another one (`tts devices`), or -o speech.wav"
     )

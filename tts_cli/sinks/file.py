@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, Final
 
 import soundfile
 
-from tts_cli.audio import SAMPLE_RATE, Samples, to_pcm16
+from tts_cli.audio import AudioChunk, to_pcm16
 from tts_cli.errors import OutputError, UsageError
 from tts_cli.replace import Draft
 from tts_cli.sinks import NullSink, SinkStatus, cannot_write
@@ -45,19 +45,20 @@ def already_there(path: Path) -> UsageError:
 
 
 class FileSink(NullSink):
-    """Writes WAV, FLAC, MP3 or Ogg Vorbis, by the suffix of `path`; 24 kHz mono.
+    """Writes WAV, FLAC, MP3 or Ogg Vorbis, by the suffix of `path`; mono, `rate` samples a second.
 
     An interrupted file is complete and valid up to the interruption. After an error, and where no sound was written,
     nothing is left, and a file that was there before is as it was.
     """
 
-    def __init__(self, path: Path, clobber: bool = True) -> None:
+    def __init__(self, path: Path, rate: int, clobber: bool = True) -> None:
         """Raises `UsageError` for a suffix we do not write, `OutputError` where no file can be made.
 
         Without `clobber` a file that appears at `path` in the meantime is not replaced either, but a `UsageError`.
         """
         check_target(path)
         self._path = path
+        self._rate = rate
         self._clobber = clobber
         self._keep = False
         self._frames = 0
@@ -67,7 +68,7 @@ class FileSink(NullSink):
         try:
             self._raw = _Recorder(self._draft.open())
             self._sound: soundfile.SoundFile | None = soundfile.SoundFile(
-                self._raw, "w", samplerate=SAMPLE_RATE, channels=1, format=container, subtype=encoding
+                self._raw, "w", samplerate=rate, channels=1, format=container, subtype=encoding
             )
         except BaseException as error:
             self._draft.discard()
@@ -75,17 +76,17 @@ class FileSink(NullSink):
                 raise cannot_write(str(path), error) from error
             raise
 
-    def write(self, samples: Samples, needed: float) -> None:  # noqa: ARG002
+    def write(self, chunk: AudioChunk, needed: float) -> None:  # noqa: ARG002
         """Encode and write. Raises `OutputError` for a full disk."""
         with self._using:
             assert self._sound is not None
             try:
-                self._sound.write(to_pcm16(samples))
+                self._sound.write(to_pcm16(chunk.samples))
             except (soundfile.LibsndfileError, AssertionError) as error:
                 self._raise_if_failed()
                 raise OutputError(f"cannot encode {self._path} ({error})", "try another format") from error
             self._raise_if_failed()
-            self._frames += len(samples)
+            self._frames += len(chunk.samples)
 
     def finish(self) -> None:
         """Complete the file and move it into place."""
@@ -102,7 +103,7 @@ class FileSink(NullSink):
 
     def status(self) -> SinkStatus:
         """How much sound was written."""
-        return SinkStatus(delivered=self._frames / SAMPLE_RATE)
+        return SinkStatus(delivered=self._frames / self._rate)
 
     def _settle(self) -> None:
         with self._using:

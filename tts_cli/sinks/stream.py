@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from tts_cli.audio import SAMPLE_RATE, Samples, to_pcm16
+from tts_cli.audio import AudioChunk, to_pcm16
 from tts_cli.errors import OutputError
 from tts_cli.sinks import NullSink, SinkStatus, cannot_write
 
@@ -35,7 +35,7 @@ def wav_header(rate: int, data: int = UNKNOWN_LENGTH - 36) -> bytes:
     )
 
 
-def open_stream(path: Path, cancelled: threading.Event) -> StreamSink | None:
+def open_stream(path: Path, rate: int, cancelled: threading.Event) -> StreamSink | None:
     """A sink for a named pipe or a device file at `path`, which no file may replace; None for anything else.
 
     Waits for the reader of a named pipe. Raises `OutputError` where it cannot be opened, or was `cancelled`.
@@ -49,7 +49,7 @@ def open_stream(path: Path, cancelled: threading.Event) -> StreamSink | None:
     while (handle := _opened(path, mode)) is None:
         if cancelled.wait(POLL_SECONDS):
             raise OutputError(f"nobody reads {path}", "start its reader")
-    return StreamSink(handle, str(path), raw=False, owned=True)
+    return StreamSink(handle, str(path), rate, raw=False, owned=True)
 
 
 def _opened(path: Path, mode: int) -> int | None:
@@ -69,11 +69,12 @@ class StreamSink(NullSink):
     Sizes in the header are unknown while sound is written. Where `handle` is a regular file, `close` puts them right.
     """
 
-    def __init__(self, handle: int, name: str, raw: bool, owned: bool = False) -> None:
+    def __init__(self, handle: int, name: str, rate: int, raw: bool, owned: bool = False) -> None:
         self._handle = handle
         self._name = name
+        self._rate = rate
         self._owned = owned
-        self._header = b"" if raw else wav_header(SAMPLE_RATE)
+        self._header = b"" if raw else wav_header(rate)
         self._header_bytes = len(self._header)
         self._header_at: int | None = None
         self._sent = 0
@@ -83,9 +84,9 @@ class StreamSink(NullSink):
         self._poll = select.poll()
         self._poll.register(handle, select.POLLOUT)
 
-    def write(self, samples: Samples, needed: float) -> None:  # noqa: ARG002
+    def write(self, chunk: AudioChunk, needed: float) -> None:  # noqa: ARG002
         """Write, waiting for the reader. Raises `OutputError` when the reader has gone or the disk is full."""
-        self._send(self._header + to_pcm16(samples).tobytes())
+        self._send(self._header + to_pcm16(chunk.samples).tobytes())
         self._header = b""
 
     def finish(self) -> None:
@@ -107,7 +108,7 @@ class StreamSink(NullSink):
 
     def status(self) -> SinkStatus:
         """How much sound was written."""
-        return SinkStatus(delivered=max(0, self._sent - self._header_bytes) / SAMPLE_BYTES / SAMPLE_RATE)
+        return SinkStatus(delivered=max(0, self._sent - self._header_bytes) / SAMPLE_BYTES / self._rate)
 
     def _send(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -149,7 +150,7 @@ class StreamSink(NullSink):
             if _appends(handle):  # Linux appends with `pwrite`, too, unless the file is opened anew
                 handle = own = os.open(f"/dev/fd/{handle}", os.O_WRONLY | os.O_CLOEXEC)
             try:
-                os.pwrite(handle, wav_header(SAMPLE_RATE, data), self._header_at)
+                os.pwrite(handle, wav_header(self._rate, data), self._header_at)
             finally:
                 if own is not None:
                     os.close(own)

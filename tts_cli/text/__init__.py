@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tts_cli.text.marks import TAGS
 from tts_cli.text.splitting import SentenceSplitter, is_speakable, split
 
-__all__ = ["TAGS", "SentenceSplitter", "is_speakable", "split"]
+__all__ = ["SentenceSplitter", "is_speakable", "split"]

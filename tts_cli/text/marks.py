@@ -1,16 +1,9 @@
-"""The marks, tags and words that tell where a sentence ends."""
+"""The marks and words that tell where a sentence ends."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
-
-TAGS: Final = (
-    *("clear throat", "sigh", "shush", "cough", "groan", "sniff", "gasp", "chuckle", "laugh"),
-    *("angry", "fear", "surprised", "whispering", "advertisement", "dramatic", "narration"),
-    *("crying", "happy", "sarcastic"),
-)
-"""The tags that Chatterbox Turbo's tokenizer knows (its `added_tokens.json`), written `[laugh]`."""
 
 SOFT: Final = ".!?…‽⁇⁈⁉"  # end a sentence before white space
 HARD: Final = "。！？｡؟۔।॥።។။"  # end it anywhere

@@ -1,22 +1,79 @@
 """Chatterbox Turbo: text → speech tokens (T3) → mel frames (flow) → samples (vocoder), each stage streamed.
 
-Importing this package loads nothing heavy; its names arrive, with torch behind them, when they are asked for.
+`ENGINE` tells the registry about it. Importing this package loads nothing heavy; `S3GenDecoder` and `S3GenStream`
+arrive, with torch, when they are asked for.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from tts_cli.engines.chatterbox.options import STRATEGIES, ChatterboxOptions, ChatterboxSettings
+from tts_cli.engines.spec import EngineSpec, VoiceInfo
+from tts_cli.errors import MissingError
+from tts_cli.segment import MAX_CHARS, Segment
 
 # OpenMP's threads, which torch computes with, wait for each other by spinning, and on a busy machine that keeps the one
 # they wait for from running: seen to cost eight times the wall time. Read when torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 if TYPE_CHECKING:
+    from tts_cli.engines import EngineSettings
     from tts_cli.engines.chatterbox.decoder import S3GenDecoder, S3GenStream
 
-__all__ = ["S3GenDecoder", "S3GenStream"]
+__all__ = ["ENGINE", "S3GenDecoder", "S3GenStream"]
+
+TAGS: Final = (
+    *("clear throat", "sigh", "shush", "cough", "groan", "sniff", "gasp", "chuckle", "laugh"),
+    *("angry", "fear", "surprised", "whispering", "advertisement", "dramatic", "narration"),
+    *("crying", "happy", "sarcastic"),
+)
+"""The tags that Turbo's tokenizer knows (its `added_tokens.json`), written `[laugh]`."""
+
+
+def _check_available(settings: EngineSettings) -> None:
+    from tts_cli.models import locate, require_packages
+
+    chosen = cast(ChatterboxSettings, settings)
+    require_packages()
+    locate(chosen.model, chosen.model_dir)
+
+
+def _voices(settings: EngineSettings) -> Sequence[VoiceInfo]:
+    from tts_cli.models import locate
+    from tts_cli.voices import VoiceStore
+
+    chosen = cast(ChatterboxSettings, settings)
+    try:
+        weights = locate(chosen.model, chosen.model_dir)
+    except MissingError:
+        weights = None
+    return VoiceStore(chosen.voices_dir, weights).list()
+
+
+def _together(segment: Segment) -> bool:
+    return len(segment.text) <= MAX_CHARS
+
+
+ENGINE: Final = EngineSpec(
+    name="chatterbox",
+    title="Chatterbox",
+    summary="Chatterbox Turbo and Nano: any voice that there is a recording of.",
+    factory="tts_cli.engines.chatterbox.engine:ChatterboxEngine",
+    settings=ChatterboxSettings,
+    options=ChatterboxOptions,
+    without=frozenset({"speed"}),
+    check_available=_check_available,
+    voices=_voices,
+    own_voices=("default",),
+    strategies=STRATEGIES,
+    tags=TAGS,
+    together=_together,
+    baselines="tts_cli.engines.chatterbox.baselines:opened",
+)
 
 _HOMES: Final = {
     "S3GenDecoder": "tts_cli.engines.chatterbox.decoder",

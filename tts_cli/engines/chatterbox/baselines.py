@@ -9,16 +9,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from typing import IO, Any, Final, cast
 
 import numpy as np
 
-from tts_cli.audio import SAMPLE_RATE, AudioChunk
-from tts_cli.engines import EngineSettings, SpeakOptions
+from tts_cli.audio import SAMPLE_RATE, AudioChunk, Samples
+from tts_cli.engines import Engine, EngineSettings, Segments, SpeakOptions
 from tts_cli.engines.chatterbox.config import CONFIG_FILE
+from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings
 from tts_cli.engines.chatterbox.weights import pick_device
+from tts_cli.engines.in_order import in_order
 from tts_cli.errors import MissingError, ModelError, UsageError
 from tts_cli.models import INSTALL, locate
 from tts_cli.segment import Segment
@@ -32,7 +34,7 @@ CHUNK: Final = 10
 class Upstream:
     """Upstream's model in its process. Asked for one sound at a time."""
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, settings: ChatterboxSettings) -> None:
         """Start the process and wait until it has loaded the weights.
 
         Raises `UsageError` for weights that upstream has no loader for, `MissingError` where weights, device or package
@@ -62,7 +64,7 @@ class Upstream:
             self.close()
             raise
 
-    def sound(self, **request: Any) -> Iterator[AudioChunk]:
+    def sound(self, **request: Any) -> Iterator[Samples]:
         """What `upstream.Upstream.speak` says to `request`, to be heard to its end.
 
         Raises `ModelError` where it fails.
@@ -72,7 +74,7 @@ class Upstream:
             self._requests.flush()
         while "samples" in (answer := self._answer()):
             data = self._answers.read(4 * answer["samples"])
-            yield AudioChunk(np.frombuffer(data, np.float32))
+            yield np.frombuffer(data, np.float32)
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
@@ -97,7 +99,7 @@ class Baseline:
 
     name = "upstream"
     sample_rate = SAMPLE_RATE
-    groups_sentences = True
+    capacity = 1
     precision = "fp32"
     strategy = ""
 
@@ -109,19 +111,33 @@ class Baseline:
         """The voices are those of the engine that is compared."""
         return self._upstream.store.speakable()
 
-    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
+    def stream(self, segments: Segments, voice: str, options: SpeakOptions) -> Generator[AudioChunk, None, None]:
         """See `Engine.stream`. Of the options it knows chunk, seed and tokens; the rest is as upstream has it."""
-        return self._upstream.sound(
-            way=self._way,
-            voice=str(self._upstream.store.path(voice)),
-            text=segment.text,
-            tokens=options.tokens,
-            chunk=options.chunk or CHUNK,
-            seed=segment.seed(options.seed),
-        )
+        path = str(self._upstream.store.path(voice))
+
+        def speak(segment: Segment) -> Iterator[AudioChunk]:
+            for samples in self._upstream.sound(
+                way=self._way,
+                voice=path,
+                text=segment.text,
+                tokens=ChatterboxOptions.of(options).tokens,
+                chunk=options.chunk or CHUNK,
+                seed=segment.seed(options.seed),
+            ):
+                yield AudioChunk(samples, self.sample_rate, segment)
+
+        return in_order(segments, speak)
 
     def close(self) -> None:
         """The process is shared and ends with its owner."""
+
+
+@contextmanager
+def opened(settings: EngineSettings, names: str) -> Iterator[Mapping[str, Engine]]:
+    """The baselines of those names; their process ends with the block. Raises as `names_in` and `Upstream` do."""
+    wanted = names_in(names)
+    with closing(Upstream(cast(ChatterboxSettings, settings))) as upstream:
+        yield {name: Baseline(upstream, name) for name in wanted}
 
 
 def names_in(names: str) -> Sequence[str]:

@@ -30,9 +30,10 @@ from tts_cli.engines.chatterbox.t3 import T3
 from tts_cli.engines.chatterbox.voice import Conditionals, fingerprint, prefix_key, save_prefix
 from tts_cli.engines.chatterbox.voice_past import save_past
 from tts_cli.engines.chatterbox.weights import read_tensors
+from tts_cli.engines.spec import VoiceInfo
 from tts_cli.errors import MissingError, UsageError
 from tts_cli.models import INSTALL
-from tts_cli.voices import VoiceInfo, VoiceStore
+from tts_cli.voices import ENGINE, VoiceStore
 
 VE_FILE: Final = "ve.safetensors"
 LOW_RATE: Final = 16_000
@@ -84,6 +85,7 @@ def cache_voice(
     model = fingerprint(folder / read_config(folder).t3_file)
     info = VoiceInfo(
         name,
+        ENGINE,
         path=store.directory / f"{name}.pt",
         source=file.name,
         sha256=hashlib.sha256(file.read_bytes()).hexdigest(),

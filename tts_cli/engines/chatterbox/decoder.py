@@ -25,7 +25,7 @@ from tts_cli.engines.chatterbox.flow import Flow, Prompt, check_tokens
 from tts_cli.engines.chatterbox.leaves import lower
 from tts_cli.engines.chatterbox.noise import Noise, SeededNoise
 from tts_cli.engines.chatterbox.precision import choose
-from tts_cli.engines.chatterbox.strategies import STRATEGIES, Strategy, Utterance
+from tts_cli.engines.chatterbox.strategies import WAYS, Strategy, Utterance
 from tts_cli.engines.chatterbox.vocoder import Vocoder
 from tts_cli.engines.chatterbox.weights import load_module, pick_device
 from tts_cli.errors import UsageError
@@ -113,9 +113,9 @@ class S3GenDecoder:
         `UsageError` for an unknown strategy, `ModelError` where the voice does not fit.
         """
         if isinstance(strategy, str):
-            if strategy not in STRATEGIES:
-                raise UsageError(f"there is no strategy called {strategy!r}", f"choose: {', '.join(STRATEGIES)}")
-            strategy = STRATEGIES[strategy]
+            if strategy not in WAYS:
+                raise UsageError(f"there is no strategy called {strategy!r}", f"choose: {', '.join(WAYS)}")
+            strategy = WAYS[strategy]
         with torch.inference_mode():
             return S3GenStream(strategy(self._utterance(conditionals_gen, seed, noise, past)))
 

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import torch
 
-from tts_cli.audio import FRAMES_PER_TOKEN, SAMPLES_PER_FRAME, TOKEN_RATE, Samples
+from tts_cli.audio import FRAMES_PER_TOKEN, SAMPLE_RATE, SAMPLES_PER_FRAME, TOKEN_RATE, Samples
+from tts_cli.distance import Floats, distance, log_mel
 from tts_cli.engines.chatterbox.decoder import S3GenDecoder
-from tts_cli.engines.chatterbox.distance import Floats, distance, log_mel
-from tts_cli.engines.chatterbox.precision import PRECISIONS, choose
+from tts_cli.engines.chatterbox.options import PRECISIONS
+from tts_cli.engines.chatterbox.precision import choose
 from tts_cli.engines.chatterbox.prompt import TextTokenizer, normalise
 from tts_cli.engines.chatterbox.t3 import T3, TokenRequest
 from tts_cli.engines.chatterbox.verdict import WHOLE, Drawing, Fidelity, Sounding
@@ -86,7 +87,7 @@ def measure(
     likely = reference.double().log_softmax(dim=-1)
     return Fidelity(
         entropy=float(-(likely.exp() * likely).sum(dim=-1).mean()),
-        other_noise=distance(other, whole),
+        other_noise=distance(other, whole, SAMPLE_RATE),
         drawings=tuple(drawings),
         soundings=tuple(soundings),
         decoders={name: each.s3gen for name, each in chosen.items()},
@@ -133,7 +134,7 @@ def sounding(precision: str, strategy: str, found: Samples, reference: Samples) 
     return Sounding(
         precision,
         strategy,
-        distance(found, reference),
+        distance(found, reference, SAMPLE_RATE),
         _snr(found, reference),
         _loudness_drift(found, reference),
         _timbre_drift(found, reference),
@@ -162,7 +163,7 @@ def _levels(sound: Samples) -> Floats:
 
 
 def _timbre_drift(found: Samples, reference: Samples) -> float:
-    apart = log_mel(found) - log_mel(reference)
+    apart = log_mel(found, SAMPLE_RATE) - log_mel(reference, SAMPLE_RATE)
     quarter = max(1, len(apart) // 4)
     drift = apart[-quarter:].mean(axis=0) - apart[:quarter].mean(axis=0)
     return float(np.sqrt(np.mean((drift - drift.mean()) ** 2)))

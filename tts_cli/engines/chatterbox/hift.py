@@ -42,18 +42,30 @@ class RowConv(NormedConv):
 class NormedConvTranspose(nn.ConvTranspose1d):
     """A transposed convolution stored with weight norm: a matrix product and an overlapping sum.
 
-    torch's own goes through oneDNN, which takes up to 0.3 s to prepare itself for every new length of window.
+    torch's own goes through oneDNN, which takes up to 0.3 s to prepare itself for every new length of window. The sum
+    is `F.fold`'s to the last bit, which is not there on MPS.
     """
 
     weight_normed = True
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:  # noqa: ARG002 (torch's signature)
         """`[1, channels, n]` → `[1, out_channels, (n - 1) stride + kernel - 2 padding]`."""
-        kernel, stride, padding = self.kernel_size[0], self.stride[0], int(self.padding[0])
-        length = (x.shape[-1] - 1) * stride + kernel - 2 * padding
         columns = (x.mT @ self.weight.flatten(1)).mT  # the weight as it lies in memory: faster for few positions
-        summed = F.fold(columns, (1, length), (1, kernel), stride=(1, stride), padding=(0, padding))
-        return summed[:, :, 0] + cast(Tensor, self.bias)[:, None]
+        summed = overlapped(columns[0], self.kernel_size[0], self.stride[0], int(self.padding[0]))
+        return summed[None] + cast(Tensor, self.bias)[:, None]
+
+
+def overlapped(columns: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
+    """The sum `[channels, (n - 1) stride + kernel - 2 padding]` of n pieces, each `stride` further on.
+
+    `columns` is `[channels * kernel, n]`; `padding` positions are cut off at both ends.
+    """
+    n, parts = columns.shape[1], math.ceil(kernel / stride)
+    pieces = F.pad(columns.view(-1, kernel, n), (0, 0, 0, parts * stride - kernel)).view(-1, parts, stride, n)
+    total = F.pad(pieces[:, 0], (0, parts - 1))
+    for part in range(1, parts):
+        total[..., part : part + n] += pieces[:, part]
+    return total.mT.flatten(1)[:, padding : (n - 1) * stride + kernel - padding]
 
 
 class Snake(nn.Module):

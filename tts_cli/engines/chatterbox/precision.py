@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
-from typing import Final
 
 import torch
 
 from tts_cli.engines.chatterbox.leaves import int4_works, int8_engine
+from tts_cli.engines.chatterbox.options import AUTO, PRECISIONS
 from tts_cli.errors import UsageError
-
-PRECISIONS: Final = ("fp32", "bf16", "int8", "int4")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +35,10 @@ def choose(name: str, device: torch.device) -> Precision:
 
     Raises `UsageError` for an unknown name, and for what the device cannot compute.
     """
-    if name not in ("auto", *PRECISIONS):
+    if name not in (AUTO, *PRECISIONS):
         raise UsageError(f"there is no precision called {name!r}", f"choose one of: auto, {', '.join(PRECISIONS)}")
     kind, fast = device.type, fast_bf16(device)
-    if name == "auto":
+    if name == AUTO:
         name = "int8" if kind == "cpu" and int8_engine() else "bf16" if fast else "fp32"
     elif name in ("int8", "int4") and kind != "cpu":
         raise UsageError(f"{name} is written for the CPU, not for {kind}", "choose --precision auto, or --device cpu")

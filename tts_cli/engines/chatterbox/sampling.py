@@ -8,13 +8,13 @@ and the same generator state give the same token.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 import torch
 
 from tts_cli.audio import TOKEN_RATE
-from tts_cli.errors import ModelError, UsageError
+from tts_cli.engines.chatterbox.options import Sampling
+from tts_cli.errors import ModelError
 
 SPEECH_VOCAB: Final = 6561
 """Speech tokens that mean sound have ids below this."""
@@ -36,35 +36,6 @@ of the S3 tokenizer v2, and those that published token dumps of Turbo show in it
 times 4218. Short runs are ordinary: a greedy "Hello world." begins with 3700, 4218, 4218 and ends with four of 4218."""
 DEAD_AIR_CAP: Final = 50
 """Tokens of dead air in a row (2 s) after which the model has lost its way; pauses between sentences last about 1 s."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How tokens are drawn. Raises `UsageError` for a value out of range."""
-
-    temperature: float = 0.8
-    """Below 1 sharpens, above 1 flattens; 0 always takes the likeliest token."""
-    top_k: int = 1000
-    """Only the `top_k` likeliest tokens can be drawn; 0 for all."""
-    top_p: float = 0.95
-    """Only the likeliest tokens that together reach this probability can be drawn; 1 for all."""
-    repetition_penalty: float = 1.2
-    """Divides the (positive) logits of tokens that were drawn before; 1 for none."""
-
-    def __post_init__(self) -> None:
-        for name, value, allowed, good in (
-            ("temperature", self.temperature, "0 to 10", 0 <= self.temperature <= 10),
-            ("top_k", self.top_k, "0 or more", self.top_k >= 0),
-            ("top_p", self.top_p, "above 0, to 1", 0 < self.top_p <= 1),
-            (
-                "repetition_penalty",
-                self.repetition_penalty,
-                "0.1 to 10",
-                0.1 <= self.repetition_penalty <= 10,
-            ),
-        ):
-            if not good:
-                raise UsageError(f"{name} cannot be {value}", f"choose {allowed}")
 
 
 class Sampler:

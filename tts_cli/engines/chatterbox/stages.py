@@ -11,9 +11,9 @@ from typing import TypeAlias
 
 from tts_cli.audio import Samples
 from tts_cli.engines.chatterbox.decoder import S3GenStream
-from tts_cli.engines.chatterbox.parallel import Ahead
 from tts_cli.engines.chatterbox.schedule import MOST, Schedule
 from tts_cli.engines.chatterbox.threads import Threads, use
+from tts_cli.engines.prefetch import Prefetch
 
 Sounding: TypeAlias = Callable[[], Samples]
 """A chunk whose mel frames are there: called, the vocoder makes samples of them."""
@@ -33,11 +33,11 @@ def side_by_side(
     `begin` makes the stream, while T3 reads the text. An error in any stage ends all and is raised here.
     """
     with ExitStack() as stack:
-        drawn = stack.enter_context(closing(Ahead(tokens, room=2 * (size or MOST))))
+        drawn = stack.enter_context(closing(Prefetch(tokens, room=2 * (size or MOST))))
         ended = Event()
         use(threads.s3gen)
         chunks = _chunks(drawn, lambda: drawn.waiting, begin(), when, ended)
-        sounds = stack.enter_context(closing(Ahead(_with_threads(threads.s3gen, chunks), room=1)))
+        sounds = stack.enter_context(closing(Prefetch(_with_threads(threads.s3gen, chunks), room=1)))
         stack.callback(ended.set)  # first of all, so that the flow does not go on to the end of its chunk
         for sound in sounds:
             yield sound()

@@ -1,7 +1,7 @@
 """The ways to make sound of speech tokens that arrive in pieces.
 
 All of them turn n tokens into 960 n samples in the end; they differ in what a chunk knows of its neighbours.
-A new way is one dataclass and one line in `STRATEGIES`.
+A new way is one dataclass here and one name in `options.STRATEGIES`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tts_cli.engines.chatterbox.cached import WINDOW, CachedFlow, FlowState, Voi
 from tts_cli.engines.chatterbox.encoder import LOOKAHEAD
 from tts_cli.engines.chatterbox.flow import Flow, Prompt
 from tts_cli.engines.chatterbox.noise import Noise
+from tts_cli.engines.chatterbox.options import STRATEGIES
 from tts_cli.engines.chatterbox.vocoder import Vocoder, VocoderState
 
 FIRST_HOLD: Final = 4
@@ -124,8 +125,8 @@ class Overlap:
     def _joined(self, sound: Tensor, end: int) -> Tensor:
         """`sound` up to `end`, faded in over what the chunk before it made of the first tokens; the rest is kept."""
         shared = len(self.tail)
-        fade = torch.from_numpy(raised_cosine(shared)).to(sound)
-        mixed = torch.cat((self.tail * (1 - fade) + sound[:shared] * fade, sound[shared:]))
+        fade = torch.from_numpy(raised_cosine(shared)).to(sound.device)
+        mixed = torch.cat((self.tail.to(sound.device) * (1 - fade) + sound[:shared] * fade, sound[shared:]))
         self.tail = mixed[end:]
         return mixed[:end]
 
@@ -214,10 +215,7 @@ def _silence() -> Tensor:
     return torch.empty(0)
 
 
-STRATEGIES: Final[Mapping[str, Callable[[Utterance], Strategy]]] = {
-    "independent": Independent,
-    "overlap": Overlap,
-    "context": Context,
-    "cached": Cached,
-}
+WAYS: Final[Mapping[str, Callable[[Utterance], Strategy]]] = dict(
+    zip(STRATEGIES, (Independent, Overlap, Context, Cached), strict=True)
+)
 """By the names a user gives."""

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from tts_cli.engines.chatterbox.config import T3Config, read_config
 from tts_cli.engines.chatterbox.leaves import Parts, Projection, install, quantised
 from tts_cli.engines.chatterbox.lowered import lowered
+from tts_cli.engines.chatterbox.options import Sampling
 from tts_cli.engines.chatterbox.precision import choose
 from tts_cli.engines.chatterbox.sampling import (
     MAX_TOKENS,
@@ -31,7 +32,6 @@ from tts_cli.engines.chatterbox.sampling import (
     START,
     STOP,
     Sampler,
-    Sampling,
 )
 from tts_cli.engines.chatterbox.token_step import FixedStep, TracedStep
 from tts_cli.engines.chatterbox.weights import load_module
@@ -73,16 +73,20 @@ class Attention(nn.Module):
         self.c_attn = Projection(width, 3 * width)
         self.c_proj = Projection(width, width)
 
-    def forward(self, x: Tensor, where: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-        """`x` is `[new, width]`, at the positions `where`, int64 `[new]`.
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, where: Tensor | None) -> Tensor:
+        """`x` `[new, width]` are the last of the positions in `keys` and `values`, `[1, heads, all, width / heads]`.
 
-        Their keys and values are written into `keys` and `values` `[1, heads, positions, width / heads]`; `mask`
-        says who sees whom, `[new, positions]`, None for all.
+        Their own keys and values are written there, or at `where`, int64 `[new]`: that is for CUDA alone, since MPS
+        has had no `index_copy_`, or a wrong one. `mask` says who sees whom, `[new, positions]`, None for all.
         """
         new, width = x.shape
         query, key, value = self.c_attn(x).view(1, new, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind()
-        keys.index_copy_(2, where, key)
-        values.index_copy_(2, where, value)
+        if where is None:
+            keys[:, :, -new:] = key
+            values[:, :, -new:] = value
+        else:
+            keys.index_copy_(2, where, key)
+            values.index_copy_(2, where, value)
         heard = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
         return self.c_proj(heard.transpose(1, 2).reshape(new, width))  # type: ignore[no-any-return]
 
@@ -111,9 +115,9 @@ class Block(nn.Module):
         self.ln_2 = nn.LayerNorm(width, eps)
         self.mlp = MLP(width)
 
-    def forward(self, x: Tensor, where: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, where: Tensor | None) -> Tensor:
         """As `Attention.forward`."""
-        x = x + self.attn(self.ln_1(x), where, keys, values, mask)
+        x = x + self.attn(self.ln_1(x), keys, values, mask, where)
         return x + self.mlp(self.ln_2(x))  # type: ignore[no-any-return]
 
 
@@ -129,18 +133,23 @@ class Backbone(nn.Module):
     def forward(self, x: Tensor, cache: Cache) -> Tensor:
         """New positions `[new, width]` in, the last one's state `[width]` out; the cache grows by `new`."""
         known, end = cache.filled, cache.filled + len(x)
-        where = torch.arange(known, end, device=x.device)
-        mask = torch.ones(len(x), end, dtype=torch.bool, device=x.device).tril(known) if len(x) > 1 else None
-        state = self.at(x, where, cache.keys[:, :, :end], cache.values[:, :, :end], mask)
+        places = torch.arange(end, device=x.device)
+        mask = places <= places[known:, None] if len(x) > 1 else None
+        state = self.at(x, places[known:], cache.keys[:, :, :end], cache.values[:, :, :end], mask)
         cache.filled = end
         return state
 
-    def at(self, x: Tensor, where: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-        """As `Attention.forward`, with keys and values of all layers `[layers, …]`; the last one's state `[width]`."""
-        x = x + self.wpe(where)
+    def at(
+        self, x: Tensor, places: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, where: Tensor | None = None
+    ) -> Tensor:
+        """The last one's state `[width]` of `x` at the positions `places`, int64 `[new]`.
+
+        The rest is as in `Attention.forward`, with keys and values of all layers, `[layers, …]`.
+        """
+        x = x + self.wpe(places)
         layers = zip(self.h, keys[:, None].unbind(), values[:, None].unbind(), strict=True)
         for block, layer_keys, layer_values in layers:
-            x = block(x, where, layer_keys, layer_values, mask)
+            x = block(x, layer_keys, layer_values, mask, where)
         return self.ln_f(x[-1])  # type: ignore[no-any-return]
 
 
@@ -233,11 +242,13 @@ class T3(nn.Module):
         room = self.config.n_positions - request.prefix.positions - len(request.text_ids) - 1
         limits = (request.budget, request.exactly, MAX_TOKENS, room)
         limit = min(limit for limit in limits if limit is not None)
-        device = self.speech_emb.weight.device
-        sampler = Sampler(request.sampling, torch.Generator(device).manual_seed(request.seed), SPEECH_VOCAB_WITH_MARKS)
+        # A token is drawn on the CPU, wherever its logits were computed: a seed says the same on every device, and a
+        # device waits for the program no oftener than it must to hand over a token.
+        sampler = Sampler(request.sampling, torch.Generator().manual_seed(request.seed), SPEECH_VOCAB_WITH_MARKS)
         cache, logits = self._read(request.prefix, request.text_ids, limit)
         step = self._stepper(cache)
         for index in range(limit):
+            logits = logits.cpu()
             token = sampler.draw(logits if request.exactly is None else _without_marks(logits))
             if token == STOP and index:
                 return
@@ -268,7 +279,7 @@ class T3(nn.Module):
 
     def _stepper(self, cache: Cache) -> Callable[[int], Tensor]:
         """Takes a token and gives the logits behind it, which are valid until the next call."""
-        if cache.keys.is_cuda:
+        if cache.keys.device.type == "cuda":
             return FixedStep(self, cache)
         traced = self.traced
         if traced is not None:

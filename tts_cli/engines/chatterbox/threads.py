@@ -7,14 +7,15 @@ by side, each on its own; only until the first chunk's tokens are there, T3 has 
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 
 from tts_cli.engines.chatterbox.cores import cores
-from tts_cli.errors import UsageError
 
 Item = TypeVar("Item")
 
@@ -28,16 +29,45 @@ class Threads:
     all: int
 
     @classmethod
-    def share(cls, number: int | None) -> Threads:
-        """`number` threads, or one for each core that this process may use: half for T3, the rest for S3Gen.
-
-        Raises `UsageError` for none.
-        """
-        if number is not None and number < 1:
-            raise UsageError(f"{number} threads compute nothing", "choose 1 or more")
-        total = number or cores()
+    def share(cls, total: int) -> Threads:
+        """`total` threads, 1 or more: half for T3, the rest for S3Gen."""
         t3 = max(1, total // 2)
         return cls(t3, max(1, total - t3), total)
+
+
+class Budget:
+    """The threads of an engine, shared by the utterances that it computes at the same time.
+
+    Parameters
+    ----------
+    number
+        Threads in all; None for one for each core that this process may use.
+    """
+
+    def __init__(self, number: int | None) -> None:
+        self._total = number or cores()
+        self._utterances = 0
+        self._counting = threading.Lock()
+
+    @property
+    def capacity(self) -> int:
+        """How many utterances keep up with their listeners: each needs a thread for T3 and one for S3Gen."""
+        return max(1, self._total // 2)
+
+    @contextmanager
+    def taking_part(self) -> Iterator[None]:
+        """Count an utterance while the block runs."""
+        with self._counting:
+            self._utterances += 1
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._utterances -= 1
+
+    def share(self) -> Threads:
+        """What falls to each of the utterances that take part now."""
+        return Threads.share(max(1, self._total // max(1, self._utterances)))
 
 
 def use(number: int) -> None:

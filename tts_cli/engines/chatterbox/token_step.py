@@ -86,9 +86,8 @@ class FixedStep:
     def _compute(self) -> Tensor:
         mask = (self._positions <= self._position)[None]
         known = self._t3.speech_emb(self._token)
-        return self._t3.state_logits(
-            self._t3.tfmr.at(known, self._position, self._cache.keys, self._cache.values, mask)
-        )
+        keys, values = self._cache.keys, self._cache.values
+        return self._t3.state_logits(self._t3.tfmr.at(known, self._position, keys, values, mask, self._position))
 
     def _record(self) -> torch.cuda.CUDAGraph:
         # What is computed for the first time allocates, which a recording must not.

@@ -115,7 +115,7 @@ class Vocoder:
         spoken = wave[:count]
         if count:
             head = len(state.foreseen)
-            fade = torch.from_numpy(raised_cosine(head)).to(wave)
+            fade = torch.from_numpy(raised_cosine(head)).to(self.device)
             spoken = torch.cat((state.foreseen * (1 - fade) + spoken[:head] * fade, spoken[head:]))
             state.foreseen = wave[count : count + JOIN].clone() if foreseen > 0 else wave.new_empty(0)
         state.spoken = end

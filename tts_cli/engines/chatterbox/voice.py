@@ -148,7 +148,8 @@ def load_prefix(file: Path, key: str, t3: T3) -> T3Prefix | None:
     tensors = kept(file, key)
     if tensors is None or tensors.keys() != {"keys", "values"}:
         return None
-    keys, values = (tensors[name].to(t3.speech_emb.weight) for name in ("keys", "values"))
+    weight = t3.speech_emb.weight
+    keys, values = (tensors[name].to(weight.device, weight.dtype) for name in ("keys", "values"))
     shape = t3.cache_shape(keys.shape[2])
     return T3Prefix(keys, values) if keys.shape == shape == values.shape else None
 

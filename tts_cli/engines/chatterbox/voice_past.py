@@ -29,7 +29,7 @@ def past_of(gen: Mapping[str, Any], file: Path, folder: Path, decoder: S3GenDeco
     key = _key(gen, folder, decoder)
     known = kept(file, key)
     if known is not None:
-        return _unpacked(known)
+        return _unpacked({name: tensor.to(decoder.flow.device) for name, tensor in known.items()})
     past = decoder.past(gen)
     keep(_packed(past), key, file)
     return past

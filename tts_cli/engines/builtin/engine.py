@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -23,16 +24,16 @@ from tts_cli.audio import (
     as_samples,
     raised_cosine,
 )
-from tts_cli.engines import EngineSettings, SpeakOptions
+from tts_cli.engines import EngineSettings, Segments, SpeakOptions
+from tts_cli.engines.builtin import VOICE
+from tts_cli.engines.in_order import in_order
 from tts_cli.errors import MissingError, UsageError
 from tts_cli.segment import Segment
-from tts_cli.text import TAGS
 from tts_cli.text.plain import plain
 
 if TYPE_CHECKING:
     from hibari import Hibari
 
-VOICE: Final = "heart"
 CHUNK: Final = 10
 """Tokens' lengths in a chunk where it is left to the engine: this one is always far ahead of the listener."""
 MAX_PHONEMES: Final = 400
@@ -47,8 +48,6 @@ CUT_PAUSE: Final = 0.1
 KNOWN: Final = "²³´µ…¼½¾™ʰʲᵊ"
 """Characters with another way to write them that the voice's library reads well as they are."""
 
-# This voice cannot act out a tag, and should not read it out either.
-_TAG = re.compile(rf"\[(?:{'|'.join(TAGS)})\]", re.IGNORECASE)
 # The voice's library has no name for 10³⁶ and more: such a number is read digit by digit.
 _ENDLESS_NUMBER = re.compile(r"\d(?:,?\d){36,}")
 _PHONEME_CUT = re.compile(r"(?<=[.!?,;:—…])\s+")
@@ -59,7 +58,7 @@ class BuiltinEngine:
 
     name = "builtin"
     sample_rate = SAMPLE_RATE
-    groups_sentences = False
+    capacity = 8
     precision = ""
     strategy = ""
 
@@ -76,39 +75,51 @@ class BuiltinEngine:
             ) from error
         self._hibari: Hibari = Hibari(voice=VOICE)
         self._pronounce = self._hibari.g2p
+        self._pronouncing = threading.Lock()
 
     def voices(self) -> list[str]:
         """The one voice there is."""
         return [VOICE]
 
-    def stream(self, segment: Segment, voice: str, options: SpeakOptions) -> Iterator[AudioChunk]:
-        """Chunks of `options.chunk` tokens' length; the last may be shorter. Nothing for text without sound."""
+    def stream(self, segments: Segments, voice: str, options: SpeakOptions) -> Generator[AudioChunk, None, None]:
+        """See `Engine.stream`. Chunks of `options.chunk` tokens' length; the last of a sentence may be shorter.
+
+        The next sentence is computed while the present one is given.
+        """
         if voice != VOICE:
             raise UsageError(f"the built-in engine has no voice {voice!r}", f"its voice is {VOICE!r}")
-        pause = options.pause * {"clause": CLAUSE_PAUSE, "cut": CUT_PAUSE}.get(segment.ending, 1.0)
         length = (options.chunk or CHUNK) * SAMPLES_PER_TOKEN
-        return rechunk(self._sentence(segment.text, length, pause, segment.seed(options.seed)), length)
+
+        def speak(segment: Segment) -> Iterator[AudioChunk]:
+            for samples in rechunk(self._sentence(segment, length, options), length):
+                yield AudioChunk(samples, self.sample_rate, segment)
+
+        return in_order(segments, speak, ahead=True)
 
     def close(self) -> None:
         """Nothing is held open."""
 
     def phonemes(self, text: str) -> str:
         """How `text` is pronounced."""
-        readable = plain(_TAG.sub(" ", text), KNOWN)
-        return str(self._pronounce(_ENDLESS_NUMBER.sub(lambda number: " ".join(number[0].replace(",", "")), readable)))
+        readable = plain(text, KNOWN)
+        readable = _ENDLESS_NUMBER.sub(lambda number: " ".join(number[0].replace(",", "")), readable)
+        with self._pronouncing:
+            return str(self._pronounce(readable))
 
-    def _sentence(self, text: str, length: int, pause: float, seed: int) -> Iterator[Samples]:
-        phonemes = self.phonemes(text)
+    def _sentence(self, segment: Segment, length: int, options: SpeakOptions) -> Iterator[Samples]:
+        pause = options.pause * {"clause": CLAUSE_PAUSE, "cut": CUT_PAUSE}.get(segment.ending, 1.0)
+        seed = segment.seed(options.seed)
+        phonemes = self.phonemes(segment.text)
         *parts, last = split_phonemes(phonemes, MAX_PHONEMES) or [""]
         for part in parts:
-            yield from trim_silence(self._blocks(part, length, seed), pause * CLAUSE_PAUSE)
-        yield from trim_silence(self._blocks(last, length, seed), pause)
+            yield from trim_silence(self._blocks(part, length, options.speed, seed), pause * CLAUSE_PAUSE)
+        yield from trim_silence(self._blocks(last, length, options.speed, seed), pause)
 
-    def _blocks(self, phonemes: str, length: int, seed: int) -> Iterator[Samples]:
+    def _blocks(self, phonemes: str, length: int, speed: float, seed: int) -> Iterator[Samples]:
         ids = self._hibari.ids(phonemes)
         if len(ids) < 3:
             return
-        inputs = {"ids": np.asarray([ids], np.int64), "speed": np.ones(1, np.float32)}
+        inputs = {"ids": np.asarray([ids], np.int64), "speed": np.full(1, speed, np.float32)}
         spectra = [output[0] for output in self._hibari.sess.run(None, inputs)]
         yield from decode_blocks(spectra, np.random.default_rng(seed), length)
 
@@ -214,13 +225,13 @@ def trim_silence(blocks: Iterable[Samples], pause: float) -> Iterator[Samples]:
         yield tail
 
 
-def rechunk(blocks: Iterable[Samples], length: int) -> Iterator[AudioChunk]:
+def rechunk(blocks: Iterable[Samples], length: int) -> Iterator[Samples]:
     """The same samples in chunks of `length`; the last may be shorter."""
     held = np.zeros(0, np.float32)
     for block in blocks:
         held = np.concatenate([held, block])
         while len(held) >= length:
-            yield AudioChunk(as_samples(held[:length]))
+            yield as_samples(held[:length])
             held = held[length:]
     if len(held):
-        yield AudioChunk(as_samples(held))
+        yield as_samples(held)

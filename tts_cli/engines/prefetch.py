@@ -17,7 +17,7 @@ class _End:
     error: BaseException | None
 
 
-class Ahead(Generic[Item]):
+class Prefetch(Generic[Item]):
     """What some items are, in order, computed in a thread that is at most `room` of them ahead.
 
     What the items raise is raised here, behind those that came before it. Closing this ends the thread and waits for
@@ -27,7 +27,7 @@ class Ahead(Generic[Item]):
     def __init__(self, items: Iterable[Item], room: int) -> None:
         self._queue: Queue[Item | _End] = Queue(room)
         self._stopped = Event()
-        self._thread = Thread(target=self._work, args=(items,), name="ahead", daemon=True)
+        self._thread = Thread(target=self._work, args=(items,), name="prefetch", daemon=True)
         self._thread.start()
 
     @property

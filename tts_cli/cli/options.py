@@ -1,0 +1,113 @@
+"""Turns the options that engines declare into options of a command."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import typer
+
+from tts_cli.checks import read_whole
+from tts_cli.engines.options import Declared, EngineSettings, SpeakOptions, declared
+from tts_cli.engines.registry import engines
+from tts_cli.errors import UsageError
+
+_SET_BY_USER: Final = ("COMMANDLINE", "ENVIRONMENT", "PROMPT")
+
+
+def with_engine_options(
+    *, measuring: bool = False, leaving_out: tuple[str, ...] = ()
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command every option that an engine declares.
+
+    The command takes a parameter `given: dict[str, object]`, in which it finds what the user set, by name and as the
+    engine's dataclasses take it. `measuring` adds what is only for measuring; `leaving_out` names options that the
+    command has in a form of its own.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        offered = {name: (known, panel) for name, known, panel in _offered() if measuring or not known.option.measuring}
+        for name in leaving_out:
+            del offered[name]
+
+        @functools.wraps(command)
+        def run(context: typer.Context, **arguments: Any) -> None:
+            values = {name: arguments.pop(name) for name in offered}
+            given = {
+                name: _value(offered[name][0], value)
+                for name, value in values.items()
+                if getattr(context.get_parameter_source(name), "name", "") in _SET_BY_USER
+            }
+            command(given=given, **arguments)
+
+        own = [each for each in inspect.signature(command, eval_str=True).parameters.values() if each.name != "given"]
+        parameters = [
+            inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+            *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own),
+            *(_parameter(known, panel) for known, panel in offered.values()),
+        ]
+        vars(run)["__signature__"] = inspect.Signature(parameters)
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        return run
+
+    return decorate
+
+
+def _offered() -> Iterator[tuple[str, Declared, str | None]]:
+    """Each option once: what all engines share first, then each engine's own, under a panel of its name."""
+    shared = dict(declared(SpeakOptions)) | dict(declared(EngineSettings))
+    yield from ((name, known, None) for name, known in shared.items())
+    seen = set(shared)
+    for spec in engines().values():
+        for kind in (spec.settings, spec.options):
+            for name, known in declared(kind).items():
+                if name not in seen:
+                    seen.add(name)
+                    yield name, known, spec.name.capitalize()
+
+
+def _parameter(known: Declared, panel: str | None) -> inspect.Parameter:
+    option = known.option
+    kind: Any = Literal[option.choices] if option.choices else known.kind
+    default: Any = known.default
+    extra: dict[str, Any] = {}
+    if option.none:
+        kind, extra["metavar"] = str, f"N|{option.none}"
+        default = option.none if default is None else str(default)
+    elif option.milliseconds:
+        kind, default = int, round(1000 * default)
+    elif known.optional:
+        kind = kind | None
+    if known.kind in (int, float) and not option.none:
+        scale, number = (1000, int) if option.milliseconds else (1, known.kind)
+        for name, bound in (("min", option.minimum), ("max", option.maximum)):
+            if bound is not None and abs(bound) < 1e9:  # a larger one is the machine's, and tells a reader nothing
+                extra[name] = number(bound * scale)
+    annotation = Annotated[
+        kind,
+        typer.Option(help=option.help, show_default=default is not None, rich_help_panel=panel, **extra),
+    ]
+    return inspect.Parameter(known.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _value(known: Declared, value: Any) -> object:
+    option = known.option
+    if option.milliseconds:
+        return value / 1000
+    if isinstance(value, Path):
+        return value.expanduser()
+    if not option.none:
+        return value
+    if value == option.none:
+        return None
+    number = read_whole(value)
+    if number is None or not (option.minimum or 1) <= number <= (option.maximum or number):
+        shown = value if len(value) <= 20 else f"{value[:17]}..."
+        raise UsageError(
+            f"--{known.name} {shown} means nothing",
+            f"choose {option.none}, or a number from {option.minimum:g} to {option.maximum:g}",
+        )
+    return number

@@ -1,0 +1,171 @@
+"""The engines that there are, and which of them is to speak.
+
+Ours stand in `OURS`. Others come from packages that name an `EngineSpec` in the entry point group `tts_cli.engines`:
+
+    [project.entry-points."tts_cli.engines"]
+    chirp = "chirp.tts:ENGINE"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Final, cast
+
+from tts_cli.engines import Engine
+from tts_cli.engines.options import EngineSettings, SpeakOptions, declared, make
+from tts_cli.engines.spec import EngineSpec
+from tts_cli.errors import MissingError, UsageError
+
+OURS: Final = ("tts_cli.engines.chatterbox:ENGINE", "tts_cli.engines.builtin:ENGINE")
+"""In the order in which `auto` prefers them."""
+GROUP: Final = "tts_cli.engines"
+AUTO: Final = "auto"
+
+
+@cache
+def engines() -> Mapping[str, EngineSpec]:
+    """Every engine by its name: ours first, then those of other packages that could be imported."""
+    found = {spec.name: spec for spec in map(_imported, OURS)}
+    for point in entry_points(group=GROUP):
+        if isinstance(spec := _loaded(point), EngineSpec):
+            found.setdefault(spec.name, spec)
+    return found
+
+
+def broken() -> Mapping[str, str]:
+    """Entry points that give no engine, and why."""
+    return {point.name: spec for point in entry_points(group=GROUP) if isinstance(spec := _loaded(point), str)}
+
+
+def _loaded(point: Any) -> EngineSpec | str:
+    try:
+        spec = point.load()
+    except Exception as error:  # noqa: BLE001  another package's code: whatever it raises, ours must go on
+        return f"{type(error).__name__}: {error}"
+    return spec if isinstance(spec, EngineSpec) else f"{point.value} is no EngineSpec"
+
+
+def find(name: str) -> EngineSpec:
+    """The engine called `name`, or the one at the import string `module:Class`.
+
+    Raises
+    ------
+    UsageError
+        Where there is none.
+    """
+    if name in engines():
+        return engines()[name]
+    module, _, attribute = name.partition(":")
+    if not (module and attribute):
+        raise UsageError(f"there is no engine called {name!r}", f"choose one of: {', '.join((AUTO, *engines()))}")
+    try:
+        found = _imported(name)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"the engine {name!r} cannot be imported ({error})", "check its module and class") from error
+    if isinstance(found, EngineSpec):
+        return found
+    spec = EngineSpec(name, name, "", name)
+    given = {key: getattr(found, key) for key in ("settings", "options", "sample_rate") if hasattr(found, key)}
+    return replace(spec, **given)
+
+
+def _imported(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def choose(name: str, voice: str | None, given: Mapping[str, object]) -> tuple[EngineSpec, str]:
+    """The engine that `name` means here, and what to tell the user about the choice (often nothing).
+
+    `auto` is the first engine that has the voice and every option that was `given`, and whatever it needs on this
+    machine.
+
+    Raises
+    ------
+    UsageError
+        For an unknown engine, or an option that the engine has not.
+    MissingError
+        Where only an engine that cannot speak here has the voice or the options.
+    """
+    if name != AUTO:
+        spec = find(name)
+        check_has(spec, given)
+        return spec, ""
+    lacking: tuple[EngineSpec, MissingError] | None = None
+    fitting = [spec for spec in engines().values() if all(map(spec.has, given))]
+    if not fitting:
+        check_has(list(engines().values())[-1], given)
+    for spec in fitting:
+        settings, _ = split(spec, given)
+        if voice is not None and any(voice == info.name for info in spec.voices(settings)):
+            return spec, ""
+    for spec in fitting:
+        settings, _ = split(spec, given)
+        try:
+            spec.check_available(settings)
+        except MissingError as error:
+            if voice is not None:
+                raise
+            lacking = lacking or (spec, error)
+            continue
+        if lacking is None:
+            return spec, ""
+        preferred, why = lacking
+        return spec, f"speaking with {spec.title}; for {preferred.title}, {why.remedy}"
+    assert lacking is not None
+    raise lacking[1]
+
+
+def check_has(spec: EngineSpec, given: Mapping[str, object]) -> None:
+    """Raise `UsageError` for an option that the engine has not, naming an engine that has it."""
+    for option in given:
+        if spec.has(option):
+            continue
+        others = [other.name for other in engines().values() if other.has(option)]
+        shown = f"--{option.replace('_', '-')}"
+        if others:
+            remedy = f"leave it out, or choose --engine {' or '.join(others)}"
+        else:
+            remedy = "leave it out: no engine here has it"
+        raise UsageError(f"the engine {spec.name} has no option {shown}", remedy)
+
+
+def split(spec: EngineSpec, given: Mapping[str, object]) -> tuple[EngineSettings, SpeakOptions]:
+    """What was `given`, as the engine's settings and its options; the rest by default."""
+    settings = {name: value for name, value in given.items() if name in declared(spec.settings)}
+    options = {name: value for name, value in given.items() if name in declared(spec.options)}
+    return make(spec.settings, settings), make(spec.options, options)
+
+
+def load_engine(spec: EngineSpec, settings: EngineSettings) -> Engine:
+    """Import the engine and load it.
+
+    Raises
+    ------
+    MissingError
+        Where this machine lacks something that it needs.
+    TTSError
+        Whatever else the engine raises.
+    """
+    spec.check_available(settings)
+    return cast(Engine, _imported(spec.factory)(settings))
+
+
+def foreign_tags(spec: EngineSpec) -> frozenset[str]:
+    """Tags that other engines act out and this one does not."""
+    return frozenset(tag for other in engines().values() for tag in other.tags) - frozenset(spec.tags)
+
+
+def baselines(spec: EngineSpec, settings: EngineSettings, names: str) -> AbstractContextManager[Mapping[str, Engine]]:
+    """Engines, by name, that are there to compare this one with: `names` with commas between them.
+
+    Raises `UsageError` where the engine has none.
+    """
+    if not spec.baselines:
+        raise UsageError(f"there is nothing to compare the {spec.name} engine with", "leave out --compare")
+    return cast("AbstractContextManager[Mapping[str, Engine]]", _imported(spec.baselines)(settings, names))
