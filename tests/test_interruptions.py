@@ -79,6 +79,21 @@ def test_before_a_command_runs_it_is_one_exit_code_and_no_traceback(environment:
     assert (result.returncode, result.stdout, result.stderr) == (128 + number, b"", b"")
 
 
+def test_ctrl_c_inside_code_in_a_string_has_the_usual_exit_code(environment: dict[str, str]) -> None:
+    code = """
+import signal, sys
+from tts_cli import signals
+signals.listen()
+signals.start()
+try:
+    exec("signal.raise_signal(signal.SIGTERM)")
+except KeyboardInterrupt:
+    signals.ignore()
+    sys.exit(signals.exit_code())
+"""
+    assert subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode == 143
+
+
 @pytest.mark.parametrize("suffix", ["wav", "flac", "mp3", "ogg"])
 def test_before_the_first_sound_the_old_file_stays(start, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"old.{suffix}"

@@ -163,9 +163,10 @@ def test_the_engines_stream_is_closed_before_a_sinks_error_is_told() -> None:
 def test_what_fails_just_as_the_run_is_cancelled_is_no_fault_of_its_own() -> None:
     """As where Ctrl-C has reached the player that our sound goes to before it reached us."""
     engine = Engine(EngineSettings())
-    run = speaking(lambda _: Ready(engine, "sine", FullSink()))
+    run = speaking(lambda _: (engine, FullSink()))
     run.start()
     assert run.wait(60)
+    assert engine.ended
     run.cancel()
     run.result()
     assert run.state == "interrupted"
@@ -244,6 +245,26 @@ def test_abandoned_while_it_is_stuck_a_run_leaves_nothing(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
     loading.wanted.set()
     run.result()
+
+
+def test_abandoned_while_it_closes_by_itself_that_is_waited_for() -> None:
+    closing, go_on = threading.Event(), threading.Event()
+
+    def fail(stack: ExitStack) -> tuple[ToneEngine, NullSink]:
+        stack.callback(go_on.wait)
+        stack.callback(closing.set)
+        raise OutputError("no such device")
+
+    run = speaking(fail)
+    run.start()
+    assert closing.wait(60)
+    abandon = threading.Thread(target=run.abandon)
+    abandon.start()
+    abandon.join(0.05)
+    assert abandon.is_alive()
+    go_on.set()
+    abandon.join(60)
+    assert run.wait(60)
 
 
 def test_what_fails_while_loading_is_told() -> None:

@@ -43,6 +43,9 @@ def ignore() -> None:
     """Hear no signal any more: the process is about to end, and would only print a traceback."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    # CPython remembers a Ctrl-C that has passed through code in a string, such as namedtuple's, and kills the process
+    # by SIGINT at its end though the Ctrl-C was caught. It forgets at the next such code (`run_eval_code_obj`).
+    exec("")
 
 
 def came() -> bool:

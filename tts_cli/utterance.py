@@ -66,6 +66,7 @@ class Utterance:
         self._source = source
         self._meter = meter
         self._opened = ExitStack()
+        self._closing = threading.Lock()
         self._ready: Ready | None = None
         self._cancelled = False
         self._paused = False
@@ -140,7 +141,8 @@ class Utterance:
 
     def abandon(self) -> None:
         """Close everything, though a cancelled utterance is still stuck in a step."""
-        self._opened.close()
+        with self._closing:  # where it is closing already, that is waited for
+            self._opened.close()
 
     @property
     def state(self) -> State:
@@ -156,11 +158,12 @@ class Utterance:
 
     def _run(self) -> None:
         try:
-            with self._opened:
-                try:
-                    self._speak()
-                except BaseException as error:  # noqa: BLE001  raised again where `result` is asked for
-                    self._error = error
+            self._speak()
+        except BaseException as error:  # noqa: BLE001  raised again where `result` is asked for
+            self._error = error
+        try:
+            with self._closing:
+                self._opened.close()
         except BaseException as error:  # noqa: BLE001  likewise
             self._closing_error = error
         finally:

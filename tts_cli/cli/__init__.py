@@ -56,6 +56,8 @@ def run() -> int:
     signals.ignore()
     if code:
         discard_results()
+        if signals.came():  # whatever a library has made of it: Typer 130 of every signal
+            return signals.exit_code()
     return code
 
 

@@ -31,6 +31,8 @@ from tts_cli.utterance import Ready, Utterance
 REFRESH_SECONDS = 0.1
 PATIENCE_SECONDS = 3.0
 """How long an interrupted engine may go on with its present step before we leave without it."""
+LOADING_SECONDS = 0.2
+"""The same for one that is still being loaded: nothing has been made that could be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def speak_live(
         run.cancel()
         destination.cancelled.set()
         try:
-            ended = run.wait(PATIENCE_SECONDS)
+            ended = run.wait(PATIENCE_SECONDS if run.ready else LOADING_SECONDS)
         except KeyboardInterrupt:  # a second Ctrl-C does not wait; a third need not even be polite
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             _leave(run)
