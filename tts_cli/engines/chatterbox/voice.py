@@ -114,6 +114,8 @@ def _tensor(
     value = part.get(name)
     if not isinstance(value, Tensor):
         raise ModelError(f"{file}: {name} is missing")
+    if value.layout != torch.strided or value.is_meta:
+        raise ModelError(f"{file}: {name} is not stored whole, as a dense tensor")
     expected = ["any" if size is None else size for size in shape]
     if value.ndim != len(shape) or any(want not in (None, have) for want, have in zip(shape, value.shape, strict=True)):
         raise ModelError(f"{file}: {name} has shape {list(value.shape)}, expected {expected}")
