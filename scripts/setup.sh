@@ -1,8 +1,9 @@
 # Sourced by scripts/speak and scripts/test, which set `root`, the checkout.
 #
 # `set_up speak` or `set_up everything` leaves a .venv that holds what is asked for, and does nothing where it does
-# already. All it says goes to stderr, one line at a time; it reads no input. Exit codes are those of tts: 3 where this
-# machine lacks something, 1 where the work fails.
+# already. All it says goes to stderr, a line before each step with what it does and about how long that takes, and one
+# in the end with the seconds it took; it reads no input. Exit codes are those of tts: 3 where this machine lacks
+# something, 1 where the work fails.
 #
 # .venv/setup-state is one line: what is in there ("speak" or "everything"), the checksum of pyproject.toml it was
 # installed from, and the checkout's path, which a venv does not survive a change of. "unfinished" means that a set-up
@@ -11,6 +12,7 @@
 venv=${root:?}/.venv
 state_file=$venv/setup-state
 log=$venv/setup.log
+cpu_index=https://download.pytorch.org/whl/cpu
 
 set_up() {
     wanted=$1
@@ -20,7 +22,9 @@ set_up() {
     if ! is_ready; then
         trap 'say "Interrupted; the next run starts the set-up again."; exit 130' INT TERM HUP
         : >"$log"
+        began=$(date +%s)
         { install_system_packages; make_venv; install_packages; } </dev/null
+        say "Set up in $(($(date +%s) - began)) s."
         trap - INT TERM HUP
     fi
     exec 9>&-
@@ -84,7 +88,7 @@ install_system_packages() {
     else
         remedy="run as root: apt-get update && apt-get install -y $missing"
         if as_root true; then
-            say "Installing $missing ..."
+            say "Installing $missing: about half a minute ..."
             # A fresh system has no package lists yet, an old one has stale ones.
             apt_install || { as_root apt-get update >>"$log" 2>&1 && apt_install; } && return
         fi
@@ -120,7 +124,7 @@ make_venv() {
     esac
     "$venv/bin/python" -c "$works" 2>/dev/null && return
 
-    say "Creating .venv with $("$python" --version) ..."
+    say "Creating .venv with $("$python" --version): some seconds ..."
     echo unfinished >"$state_file"
     state=
     (cd "$venv" && rm -rf bin include lib lib64 share pyvenv.cfg)
@@ -128,18 +132,20 @@ make_venv() {
 }
 
 install_packages() {
-    if [ "$wanted" = everything ]; then
-        what='.[chatterbox,test]'
-        say "Installing Chatterbox and the test tools, once (several GB) ..."
-    else
-        what=.
-        say "Installing what speaking needs, once (about 50 MB to load) ..."
-    fi
     echo unfinished >"$state_file"
-    if pip_install "$what"; then
-        echo "$wanted $checksum $root" >"$state_file"
-        return
+    if [ "$wanted" = speak ]; then
+        say "Installing what speaking needs (about 50 MB to load), once: half a minute to two minutes ..."
+        set -- .
+    elif cpu_is_enough; then
+        say "Installing Chatterbox, torch for the CPU and the test tools (about 2 GB on disk), once: 2 to 10 minutes ..."
+        pip_install '.[chatterbox,test]' --extra-index-url "$cpu_index" && installed && return
+        say "That failed; once more, with PyPI alone (up to 7 GB on disk): 3 to 15 minutes ..."
+        set -- '.[chatterbox,test]'
+    else
+        say "Installing Chatterbox, torch and the test tools (up to 7 GB on disk), once: 3 to 15 minutes ..."
+        set -- '.[chatterbox,test]'
     fi
+    pip_install "$@" && installed && return
     # pip loads everything before it changes anything: what was there still is.
     echo "$state" >"$state_file"
     if grep -Eq 'NewConnectionError|NameResolutionError|Connect(ion)?Timeout|\(from versions: none\)' "$log"; then
@@ -149,11 +155,25 @@ install_packages() {
     fail 1 "Installing failed: ${reason:-pip stopped} (all of it: $log)"
 }
 
+installed() {
+    echo "$wanted $checksum $root" >"$state_file"
+}
+
+# For Linux on x86-64, PyPI's torch brings CUDA's packages, which are more than half of all and which nothing uses
+# without an NVIDIA driver. PyTorch's own index has the same version as 2.6.0+cpu, which pip prefers. Where that index
+# cannot be reached, PyPI's serves as well.
+cpu_is_enough() {
+    [ "$(uname -s) $(uname -m)" = "Linux x86_64" ] || return
+    [ ! -e /proc/driver/nvidia ] && ! command -v nvidia-smi >/dev/null || return
+    "$venv/bin/python" -c 'import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=5)' \
+        "$cpu_index/torch/" 2>/dev/null
+}
+
 pip_install() (
     cd "$root" || exit
     if [ -t 2 ]; then
-        "$venv/bin/python" -m pip install -e "$1" >&2 2>>"$log"
+        "$venv/bin/python" -m pip install -e "$@" >&2 2>>"$log"
     else
-        "$venv/bin/python" -m pip install -q -e "$1" >>"$log" 2>&1
+        "$venv/bin/python" -m pip install -q -e "$@" >>"$log" 2>&1
     fi
 )

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell starts what it runs in the background deaf to Ctrl-C, and every process that we start would inherit that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+HAS_TORCH = find_spec("torch") is not None
+collect_ignore = [] if HAS_TORCH else ["chatterbox", "test_cli_chatterbox.py"]
+
+
+def pytest_report_header() -> list[str]:
+    """Say so where less is tested."""
+    return [] if HAS_TORCH else ["without torch: what needs Chatterbox is left out"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -89,6 +99,7 @@ def speaker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Speaker]:
 @pytest.fixture(scope="session")
 def make_checkpoint() -> Make:
     """Runs `scripts/make_checkpoint.py` as a user does."""
+    pytest.importorskip("torch")
 
     def make(out: Path, *options: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, str(ROOT / "scripts" / "make_checkpoint.py"), str(out), *options]

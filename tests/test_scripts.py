@@ -1,8 +1,9 @@
-"""`scripts/speak`: what it hands on to `tts`, and what it says where it cannot."""
+"""`scripts/speak` and `scripts/test`: what they set up and say, and what they hand on."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,25 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SHELL_FILES = ["scripts/speak", "scripts/test", "scripts/setup.sh", ".ci/run"]
 TELL = '#!/bin/sh\npwd\nprintf "<%s>" "$@"\necho\ncat\nexit 7\n'
+BARE_PYTHON = """\
+case $1:$2 in
+    -c:*version_info*_base_executable*) echo "$0" ;;
+    -c:*urlopen*) [ -n "${CPU_BUILDS_IN_REACH:-}" ] ;;
+    --version:) echo "Python 3.13.0" ;;
+    -m:venv)
+        mkdir -p "$3/bin"
+        cp "$0" "$3/bin/python"
+        for tool in tts ruff mypy lint-imports; do printf '#!/bin/sh\\n' >"$3/bin/$tool"; done
+        printf '#!/bin/sh\\necho "1 passed"\\n' >"$3/bin/pytest"
+        chmod +x "$3"/bin/*
+        ;;
+    -m:pip)
+        echo "pip $*"
+        case "$*" in *extra-index-url*) [ -z "${CPU_BUILDS_BROKEN:-}" ] ;; esac
+        ;;
+esac
+"""
+"""A Python that only pretends to install: what set-up says and asks for takes no network and no gigabytes."""
 
 
 @pytest.fixture
@@ -20,7 +40,7 @@ def checkout(tmp_path: Path) -> Path:
     """A checkout that is not set up yet."""
     root = tmp_path / "a checkout"
     (root / "scripts").mkdir(parents=True)
-    for name in ("scripts/speak", "scripts/setup.sh", "pyproject.toml"):
+    for name in ("scripts/speak", "scripts/test", "scripts/setup.sh", "pyproject.toml"):
         shutil.copy(ROOT / name, root / name)
     return root
 
@@ -39,13 +59,19 @@ def ready(checkout: Path) -> Path:
 
 
 def speak(checkout: Path, *arguments: str, path: str | None = None, text: str = "") -> subprocess.CompletedProcess[str]:
-    elsewhere = checkout.parent / "elsewhere"
+    return run(checkout / "scripts/speak", *arguments, path=path, text=text)
+
+
+def run(
+    script: Path, *arguments: str, path: str | None = None, text: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    elsewhere = script.parent.parent.parent / "elsewhere"
     elsewhere.mkdir(exist_ok=True)
     return subprocess.run(
-        [checkout / "scripts/speak", *arguments],
+        [script, *arguments],
         input=text,
         cwd=elsewhere,
-        env=os.environ | {"PATH": path or os.environ["PATH"]},
+        env=os.environ | {"PATH": path or os.environ["PATH"]} | environment,
         capture_output=True,
         text=True,
         timeout=60,
@@ -56,7 +82,7 @@ def speak(checkout: Path, *arguments: str, path: str | None = None, text: str = 
 def only_tools(folder: Path) -> str:
     """A PATH on which there is what the scripts use, but no Python."""
     folder.mkdir()
-    for tool in ("cat", "cksum", "dirname", "mkdir", "touch"):
+    for tool in ("cat", "chmod", "cksum", "cp", "date", "dirname", "grep", "mkdir", "rm", "tail", "touch", "uname"):
         (folder / tool).symlink_to(shutil.which(tool) or pytest.fail(f"{tool} is missing"))
     return str(folder)
 
@@ -137,6 +163,84 @@ def test_a_set_up_that_no_longer_fits_is_done_again(ready: Path, spoilt: str) ->
         state.write_text("unfinished\n")
     # With no Python in reach the wish to set up shows at once.
     assert speak(ready, "Hi", path=only_tools(ready.parent / "bin")).returncode == 3
+
+
+def bare_machine(checkout: Path) -> str:
+    """A PATH with a Python that installs nothing, and no `nvidia-smi`."""
+    path = only_tools(checkout.parent / "bin")
+    add_python(path, BARE_PYTHON)
+    return path
+
+
+def test_set_up_says_what_it_does_how_long_that_takes_and_how_long_it_took(checkout: Path) -> None:
+    path = bare_machine(checkout)
+    done = speak(checkout, "Hi", path=path)
+    assert (done.returncode, done.stdout) == (0, "")
+    *steps, took = done.stderr.splitlines()
+    assert len(steps) == 2
+    assert ".venv" in steps[0]
+    assert "50 MB" in steps[1]
+    assert all(re.search(r"second|minute", step) for step in steps)
+    assert re.fullmatch(r"Set up in \d+ s\.", took)
+    assert speak(checkout, "Hi", path=path).stderr == ""
+
+
+def test_the_test_command_sets_up_everything_then_checks(checkout: Path) -> None:
+    done = run(checkout / "scripts/test", path=bare_machine(checkout))
+    assert (done.returncode, done.stdout) == (0, "1 passed\n")
+    steps = done.stderr.splitlines()
+    assert "GB" in steps[1]
+    assert "minutes" in steps[1]
+    assert "pip -m pip install -q -e .[chatterbox,test]\n" in (checkout / ".venv/setup.log").read_text()
+
+
+def asked_of_pip(checkout: Path, machine: str, nvidia: bool, script: str, **environment: str) -> str:
+    path = bare_machine(checkout)
+    (Path(path) / "uname").unlink()
+    system, processor = machine.split()
+    tools = {"uname": f"[ $1 = -s ] && echo {system} || echo {processor}"}
+    if nvidia:
+        tools["nvidia-smi"] = ""
+    for name, body in tools.items():
+        (Path(path) / name).write_text(f"#!/bin/sh\n{body}\n")
+        (Path(path) / name).chmod(0o755)
+    done = run(checkout / "scripts" / script, path=path, **environment)
+    assert done.returncode == 0, done.stderr
+    return (checkout / ".venv/setup.log").read_text()
+
+
+@pytest.mark.skipif(Path("/proc/driver/nvidia").exists(), reason="this machine has an NVIDIA driver")
+def test_without_an_nvidia_driver_the_tests_take_torch_for_the_cpu(checkout: Path) -> None:
+    asked = asked_of_pip(checkout, "Linux x86_64", False, "test", CPU_BUILDS_IN_REACH="yes")
+    assert "-e .[chatterbox,test] --extra-index-url https://download.pytorch.org/whl/cpu\n" in asked
+
+
+@pytest.mark.skipif(Path("/proc/driver/nvidia").exists(), reason="this machine has an NVIDIA driver")
+def test_where_torch_for_the_cpu_does_not_install_the_ordinary_index_serves(checkout: Path) -> None:
+    reached = {"CPU_BUILDS_IN_REACH": "yes", "CPU_BUILDS_BROKEN": "yes"}
+    asked = asked_of_pip(checkout, "Linux x86_64", False, "test", **reached).splitlines()
+    assert "extra-index-url" in asked[-2]
+    assert asked[-1].endswith("-e .[chatterbox,test]")
+    assert (checkout / ".venv/setup-state").read_text().startswith("everything ")
+
+
+@pytest.mark.parametrize(
+    ("machine", "nvidia", "script", "reached"),
+    [
+        ("Linux x86_64", False, "test", ""),
+        ("Linux x86_64", True, "test", "yes"),
+        ("Linux aarch64", False, "test", "yes"),
+        ("Darwin arm64", False, "test", "yes"),
+        ("Linux x86_64", False, "speak", "yes"),
+    ],
+    ids=["index out of reach", "NVIDIA", "arm64", "macOS", "only to speak"],
+)
+def test_everywhere_else_the_ordinary_index_serves(
+    checkout: Path, machine: str, nvidia: bool, script: str, reached: str
+) -> None:
+    asked = asked_of_pip(checkout, machine, nvidia, script, CPU_BUILDS_IN_REACH=reached)
+    assert "-m pip install" in asked
+    assert "extra-index" not in asked
 
 
 @pytest.mark.slow
