@@ -113,6 +113,12 @@ class RefusingEngine(ToneEngine):
         raise UsageError("there is no such strategy", "choose another")
 
 
+class MovedEngine(ToneEngine):
+    """Is not on the device that it was to be on."""
+
+    notice = "this Mac's GPU cannot compute; speaking on the CPU"
+
+
 class NanEngine(ToneEngine):
     """Computes something that is no number, in its second chunk."""
 

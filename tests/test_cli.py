@@ -137,6 +137,13 @@ def test_an_engine_that_fails_is_reported_and_leaves_nothing(tts: Run, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_engine_that_is_not_where_it_was_to_be_says_so_once(tts: Run) -> None:
+    command = ("speak", "Hello.\n\nAnd again.", "--engine", "engines_for_tests:MovedEngine", "-o", "x.wav")
+    told, _summary = tts(*command).stderr.decode().splitlines()
+    assert told == "tts: this Mac's GPU cannot compute; speaking on the CPU"
+    assert tts(*command, "-q").stderr == b""
+
+
 PICKY = ("--engine", "engines_for_tests:PickyEngine")
 
 

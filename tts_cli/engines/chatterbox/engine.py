@@ -6,7 +6,6 @@ Nothing here imports upstream's package: a cached voice speaks with torch, safet
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -15,20 +14,20 @@ from pathlib import Path
 from tts_cli.audio import SAMPLE_RATE, AudioChunk, Samples
 from tts_cli.engines import EngineSettings, Segments, SpeakOptions
 from tts_cli.engines.chatterbox.config import read_config
-from tts_cli.engines.chatterbox.decoder import S3GenDecoder, S3GenStream
+from tts_cli.engines.chatterbox.decoder import S3GenStream
 from tts_cli.engines.chatterbox.loaded_voices import LoadedVoices, Voice
 from tts_cli.engines.chatterbox.options import AUTO, ChatterboxOptions, ChatterboxSettings
-from tts_cli.engines.chatterbox.precision import choose
+from tts_cli.engines.chatterbox.placed import place
 from tts_cli.engines.chatterbox.prompt import TextTokenizer, normalise
 from tts_cli.engines.chatterbox.sampling import SILENCE, SPEECH_VOCAB, TRAILING_SILENCE, Guard, token_budget
 from tts_cli.engines.chatterbox.schedule import Schedule, schedule
 from tts_cli.engines.chatterbox.stages import in_turn, side_by_side
-from tts_cli.engines.chatterbox.t3 import T3, T3Prefix, TokenRequest
+from tts_cli.engines.chatterbox.t3 import T3Prefix, TokenRequest
 from tts_cli.engines.chatterbox.threads import Budget, Threads, apart, use
 from tts_cli.engines.chatterbox.voice import Conditionals, prefix_of
 from tts_cli.engines.chatterbox.voice_past import past_of
 from tts_cli.engines.chatterbox.watermark import Watermarker
-from tts_cli.engines.chatterbox.weights import fingerprint, pick_device
+from tts_cli.engines.chatterbox.weights import fingerprint
 from tts_cli.engines.in_order import in_order
 from tts_cli.models import locate
 from tts_cli.segment import Segment
@@ -60,18 +59,15 @@ class ChatterboxEngine:
         """
         chosen = settings if isinstance(settings, ChatterboxSettings) else ChatterboxSettings()
         self._folder = locate(chosen.model, chosen.model_dir)
-        self._device = pick_device(chosen.device)
-        self.precision = choose(chosen.precision, self._device).why
-        self.strategy = "cached" if self._device.type == "cpu" else "context"
         self._budget = Budget(chosen.threads)
         self.capacity = self._budget.capacity
         self._prompt_seconds = chosen.prompt_seconds
         self._tokenizer = TextTokenizer(self._folder)
         self._marker = Watermarker.load() if chosen.watermark else None
-        with ThreadPoolExecutor(1) as pool:  # both wait for memory by turns, and leave Python's lock alone meanwhile
-            loading = pool.submit(S3GenDecoder.load, self._folder, str(self._device), chosen.precision)
-            self._t3 = T3.load(self._folder, self._device, chosen.precision)
-            self._decoder = loading.result()
+        placed = place(self._folder, chosen.device, chosen.precision)
+        self._t3, self._decoder = placed.t3, placed.decoder
+        self.precision, self.notice = placed.precision.why, placed.notice
+        self.strategy = "cached" if placed.device.type == "cpu" else "context"
         self._fingerprint = fingerprint(self._folder / read_config(self._folder).t3_file)
         self._store = VoiceStore(chosen.voices_dir, self._folder)
         self._voices = LoadedVoices(self._store, self._load_voice)
