@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -55,8 +56,9 @@ class DamagedError(AssertionError):
 
 @dataclass
 class Recording:
-    """What a loudspeaker played, taken from its monitor: 24 kHz mono."""
+    """What a loudspeaker played, taken from its monitor: mono."""
 
+    rate: int = 24_000
     pauses: int = 0
     """How often the monitor, which runs in real time, had nothing to tell for `PAUSE` seconds or more."""
     _data: bytearray = field(default_factory=bytearray)
@@ -95,7 +97,7 @@ class Recording:
     @property
     def seconds(self) -> float:
         """How much was recorded so far."""
-        return len(self._data) / 4 / 24_000
+        return len(self._data) / 4 / self.rate
 
     @property
     def samples(self) -> np.ndarray:
@@ -171,19 +173,36 @@ class Speaker:
         """
         return len(re.findall(r"(?:Actual|Implicit) underrun of", self.log.read_text())) + self._pauses
 
+    def add_sink(self, name: str, rate: int) -> None:
+        """One more null sink, of that rate."""
+        settings = (f"sink_name={name}", f"rate={rate}", "format=float32le", "norewinds=1")
+        subprocess.run(
+            ["pactl", "load-module", "module-null-sink", *settings],
+            env=self.environment,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+
+    def wait_for_player(self) -> None:
+        """Until somebody plays."""
+        deadline = time.monotonic() + PATIENCE
+        command = ["pactl", "list", "short", "sink-inputs"]
+        while not subprocess.check_output(command, env=self.environment).strip():
+            assert time.monotonic() < deadline, "nobody plays"
+
     @contextmanager
-    def recording(self) -> Iterator[Recording]:
+    def recording(self, sink: str = "speaker", rate: int = 24_000) -> Iterator[Recording]:
         """Record everything that is played within."""
         command = [
             "parec",
             "-d",
-            "speaker.monitor",
-            "--rate=24000",
+            f"{sink}.monitor",
+            f"--rate={rate}",
             "--channels=1",
             "--format=float32le",
             "--latency-msec=20",
         ]
-        recording = Recording()
+        recording = Recording(rate)
         with subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE) as recorder:
             assert recorder.stdout is not None
             descriptor = recorder.stdout.fileno()
@@ -208,6 +227,16 @@ class Speaker:
     def kill(self) -> None:
         """Unplug it."""
         subprocess.run(["pulseaudio", "--kill"], env=self.environment, check=True, stderr=subprocess.DEVNULL)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let it ask for nothing and answer nothing within, without an end to be noticed."""
+        server = int(Path(self.environment["XDG_RUNTIME_DIR"], "pulse", "pid").read_text())
+        os.kill(server, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(server, signal.SIGCONT)
 
 
 def despite_stalls(test: Callable[..., None]) -> Callable[..., None]:

@@ -7,12 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from harness import PATIENCE, TTS, DamagedError, Gap, Recording, Speaker, despite_stalls, gaps
+
+from tts_cli.audio import to_pcm16
 
 pytestmark = pytest.mark.speaker
 
@@ -212,6 +216,41 @@ def test_a_speaker_that_disappears_is_an_error_not_a_hang(speaker: Speaker) -> N
         assert len(message.splitlines()) == 1
 
 
+@pytest.mark.parametrize("spoken_before", [True, False])
+@pytest.mark.parametrize("unplugged", [True, False], ids=["unplugged", "silent"])
+def test_a_speaker_that_disappears_while_text_is_waited_for_is_noticed_within_2_s(
+    speaker: Speaker, spoken_before: bool, unplugged: bool
+) -> None:
+    with (
+        speaker.recording() as recording,
+        subprocess.Popen(
+            [*TTS, "speak", "-q", "--engine", "engines_for_tests:ToneEngine"],
+            env=speaker.environment,
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stderr is not None
+        if spoken_before:
+            process.stdin.write(b"First.\n")
+            process.stdin.flush()
+            recording.wait_for_sound()
+        else:
+            speaker.wait_for_player()
+        recording.wait_for_seconds(recording.seconds + 0.5)
+        with nullcontext() if unplugged else speaker.frozen():
+            began = time.monotonic()
+            if unplugged:
+                speaker.kill()
+            message = process.stderr.read().decode()
+            took = time.monotonic() - began
+            assert process.wait(PATIENCE) == 1
+    assert "has stopped playing" in message
+    assert len(message.splitlines()) == 1
+    assert took < 3  # 2 s on a machine that has nothing else to do
+
+
 def test_a_device_by_number_and_by_name(speaker: Speaker) -> None:
     listed = subprocess.run(
         [*TTS, "devices"], env=speaker.environment, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL
@@ -253,6 +292,58 @@ def test_a_device_with_a_rate_and_channels_of_its_own_gets_resampled_sound(speak
     assert int(spectrum.argmax()) == 220
     assert np.sqrt(np.mean(heard**2)) == pytest.approx(0.5 / np.sqrt(2), rel=0.02)
     assert silences(recording.samples) == []
+
+
+@despite_stalls
+@pytest.mark.parametrize("rate", [44_100, 48_000])
+def test_a_resampled_sound_is_played_to_its_last_sample_at_a_pause_in_the_text(speaker: Speaker, rate: int) -> None:
+    """A sink that is played on at its own rate: what is heard is the whole of each tone."""
+    code = (
+        "from tts_cli.audio import AudioChunk; from tts_cli.segment import Segment\n"
+        "import sys, numpy as np; from dataclasses import replace; from tts_cli.sinks.devices import find_device\n"
+        "from tts_cli.sinks.speaker import SpeakerSink; from contextlib import closing\n"
+        f"with closing(SpeakerSink(replace(find_device(None, 24_000), rate={rate}, channels=1), 24_000)) as sink:\n"
+        "    tone = (0.5 * np.sin(np.arange(12_000) * 2 * np.pi * 220 / 24_000)).astype(np.float32)\n"
+        "    first, second = (AudioChunk(tone, 24_000, Segment.of('La.', number)) for number in (0, 1))\n"
+        "    sink.write(first, 0.2)\n"
+        "    sink.text_pending(); sink.text_pending(); print(flush=True); sys.stdin.readline()\n"
+        "    sink.write(second, 0.2); sink.finish(); print(sink.status().starved_frames)\n"
+    )
+    speaker.add_sink("other", rate)
+    with (
+        speaker.recording("other", rate) as recording,
+        subprocess.Popen(
+            [sys.executable, "-c", code],
+            env=speaker.environment | {"PULSE_SINK": "other"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.readline()
+        recording.wait_for_seconds(1.5)
+        process.stdin.write("\n")
+        process.stdin.close()
+        assert process.stdout.read().strip() == "0"
+    tone = (0.5 * np.sin(np.arange(12_000) * 2 * np.pi * 220 / 24_000)).astype(np.float32)
+    resampled = to_pcm16(soxr.resample(tone, 24_000, rate))
+    pause = max(silences(recording.samples))
+    assert pause > rate / 2
+    loud = np.flatnonzero(recording.samples)
+    first, last = loud[0], loud[-1]
+    second = int(np.flatnonzero(np.diff(loud) - 1 == pause)[0])
+    assert_same(recording.samples[first : loud[second] + 1], resampled)
+    assert_same(recording.samples[loud[second + 1] : last + 1], resampled)
+
+
+def assert_same(heard: np.ndarray, sound: np.ndarray) -> None:
+    """Equal but for the smallest differences, and for silence at both ends of `sound`."""
+    loud = np.flatnonzero(sound)
+    assert abs(len(heard) - (loud[-1] + 1 - loud[0])) <= 2
+    assert np.abs(heard[:-2].astype(int) - sound[loud[0] :][: len(heard) - 2]).max() <= 1
 
 
 @despite_stalls

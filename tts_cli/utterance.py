@@ -21,6 +21,7 @@ from tts_cli.metrics import Meter, State
 from tts_cli.pipeline import deliver, synthesize
 from tts_cli.segments import TextSegments
 from tts_cli.sinks import Sink
+from tts_cli.sinks.watch import Watch, watched
 from tts_cli.source import TextSource
 
 
@@ -136,8 +137,7 @@ class Utterance:
         self._cancelled = True
         if self._ready is not None:
             self._ready.sink.interrupt()
-        self._flowing.set()
-        self._source.close()
+        self._end_waiting()
 
     def abandon(self) -> None:
         """Close everything, though a cancelled utterance is still stuck in a step."""
@@ -178,8 +178,9 @@ class Utterance:
             if self._paused:
                 self.pause()
         chunks = synthesize(ready.engine, ready.voice, ready.options, ready.segments, self._meter)
-        with closing(chunks):  # whatever ends this: a thread of the engine's must not outlive it
-            incomplete = self._delivered(chunks, ready)
+        # Whatever ends this: a thread of the engine's must not outlive it.
+        with watched(ready.sink, self._end_waiting) as watch, closing(chunks):
+            incomplete = self._delivered(chunks, ready, watch)
         if self._cancelled:
             return
         self._state = "finishing"
@@ -191,11 +192,17 @@ class Utterance:
         if incomplete is not None:
             raise incomplete
 
-    def _delivered(self, chunks: Iterator[AudioChunk], ready: Ready) -> Exception | None:
+    def _delivered(self, chunks: Iterator[AudioChunk], ready: Ready, watch: Watch) -> Exception | None:
         """Deliver all there is; the error after which what could be spoken is to be heard to its end."""
         simple = ready.options.mode == "simple"
+
+        def go_on() -> bool:
+            self._flowing.wait()
+            self._state = "computing"
+            return not self._cancelled and watch.failure is None
+
         try:
-            deliver(chunks, ready.segments, ready.sink, self._meter, all_computed=simple, go_on=self._may_go_on)
+            deliver(chunks, ready.segments, ready.sink, self._meter, all_computed=simple, go_on=go_on)
         except Exception as error:
             if isinstance(error, UnspokenError) and error.rest_spoken:
                 return error
@@ -204,10 +211,9 @@ class Utterance:
             raise
         return None
 
-    def _may_go_on(self) -> bool:
-        self._flowing.wait()
-        self._state = "computing"
-        return not self._cancelled
+    def _end_waiting(self) -> None:
+        self._flowing.set()
+        self._source.close()
 
     def _text_pending(self) -> None:
         self._state = "waiting for text"

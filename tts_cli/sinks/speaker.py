@@ -26,8 +26,10 @@ SERVER_SECONDS: Final = 0.3
 """What a sound server may hold after the device's buffer: how much later the last sample may be heard."""
 POLL_SECONDS: Final = 0.01
 """How often the owner looks for room in the ring. The callback must not wake anybody: that could make it wait."""
-DEAD_SECONDS: Final = 1.5
+DEAD_SECONDS: Final = 1.2
 """A device that has not asked for sound for so long is gone."""
+LAST_SECONDS: Final = 0.1
+"""How long we wait for a lost device to be closed. That may never return, and the message waits for it."""
 
 
 class _Pulse:
@@ -74,6 +76,7 @@ class SpeakerSink:
         self._asked = 0  # frames, since the device was opened
         self._seen_by_writer, self._seen_by_watcher = _Pulse(POLL_SECONDS), _Pulse(CHECK_SECONDS)
         self._interrupted = threading.Event()
+        self._gone = False
         self._stopping = threading.Lock()
         self._needed = 0.0
         self._resampler = _resampler(rate, device.rate)
@@ -209,6 +212,7 @@ class SpeakerSink:
 
     def _raise_if_lost(self, pulse: _Pulse) -> None:
         if not pulse.beats(self._asked) or not self._stream.active:
+            self._gone = True
             raise self._lost()
 
     def _lost(self) -> OutputError:
@@ -242,7 +246,7 @@ class SpeakerSink:
 
         thread = threading.Thread(target=run, name="close audio device", daemon=True)
         thread.start()
-        thread.join(DEAD_SECONDS)
+        thread.join(LAST_SECONDS if self._gone else DEAD_SECONDS)
         if failure or thread.is_alive():
             raise self._lost()
 
