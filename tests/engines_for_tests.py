@@ -106,6 +106,17 @@ class PickyEngine(ToneEngine):
                 raise ValueError("that\x1b[31m\nwas bad")
 
 
+class CurtEngine(ToneEngine):
+    """Does not speak any text with the word "long" in it to its end, and says so."""
+
+    def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
+        for chunk in super().speak(segment, options):
+            if "long" in segment.text:
+                yield AudioChunk(chunk.samples, self.sample_rate, segment, notice="that was\x1b[31m\ntoo much")
+                return
+            yield chunk
+
+
 class RefusingEngine(ToneEngine):
     """Does not know what it is asked for."""
 

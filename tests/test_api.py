@@ -190,3 +190,12 @@ def test_strict_ends_at_the_first_failure(tmp_path: Path) -> None:
 def test_a_wrong_request_is_no_failure_of_a_text() -> None:
     with pytest.raises(UsageError, match="strategy"):
         list(stream(BAD, engine="engines_for_tests:RefusingEngine"))
+
+
+def test_speech_that_was_cut_short_is_told(tmp_path: Path) -> None:
+    engine = "engines_for_tests:CurtEngine"
+    measured = speak("It is well. It is long.", engine=engine, output=tmp_path / "x.wav")
+    assert measured.notices == ("'It is long.': that was\x1b[31m\ntoo much",)
+    notices = [chunk.notice for chunk in stream("It is well. It is long.", engine=engine)]
+    assert "that was\x1b[31m\ntoo much" in notices
+    assert notices[0] == ""

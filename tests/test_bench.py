@@ -267,6 +267,14 @@ class TestCommand:
         assert told["baselines"] == []
         assert documented_fields() == [*told, *row]
 
+    def test_speech_that_was_cut_short_is_told(self, tts: Run) -> None:
+        options = ("--engine", "engines_for_tests:CurtEngine", "--runs", "2", "--text", "It is long.", "--json")
+        result = tts("bench", *options)
+        assert result.returncode == 0
+        assert result.stderr.decode() == "tts: streaming: 'It is long.': that was\\x1b[31m too much\n"
+        (row,) = json.loads(result.stdout.splitlines()[-1])["rows"]
+        assert row["notices"] == ["'It is long.': that was\x1b[31m\ntoo much"]
+
     @pytest.mark.parametrize(
         ("options", "code", "says"),
         [

@@ -161,6 +161,31 @@ def test_a_text_that_an_engine_fails_on_is_named_and_the_rest_is_spoken(tts: Run
     assert longer == 9600, "the chunk before the failure"
 
 
+CURT = ("--engine", "engines_for_tests:CurtEngine")
+
+
+@pytest.mark.parametrize("output", [("-o", "x.wav"), ("-o", "-", "--raw"), ("--mode", "simple", "-o", "x.wav")])
+@pytest.mark.parametrize("quiet", [(), ("--quiet",)])
+def test_speech_that_was_cut_short_is_told(tts: Run, output: tuple[str, ...], quiet: tuple[str, ...]) -> None:
+    text = f"All is well here.\nThis is {'very ' * 20}long.\nAnd long.\n"
+    result = tts("speak", text, *CURT, *output, *quiet)
+    assert result.returncode == 0
+    shown = f"This is {'very ' * 20}"[:60]
+    told = [f"tts: '{shown}…': that was\\x1b[31m too much", "tts: 'And long.': that was\\x1b[31m too much"]
+    lines = result.stderr.decode().splitlines()
+    assert lines[:2] == told
+    assert len(lines) == (2 if quiet else 3)
+    if "-" not in output:
+        notices = json.loads(tts("speak", text, *CURT, *output, *quiet, "--json").stdout)["notices"]
+        assert notices == [f"'{shown}…': that was\x1b[31m\ntoo much", "'And long.': that was\x1b[31m\ntoo much"]
+
+
+def test_speech_that_is_whole_has_no_notices(tts: Run) -> None:
+    result = tts("speak", "All is well here.", *CURT, "-o", "x.wav", "--json")
+    assert json.loads(result.stdout)["notices"] == []
+    assert len(result.stderr.splitlines()) == 1
+
+
 def test_strict_ends_at_the_first_failure(tts: Run, tmp_path: Path) -> None:
     result = tts("speak", "Two is bad. Three is good. Four is bad.", *PICKY, "-o", "x.wav", "--strict")
     assert complaint(result).startswith("tts: cannot speak 'Two is bad.': ValueError")

@@ -148,3 +148,10 @@ def test_process_age_counts_from_the_start_of_the_interpreter() -> None:
         "known = time.perf_counter() - early; age = process_age(); print(0 < known <= age + 0.02 < known + 60)"
     )
     assert subprocess.check_output([sys.executable, "-c", code], env=clean_environment()).strip() == b"True"
+
+
+def test_notices_are_kept_in_order_and_not_without_end() -> None:
+    meter = Watched().meter
+    for number in range(300):
+        meter.noticed(f"notice {number}")
+    assert meter.snapshot().notices == tuple(f"notice {number}" for number in range(100))

@@ -23,7 +23,6 @@ from tts_cli.engines.options import declared, make, values
 from tts_cli.errors import UsageError
 from tts_cli.metrics import Meter, Snapshot
 from tts_cli.pipeline import deliver, synthesize
-from tts_cli.segment import MAX_CHARS
 from tts_cli.session import Session
 from tts_cli.sinks import NullSink
 from tts_cli.source import text_argument
@@ -134,11 +133,10 @@ def bench(
     """
     engine = session.engine
     chosen = ways(session, options, strategy)
-    alone = len(text) <= MAX_CHARS
-    if "tokens" in declared(type(options)) and getattr(options, "tokens") is not None and not alone:  # noqa: B009
-        raise UsageError(f"so many tokens for more than {MAX_CHARS} characters", "shorten the text")
-    if baselines and not alone:
-        raise UsageError(f"more than {MAX_CHARS} characters are not spoken whole", "shorten the text to compare")
+    if "tokens" in declared(type(options)) and getattr(options, "tokens") is not None:  # noqa: B009
+        _require_one_segment(session, text, "so many tokens for a text")
+    if baselines:
+        _require_one_segment(session, text, "upstream speaks a text whole, and not one")
     turns = [(way, engine, _by(way, options)) for way in chosen]
     turns += [(name, baseline, options) for name, baseline in baselines.items()]
     taken: list[list[_Run]] = [[] for _ in turns]
@@ -161,6 +159,12 @@ def bench(
 def _by(way: str, options: SpeakOptions) -> SpeakOptions:
     """`options` with the strategy `way`, where it is one."""
     return make(type(options), values(options) | {"strategy": way}) if way != options.mode else options
+
+
+def _require_one_segment(session: Session, text: str, why: str) -> None:
+    segments = session.segments(text_argument(text), Meter())
+    if segments.take() is not None and segments.take() is not None:
+        raise UsageError(f"{why} that is spoken in several pieces", "shorten the text")
 
 
 class _Recorder(NullSink):
@@ -217,6 +221,7 @@ def report(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "rtf": _rounded(row.spread(lambda run: run.rtf), 1, 4),
             "longest_gap_ms": _milliseconds(row.spread(lambda run: run.longest_gap)),
             "chunks": row.runs[-1].chunks,
+            "notices": list(row.runs[-1].notices),
             "seam": row.seam and {"spectral": round(row.seam.spectral, 3), "sample": round(row.seam.sample, 3)},
             "distance_db": None if row.distance is None else round(row.distance, 3),
             "chunk_distances_db": row.distances and [round(each, 3) for each in row.distances],

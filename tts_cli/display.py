@@ -81,6 +81,7 @@ def report(view: View, characters: int, destination: str) -> dict[str, object]:
         "output": destination or "speaker",
         "text_chars": characters,
         "failed_segments": run.failed_segments,
+        "notices": list(run.notices),
         "chunks": run.chunks,
         "ttfa_ms": _ms(run.ttfa),
         "cold_start_ms": _ms(run.cold_start),

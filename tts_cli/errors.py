@@ -25,6 +25,7 @@ __all__ = [
     "TextError",
     "UnspokenError",
     "UsageError",
+    "beginning",
 ]
 
 
@@ -56,6 +57,11 @@ class TextError(UsageError):
     """The text cannot be read, or not beyond some place: what stands before that is spoken."""
 
 
+def beginning(text: str) -> str:
+    """A piece of text as a message shows it: its first 60 characters."""
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
 class SegmentError(TTSError):
     """An engine failed on a piece of the text.
 
@@ -68,9 +74,8 @@ class SegmentError(TTSError):
     """
 
     def __init__(self, text: str, cause: Exception) -> None:
-        shown = text if len(text) <= 60 else f"{text[:60]}…"
         known = isinstance(cause, TTSError)
-        super().__init__(f"cannot speak {shown!r}: {cause if known else f'{type(cause).__name__}: {cause}'}")
+        super().__init__(f"cannot speak {beginning(text)!r}: {cause if known else f'{type(cause).__name__}: {cause}'}")
         self.text = text
 
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from tts_cli.audio import AudioChunk, first_audible
 from tts_cli.segment import Segment
@@ -28,6 +28,10 @@ from tts_cli.segment import Segment
 State = Literal[
     "loading", "waiting for text", "computing", "buffering", "speaking", "finishing", "paused", "done", "interrupted"
 ]
+
+
+MOST_NOTICES: Final = 100
+"""Notices of one run that are kept; a pipe may be spoken for days."""
 
 
 def process_age() -> float:
@@ -57,6 +61,8 @@ class Snapshot:
     characters: int = 0
     failed_segments: int = 0
     """Pieces of text that the engine failed on."""
+    notices: tuple[str, ...] = ()
+    """What is wrong with speech that was spoken all the same, and of which text: the first `MOST_NOTICES`."""
 
     @property
     def rtf(self) -> float | None:
@@ -88,6 +94,7 @@ class Meter:
         self._chunks = 0
         self._characters = 0
         self._failed_segments = 0
+        self._notices: tuple[str, ...] = ()
 
     def text_pending(self) -> None:
         """No text is known: from now on the writer is waited for, until there is something to do again."""
@@ -117,6 +124,10 @@ class Meter:
     def segment_failed(self) -> None:
         """The engine has failed on a piece of text, and goes on with the next."""
         self._failed_segments += 1
+
+    def noticed(self, notice: str) -> None:
+        """Something is wrong with speech that is spoken all the same."""
+        self._notices = (*self._notices, notice)[:MOST_NOTICES]
 
     def chunk_computed(self, chunk: AudioChunk) -> None:
         """An engine has given this chunk."""
@@ -151,6 +162,7 @@ class Meter:
             chunks=self._chunks,
             characters=self._characters,
             failed_segments=self._failed_segments,
+            notices=self._notices,
         )
 
     def _now(self) -> float:

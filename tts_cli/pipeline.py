@@ -64,6 +64,7 @@ def _computed(
             if segments.sounds(chunk.segment):
                 yield from _paragraph_pause(chunk, options.pause, meter)
             meter.chunk_computed(chunk)
+            segments.notice(chunk)
             yield chunk
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from tts_cli.errors import MissingError, SegmentError, UsageError
+from tts_cli.audio import AudioChunk
+from tts_cli.errors import MissingError, SegmentError, UsageError, beginning
 from tts_cli.metrics import Meter
 from tts_cli.segment import Segment, Sentence
 from tts_cli.source import TextSource
+from tts_cli.text.cuts import best_cut
 
 FAILURES_IN_A_ROW: Final = 5
 """An engine that fails on so many segments one after another would fail on the others too."""
@@ -32,13 +35,16 @@ class TextSegments:
     meter
         Is told when a text is known, and when it is waited for.
     together
-        Whether sentences of a paragraph may be spoken as one segment; None: each is spoken alone.
+        Whether sentences of a paragraph may be spoken as one segment; None: each is spoken alone. A single sentence
+        that may not is spoken in parts.
     left_out
         Tags that the engine cannot act out, such as `laugh` for `[laugh]`. They are not read out either.
     pending
         Called before a wait for text that has yet to arrive.
     failed
         Is told of each segment that the engine fails on, and that is left out.
+    noticed
+        Is told what is wrong with speech that is spoken all the same, and of which text.
     strict
         Whether the first of them ends everything.
     """
@@ -52,6 +58,7 @@ class TextSegments:
         left_out: Collection[str] = (),
         pending: Callable[[], None] = _nothing,
         failed: Callable[[SegmentError], None] = _nothing,
+        noticed: Callable[[str], None] = _nothing,
         strict: bool = False,
     ) -> None:
         self.wanted = 0
@@ -65,8 +72,11 @@ class TextSegments:
         self._left_out = _tags(left_out)
         self._pending = pending
         self._tell = failed
+        self._tell_notice = noticed
         self._strict = strict
         self._number = 0
+        self._rest: Sentence | None = None
+        """What is left of a sentence that is spoken in parts."""
         self._silent: deque[Segment] = deque()
         """Taken, and without sound so far."""
         self._sounding: int | None = None
@@ -80,15 +90,16 @@ class TextSegments:
 
     def take(self, wait: bool = True) -> Segment | None:
         """See `engines.Segments`."""
-        try:
-            sentence = self._source.next_sentence(self._wait) if wait else self._source.join_next(lambda _: True)
-        except Exception as error:  # noqa: BLE001  raised when what stands before that place is spoken
-            self.unreadable = error
-            return None
+        sentence = self._rest or self._next(wait)
         if sentence is None:
             return None
-        segment = Segment(self._number, (self._spoken(sentence),))
-        while self._together and (more := self._source.join_next(partial(self._joins, segment))) is not None:
+        sentence, self._rest = self._parted(sentence)
+        segment = Segment(self._number, (sentence,))
+        while (
+            self._together
+            and self._rest is None
+            and (more := self._source.join_next(partial(self._joins, segment))) is not None
+        ):
             segment = segment.joined(self._spoken(more))
         self._number += 1
         self._silent.append(segment)
@@ -107,6 +118,13 @@ class TextSegments:
         self.failures.append(found)
         self._meter.segment_failed()
         self._tell(found)
+
+    def notice(self, chunk: AudioChunk) -> None:
+        """Pass on what `chunk` says is wrong with it."""
+        if chunk.notice:
+            notice = f"{beginning(chunk.segment.text)!r}: {chunk.notice}"
+            self._meter.noticed(notice)
+            self._tell_notice(notice)
 
     @property
     def rest_spoken(self) -> bool:
@@ -139,7 +157,26 @@ class TextSegments:
     @property
     def waiting_characters(self) -> int:
         """Characters that are known and come after those."""
-        return sum(len(segment.text) for segment in self._silent) + self._source.waiting_characters
+        rest = len(self._rest.text) if self._rest else 0
+        return sum(len(segment.text) for segment in self._silent) + rest + self._source.waiting_characters
+
+    def _next(self, wait: bool) -> Sentence | None:
+        try:
+            sentence = self._source.next_sentence(self._wait) if wait else self._source.join_next(lambda _: True)
+        except Exception as error:  # noqa: BLE001  raised when what stands before that place is spoken
+            self.unreadable = error
+            return None
+        return self._spoken(sentence) if sentence else None
+
+    def _parted(self, sentence: Sentence) -> tuple[Sentence, Sentence | None]:
+        """`sentence`, or as much of it as can be spoken at once, and the rest."""
+        fits, text = self._together, sentence.text
+        if fits is None or fits(Segment(0, (sentence,))):
+            return sentence, None
+        longest = bisect_left(range(1, len(text)), True, key=lambda length: not fits(Segment.of(text[:length])))
+        cut = best_cut(text, 0, max(longest, 1))
+        part = Sentence(text[: cut.at].rstrip(), cut.ending or "cut", sentence.new_paragraph)
+        return part, Sentence(text[cut.at :].lstrip(), sentence.ending)
 
     def _joins(self, segment: Segment, sentence: Sentence) -> bool:
         assert self._together is not None

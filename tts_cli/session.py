@@ -270,6 +270,7 @@ class Session:
         *,
         pending: Callable[[], None] = lambda: None,
         failed: Callable[[SegmentError], None] = lambda _: None,
+        noticed: Callable[[str], None] = lambda _: None,
         strict: bool = False,
     ) -> TextSegments:
         """The segments of a text, as this engine takes them: see `TextSegments`."""
@@ -280,6 +281,7 @@ class Session:
             left_out=foreign_tags(self.spec),
             pending=pending,
             failed=failed,
+            noticed=noticed,
             strict=strict,
         )
 

@@ -50,7 +50,7 @@ def test_modes_and_wrong_wishes(tiny: Path, tmp_path: Path) -> None:
     for options, strategy, text, says in (
         (simple, "all", "Hi.", "mode simple"),
         (OPTIONS, "best", "Hi.", "independent"),
-        (OPTIONS, None, "Hi. " * 100, "300 characters"),
+        (OPTIONS, None, "Hi. " * 100, "several pieces"),
     ):
         with pytest.raises(UsageError, match=says):
             bench(session, options, text, strategy, runs=1, warmup=0)

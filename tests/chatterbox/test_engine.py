@@ -204,7 +204,9 @@ def test_dead_air_is_stopped_and_told_once(
     monkeypatch.setattr(engine._t3, "tokens", lambda request: iter([3700] * 5 + [4218] * request.budget))
     options = replace(OPTIONS, parallel=parallel, mode=mode)
     assert len(sound(engine, options)) == (5 + DEAD_AIR_CAP + TRAILING_SILENCE) * SAMPLES_PER_TOKEN
-    assert [notice for notice in notices(engine, options) if notice] == ["stopped after 2 s of silence"]
+    assert [notice for notice in notices(engine, options) if notice] == [
+        "stopped after 2 s of silence; try another --seed"
+    ]
     assert not any(notices(engine, replace(options, tokens=60))), "so many tokens were asked for"
 
 
@@ -219,7 +221,7 @@ def test_speech_that_outgrows_its_text_or_the_limit_is_told(
     monkeypatch.setattr(engine._t3, "tokens", lambda request: iter([3700] * request.budget))
     for guard, seconds in ((True, token_budget("Hi, there [laugh].") // 25), (False, 40)):
         told = [notice for notice in notices(engine, replace(OPTIONS, chunk=1000, guard=guard)) if notice]
-        assert told == [f"stopped after {seconds} s, the longest it may take"]
+        assert told == [f"stopped after {seconds} s, the longest it may take; try another --seed"]
 
 
 @pytest.mark.parametrize("text", ["", "  ", "...", "“—”", "🙂"])

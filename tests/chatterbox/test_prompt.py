@@ -39,6 +39,17 @@ def test_what_normalising_does() -> None:
     assert normalise("") == ""
 
 
+def test_a_sentence_that_goes_on_gets_no_full_stop() -> None:
+    for ending in ("cut", "clause"):
+        assert normalise("It was a", ending) == "It was a,"
+        assert normalise("It was late;", ending) == "It was late,"
+        assert normalise("It was late: ", ending) == "It was late,"
+        assert normalise("It was —", ending) == "It was -"
+        assert normalise("", ending) == ""
+    for ending in ("sentence", "line"):
+        assert normalise("Chapter One", ending) == "Chapter One."
+
+
 VOCAB = [
     *sorted(pre_tokenizers.ByteLevel.alphabet()),
     "he",

@@ -143,7 +143,7 @@ def spoken(guard: Guard, tokens: Iterable[int]) -> int:
 def test_the_guard_stops_endless_dead_air_of_every_token(token: int) -> None:
     guard = Guard(900)
     assert spoken(guard, repeat(token)) == DEAD_AIR_CAP
-    assert guard.verdict == "stopped after 2 s of silence"
+    assert guard.verdict == "stopped after 2 s of silence; try another --seed"
 
 
 def test_the_guard_stops_dead_air_of_mixed_tokens() -> None:
@@ -164,13 +164,13 @@ def test_the_guard_leaves_pauses_alone() -> None:
 def test_the_guard_says_when_speech_outgrew_its_text() -> None:
     guard = Guard(75)
     assert spoken(guard, range(100, 300)) == 75
-    assert guard.verdict == "stopped after 3 s, the longest it may take"
+    assert guard.verdict == "stopped after 3 s, the longest it may take; try another --seed"
 
 
 def test_without_a_budget_only_the_models_own_limit_stops_speech() -> None:
     guard = Guard(None)
     assert spoken(guard, repeat(4218)) == MAX_TOKENS
-    assert guard.verdict == "stopped after 40 s, the longest it may take"
+    assert guard.verdict == "stopped after 40 s, the longest it may take; try another --seed"
 
 
 def cycle(tokens: Iterable[int], count: int) -> list[int]:
@@ -250,6 +250,7 @@ def test_the_budget_grows_with_the_text_and_leaves_room_for_slow_speech() -> Non
     slow = len(sentence) / 10 * 25  # tokens at ten characters a second
     assert 1.3 * slow < token_budget(sentence) < 3 * slow
     assert token_budget("1000000") > token_budget("aaaaaaa")
+    assert token_budget("9876543210 " * 5) > 50 * 0.67 * 25, "a digit of a long number is 10 letters, of 15 a second"
     assert token_budget("") < token_budget("a")
     assert token_budget("a" * 10_000) == MAX_TOKENS
 

@@ -14,7 +14,7 @@ import typer
 from tts_cli.cli.options import with_engine_options
 from tts_cli.cli.speak import EngineName, Json, Voice
 from tts_cli.errors import UsageError
-from tts_cli.shown import harmless
+from tts_cli.shown import harmless, on_one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -123,6 +123,9 @@ def bench(
     precision = session.engine.precision
     title = f"{spec.name} · {harmless(session.voice)} · {options.mode} · chunks of {options.chunk or 'several'} tokens"
     title += f" · {runs} {'run' if runs == 1 else 'runs'}{f' · {precision}' if precision else ''}"
+    for row in rows:
+        for line in row.runs[-1].notices:
+            notices.print(f"tts: {on_one_line(f'{row.way}: {line}')}", soft_wrap=True)
     if plot is not None:
         draw({_name(row): row.arrivals for row in rows}, title, plot)
     if not json:

@@ -78,11 +78,14 @@ def speak_live(
         if elsewhere and not quiet:
             console.print(f"tts: {harmless(elsewhere)}", soft_wrap=True)
         sink, output = opening.result()
-        segments = session.segments(source, meter, pending=pending, failed=failed, strict=strict)
+        segments = session.segments(source, meter, pending=pending, failed=failed, noticed=noticed, strict=strict)
         return Ready(session.engine, session.voice, options, sink, segments)
 
     def failed(error: SegmentError) -> None:
         console.print(f"tts: {on_one_line(str(error))}", soft_wrap=True)
+
+    def noticed(notice: str) -> None:
+        console.print(f"tts: {on_one_line(notice)}", soft_wrap=True)
 
     run = Utterance(prepare, source, meter)
 

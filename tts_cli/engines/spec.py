@@ -70,8 +70,8 @@ class EngineSpec:
     tags
         Words in square brackets that the engine acts out, such as `laugh`. Other engines leave them out.
     together
-        Whether the sentences of a segment may be spoken at once; None where each is spoken alone. A segment of one
-        sentence always may.
+        Whether the sentences of a segment may be spoken at once; None where each is spoken alone. A single
+        sentence that may not is spoken in parts.
     baselines
         Import string of a function `(settings, names)`. It gives a context manager that holds other engines, by name,
         for `tts bench --compare NAMES`. Empty where there are none.

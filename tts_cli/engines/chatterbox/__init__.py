@@ -15,6 +15,7 @@ from tts_cli.engines.chatterbox.options import STRATEGIES, ChatterboxOptions, Ch
 from tts_cli.engines.spec import EngineSpec, VoiceInfo
 from tts_cli.errors import MissingError
 from tts_cli.segment import MAX_CHARS, Segment
+from tts_cli.text.pace import seconds
 
 # OpenMP's threads, which torch computes with, wait for each other by spinning, and on a busy machine that keeps the one
 # they wait for from running: seen to cost eight times the wall time. Read when torch is first imported.
@@ -54,8 +55,13 @@ def _voices(settings: EngineSettings) -> Sequence[VoiceInfo]:
     return VoiceStore(chosen.voices_dir, weights).list()
 
 
+MAX_SECONDS: Final = 20.0
+"""The longest that a segment may take, by the estimate of `text.pace`. Turbo is reported to be unstable after 25 to
+30 s, and upstream ends an utterance at 40 s."""
+
+
 def _together(segment: Segment) -> bool:
-    return len(segment.text) <= MAX_CHARS
+    return len(segment.text) <= MAX_CHARS and seconds(segment.text) <= MAX_SECONDS
 
 
 ENGINE: Final = EngineSpec(

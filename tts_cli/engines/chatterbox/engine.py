@@ -98,7 +98,7 @@ class ChatterboxEngine:
             yield from in_order(segments, partial(self._segment, voice=voice, options=options))
 
     def _segment(self, segment: Segment, voice: Voice, options: ChatterboxOptions) -> Iterator[AudioChunk]:
-        text = normalise(segment.text)
+        text = normalise(segment.text, segment.ending)
         if not any(character.isalnum() for character in text):
             return
         options = replace(options, seed=segment.seed(options.seed))

@@ -15,25 +15,32 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from tts_cli.engines.chatterbox.t3 import TEXT_VOCAB
 from tts_cli.errors import MissingError, ModelError
+from tts_cli.segment import Ending
 
 _REPLACED: Final = str.maketrans({"…": ", ", ":": ",", "—": "-", "–": "-", "“": '"', "”": '"', "‘": "'", "’": "'"})
 _ENDINGS: Final = (".", "!", "?", "-", ",")
+_CLAUSE_MARKS: Final = " ;，、；：،؛"
+"""Marks that a sentence can be cut after, and that stand for no comma in upstream's punctuation."""
 _END_OF_TEXT: Final = "<|endoftext|>"
 _TOKENIZER: Final = "tokenizer.json"
 _ADDED_TOKENS: Final = "added_tokens.json"
 
 
-def normalise(text: str) -> str:
+def normalise(text: str, ending: Ending = "sentence") -> str:
     """Give `text` a capital first letter, single spaces, plain punctuation, an ending; tags stay.
 
-    The empty string stays empty; upstream would speak a sentence of its own.
+    Where the sentence goes on after the text, as `ending` says, it gets a comma where upstream would end it with a full
+    stop: upstream gives the model no text without a mark at its end. The empty string stays empty; upstream would speak
+    a sentence of its own.
     """
     if not text:
         return ""
     if text[0].islower():
         text = text[0].upper() + text[1:]
     text = " ".join(text.split()).translate(_REPLACED).replace(" ,", ",").rstrip(" ")
-    return text if text.endswith(_ENDINGS) else text + "."
+    if text.endswith(_ENDINGS):
+        return text
+    return text.rstrip(_CLAUSE_MARKS) + "," if ending in ("clause", "cut") else text + "."
 
 
 class TextTokenizer:

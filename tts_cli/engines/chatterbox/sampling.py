@@ -7,7 +7,7 @@ and the same generator state give the same token.
 
 from __future__ import annotations
 
-import re
+import math
 from typing import Final
 
 import torch
@@ -15,6 +15,7 @@ import torch
 from tts_cli.audio import TOKEN_RATE
 from tts_cli.engines.chatterbox.options import Sampling
 from tts_cli.errors import ModelError
+from tts_cli.text.pace import seconds
 
 SPEECH_VOCAB: Final = 6561
 """Speech tokens that mean sound have ids below this."""
@@ -27,9 +28,9 @@ TRAILING_SILENCE: Final = 3
 MAX_TOKENS: Final = 1001
 """Tokens an utterance can have at all: the first, and upstream's 1000 more (40 s)."""
 TOKENS_AT_LEAST: Final = 75
-TOKENS_PER_CHARACTER: Final = 3
-TOKENS_PER_DIGIT: Final = 12
-"""Speech runs at about 15 characters a second (1.7 tokens each), slow at 10; a digit can be two words."""
+"""Tokens (3 s) that any text may take."""
+PATIENCE: Final = 1.8
+"""How many times as long as estimated a text may take besides: slow speech takes 1.5 times as long."""
 DEAD_AIR: Final = frozenset({4137, 4215, 4218, 4299, 6162, 6324, 6405, 6486})
 """The speech tokens that sound as silence or room noise: those of the lowest level in renderings of the whole codebook
 of the S3 tokenizer v2, and those that published token dumps of Turbo show in its pauses. One dump is a runaway of 240
@@ -110,14 +111,13 @@ class Guard:
         self._drawn += 1
         self._silent = self._silent + 1 if token in DEAD_AIR else 0
         if self._silent == self._patience:
-            self.verdict = f"stopped after {self._silent / TOKEN_RATE:.0f} s of silence"
+            self.verdict = f"stopped after {self._silent / TOKEN_RATE:.0f} s of silence; try another --seed"
         elif self._drawn == self.most:
-            self.verdict = f"stopped after {self._drawn / TOKEN_RATE:.0f} s, the longest it may take"
+            longest = f"{self._drawn / TOKEN_RATE:.0f} s"
+            self.verdict = f"stopped after {longest}, the longest it may take; try another --seed"
         return bool(self.verdict)
 
 
 def token_budget(text: str) -> int:
-    """The most tokens that speaking `text` can reasonably take: some 1.8 times what slow speech needs."""
-    digits = len(re.findall(r"\d", text))
-    tokens = TOKENS_AT_LEAST + TOKENS_PER_CHARACTER * (len(text) - digits) + TOKENS_PER_DIGIT * digits
-    return min(tokens, MAX_TOKENS)
+    """The most tokens that speaking `text` can reasonably take."""
+    return min(TOKENS_AT_LEAST + math.ceil(PATIENCE * TOKEN_RATE * seconds(text)), MAX_TOKENS)
