@@ -5,12 +5,13 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
+from given import Given
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tts_cli.engines import EngineSettings, SpeakOptions
-from tts_cli.engines.builtin import VOICE, BuiltinEngine
-from tts_cli.segment import Segment
+from tts_cli.engines.builtin import VOICE
+from tts_cli.engines.builtin.engine import BuiltinEngine
 from tts_cli.text.plain import plain
 
 
@@ -52,7 +53,7 @@ def builtin() -> BuiltinEngine:
 
 @pytest.mark.parametrize("text", ["¹:30", "a ¹U b", "❶U", "a 𑁚U b", "፩th"])
 def test_digits_that_are_not_decimal_are_spoken(builtin: BuiltinEngine, text: str) -> None:
-    assert list(builtin.stream(Segment.of(text), VOICE, SpeakOptions()))
+    assert list(builtin.stream(Given(text), VOICE, SpeakOptions()))
 
 
 @pytest.mark.parametrize("number", ["{}.5", "-{}", "${}", "{}th", "{}%", "{},123", "{}", "{} km", "{}e400"])

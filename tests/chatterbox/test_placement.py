@@ -18,7 +18,7 @@ from tts_cli.audio import Samples
 from tts_cli.engines.chatterbox import precision
 from tts_cli.engines.chatterbox.decoder import S3GenDecoder
 from tts_cli.engines.chatterbox.hift import overlapped
-from tts_cli.engines.chatterbox.strategies import STRATEGIES, Cached, Context
+from tts_cli.engines.chatterbox.strategies import WAYS, Cached, Context
 from tts_cli.engines.chatterbox.t3 import T3, TokenRequest
 from tts_cli.engines.chatterbox.token_step import FixedStep
 from tts_cli.engines.chatterbox.voice import Conditionals, prefix_of
@@ -26,7 +26,7 @@ from tts_cli.engines.chatterbox.voice_past import past_of
 from tts_cli.engines.chatterbox.watermark import Watermarker
 
 TEXT, TOKENS = [15496, 11], [5, 4299, 6000, 17, 900, 33]
-WAYS = {name: way for name, way in STRATEGIES.items() if name != "cached"} | {
+IN_FULL = {name: way for name, way in WAYS.items() if name != "cached"} | {
     "whole window": partial(Context, window=None)
 }
 ON = [("mps", "fp32"), ("cuda", "fp32"), ("cuda", "bf16")]
@@ -54,7 +54,7 @@ def speak(tiny: Path, kept: Path, device: str, kind: str) -> Spoken:
         prefix = prefix_of(voice, kept / "voice.t3.safetensors", "model", t3)
         past = past_of(voice.gen, kept / "voice.flow.safetensors", tiny, decoder)
     drawn = list(t3.tokens(TokenRequest(prefix, TEXT, exactly=3)))
-    sounds = {name: pieces(decoder, voice.gen, way) for name, way in WAYS.items()}
+    sounds = {name: pieces(decoder, voice.gen, way) for name, way in IN_FULL.items()}
     sounds["cached"] = pieces(decoder, voice.gen, partial(Cached, window=6), past)
     sounds["whole"] = decoder.whole(voice.gen, TOKENS)
     return Spoken(None, t3.logits(prefix, TEXT, TOKENS[:1]).cpu(), drawn, sounds)
