@@ -25,7 +25,7 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 
 HAS_TORCH = find_spec("torch") is not None
-collect_ignore = [] if HAS_TORCH else ["chatterbox", "test_cli_chatterbox.py"]
+collect_ignore = [] if HAS_TORCH else ["chatterbox", "test_cli_chatterbox.py", "test_models.py"]
 
 
 def pytest_report_header() -> list[str]:
