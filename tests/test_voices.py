@@ -96,7 +96,11 @@ def test_the_name_of_the_voice_that_comes_with_the_weights_is_taken(store: Voice
         store.remove("default")
 
 
-@pytest.mark.parametrize("name", ["heart", "default"])
+def test_a_name_is_the_same_however_a_system_writes_its_letters() -> None:
+    assert name_from(Path("cafe\u0301 one.wav")) == name_from(Path("caf\u00e9 one.wav")) == "caf\u00e9-one"
+
+
+@pytest.mark.parametrize("name", ["heart", "default", "Default"])
 def test_the_engines_own_names_cannot_be_taken_or_removed(tts: Run, tmp_path: Path, name: str) -> None:
     for command in (["cache", "x.wav", "--name", name], ["remove", name]):
         result = tts("voice", *command, "--voices-dir", str(tmp_path))

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import sys
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -74,7 +75,8 @@ def check_name(name: str) -> str:
 
 def name_from(file: Path) -> str:
     """A voice name made from a recording's file name: `My voice (2).wav` becomes `My-voice-2`."""
-    return re.sub(r"[^\w]+", "-", file.stem).strip("-")[:64] or "voice"
+    stem = unicodedata.normalize("NFC", file.stem)  # macOS may write é as two characters, of which one is no letter
+    return re.sub(r"[^\w]+", "-", stem).strip("-")[:64] or "voice"
 
 
 class VoiceStore:

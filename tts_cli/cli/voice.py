@@ -109,5 +109,5 @@ def _check_not_own(name: str) -> None:
     from tts_cli.engines.registry import engines
 
     for spec in engines().values():
-        if name in spec.own_voices:
+        if name.casefold() in spec.own_voices:  # macOS takes Default.pt for default.pt
             raise UsageError(f"{name!r} is a voice of {spec.title} itself", "choose another with --name")

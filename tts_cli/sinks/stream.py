@@ -150,7 +150,8 @@ class StreamSink(NullSink):
             if _appends(handle):  # Linux appends with `pwrite`, too, unless the file is opened anew
                 handle = own = os.open(f"/dev/fd/{handle}", os.O_WRONLY | os.O_CLOEXEC)
             try:
-                os.pwrite(handle, wav_header(self._rate, data), self._header_at)
+                if not _appends(handle):  # on macOS, what is opened anew there appends as before
+                    os.pwrite(handle, wav_header(self._rate, data), self._header_at)
             finally:
                 if own is not None:
                     os.close(own)
