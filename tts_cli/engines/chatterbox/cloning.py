@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import numpy as np
-import soundfile
 import torch
 
 from tts_cli.audio import AUDIBLE, SAMPLE_RATE, Samples, as_samples
 from tts_cli.engines.chatterbox.config import S3GEN_FILE, read_config
 from tts_cli.engines.chatterbox.decoder import S3GenDecoder
+from tts_cli.engines.chatterbox.recording import load
 from tts_cli.engines.chatterbox.t3 import T3
 from tts_cli.engines.chatterbox.voice import Conditionals, fingerprint, prefix_key, save_prefix
 from tts_cli.engines.chatterbox.voice_past import save_past
@@ -110,18 +110,9 @@ def read_recording(file: Path) -> tuple[Samples, float]:
     """
     if not file.is_file():
         raise UsageError(f"there is no file {file}")
-    try:
-        with soundfile.SoundFile(file) as sound:
-            rate = sound.samplerate
-            duration = sound.frames / rate
-            frames = sound.read(frames=min(sound.frames, LONGEST * rate), dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError) as error:
-        raise UsageError(
-            f"{file} cannot be read as sound: {error}",
-            "convert it to WAV or FLAC first, for example with ffmpeg",
-        ) from error
-    _refuse_unusable(file, frames, len(frames) / rate)
-    return resample(frames.mean(axis=1), rate, SAMPLE_RATE), duration
+    found = load(file, LONGEST)
+    _refuse_unusable(file, found.frames, len(found.frames) / found.rate)
+    return resample(found.frames.mean(axis=1), found.rate, SAMPLE_RATE), found.duration
 
 
 def resample(sound: Samples, rate: int, to: int) -> Samples:
