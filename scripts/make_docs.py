@@ -1,13 +1,15 @@
-"""Write what the documentation shows of the program itself: `docs/cli.md` and `docs/images/live.svg`.
+"""Write what the documentation shows of the program itself: its commands, its live display and its modules.
 
-python scripts/make_docs.py            write both
+python scripts/make_docs.py            write all
 python scripts/make_docs.py --check    write nothing; name the files that are stale, and exit with 1 if there are any
 """
 
 from __future__ import annotations
 
+import ast
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,6 +28,9 @@ from tts_cli.sinks import SinkStatus
 ROOT = Path(__file__).resolve().parent.parent
 HELP_WIDTH = 100
 PICTURE_WIDTH = 76
+
+MODULES_BEGIN = "<!-- The modules: written by scripts/make_docs.py. -->"
+MODULES_END = "<!-- The end of the modules. -->"
 
 CLI_HEAD = """\
 # Commands
@@ -65,6 +70,7 @@ def documents() -> Iterator[tuple[Path, str]]:
     """Each file that is generated, and what it should hold."""
     yield ROOT / "docs/cli.md", cli_markdown()
     yield ROOT / "docs/images/live.svg", picture()
+    yield ROOT / "docs/architecture.md", architecture()
 
 
 def cli_markdown() -> str:
@@ -72,6 +78,30 @@ def cli_markdown() -> str:
     parts = [CLI_HEAD]
     parts += [f"## `{' '.join(words)}`\n\n```text\n{help_of(words)}\n```\n" for words in commands()]
     return "\n".join(parts)
+
+
+def architecture() -> str:
+    """The page on the architecture, with the table of modules between its two marks."""
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    before, _, rest = page.partition(MODULES_BEGIN)
+    _, _, after = rest.partition(MODULES_END)
+    return f"{before}{MODULES_BEGIN}\n{modules()}{MODULES_END}{after}"
+
+
+def modules() -> str:
+    """A table for each package: its modules, and the first sentence of each one's docstring."""
+    parts = []
+    for folder in sorted({file.parent for file in (ROOT / "tts_cli").rglob("*.py")}):
+        rows = [f"| `{file.relative_to(ROOT)}` | {_first_sentence(file)} |" for file in sorted(folder.glob("*.py"))]
+        parts.append("\n".join([f"\n| `{folder.relative_to(ROOT)}/` | |", "|---|---|", *rows, ""]))
+    return "".join(parts)
+
+
+def _first_sentence(file: Path) -> str:
+    words = " ".join(
+        (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").partition("\n\n")[0].split()
+    )
+    return re.split(r"(?<=[.:]) (?=[A-Z`])", words)[0].rstrip(".:")
 
 
 def commands() -> Iterator[list[str]]:

@@ -10,9 +10,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 import typer
-from harness import PATIENCE, ROOT, TTS, Speaker
+from harness import PATIENCE, ROOT, TTS, Run, Speaker
 
 import tts_cli
 from tts_cli import errors, signals
@@ -149,15 +151,41 @@ def test_json_fields_are_documented() -> None:
 
 
 def test_public_names() -> None:
-    assert tts_cli.__all__ == ["AudioChunk", "Snapshot", "TTSError", "__version__", "speak", "stream"]
     assert all(getattr(tts_cli, name) for name in tts_cli.__all__)
     assert set(re.findall(r"^## `(\w+)`$", prose("docs/python.md"), re.MULTILINE)) == set(tts_cli.__all__)
 
 
-def test_every_module_is_in_the_architecture() -> None:
-    named = set(re.findall(r"`(tts_cli/[\w/]+\.py)`", prose("docs/architecture.md")))
-    there = {str(file.relative_to(ROOT)) for file in (ROOT / "tts_cli").rglob("*.py")}
-    assert named == there
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda file: file.stem)
+def test_an_example_runs(example: Path, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    playing = example.stem == "play"
+    fixture: Speaker | dict[str, str] = request.getfixturevalue("speaker" if playing else "environment")
+    environment = fixture.environment if isinstance(fixture, Speaker) else fixture
+    done = subprocess.run(
+        [sys.executable, example], cwd=tmp_path, env=environment, capture_output=True, timeout=PATIENCE, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert playing or done.stdout
+
+
+def test_the_engine_of_the_tutorial_speaks(tts: Run, environment: dict[str, str], tmp_path: Path) -> None:
+    (code,) = blocks(ROOT / "docs/engines.md", "python")
+    (tmp_path / "humming.py").write_text(code)
+    package = tmp_path / "humming-1.dist-info"
+    package.mkdir()
+    (entry_point,) = blocks(ROOT / "docs/engines.md", "toml")
+    (package / "entry_points.txt").write_text("[tts_cli.engines]\n" + entry_point.splitlines()[1].replace('"', ""))
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: humming\nVersion: 1\n")
+    environment["PYTHONPATH"] = f"{tmp_path}:{environment.get('PYTHONPATH', '')}"
+    said = tts("speak", "Hello there.", "--engine", "humming", "--pitch", "440", "-o", "x.wav", "--json")
+    assert said.returncode == 0, said.stderr
+    sound, rate = soundfile.read(tmp_path / "x.wav")
+    assert rate == 16_000
+    assert np.abs(np.fft.rfft(sound)).argmax() * rate / len(sound) == pytest.approx(440, abs=2)
+    assert b"A tone for every sentence." in tts("engines").stdout
+    refused = tts("speak", "Hello.", "--engine", "builtin", "--pitch", "440", "-o", "y.wav")
+    assert refused.returncode == 2
+    assert b"choose --engine humming" in refused.stderr
+    assert b"--pitch" in tts("speak", "--pitch", "1", "Hello.", "-o", "y.wav").stderr
 
 
 def test_exit_codes_are_documented() -> None:
