@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from harness import PATIENCE, ROOT, TTS, Run, Speaker, clean_environment
+from harness import PATIENCE, ROOT, TTS, Run, Speaker, clean_environment, null_sink
 
 Make = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -72,28 +72,8 @@ def speaker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Speaker]:
     """A loudspeaker of this test's own."""
     if shutil.which("pulseaudio") is None:
         pytest.skip("needs pulseaudio, pulseaudio-utils and libasound2-plugins")
-    runtime = tmp_path_factory.mktemp("run")
-    runtime.chmod(0o700)
-    keys = {"XDG_RUNTIME_DIR": str(runtime), "HOME": str(runtime)}
-    environment = {key: value for key, value in clean_environment().items() if key != "PULSE_SERVER"} | keys
-    log = runtime / "log"
-    subprocess.run(
-        [
-            *("pulseaudio", "-n", "--daemonize=yes", "--exit-idle-time=-1", "--load=module-native-protocol-unix"),
-            # As float, what is heard is bit for bit what was played. Without rewinds, since a rewound sink's monitor
-            # leaves out some milliseconds behind every underrun.
-            "--load=module-null-sink sink_name=speaker rate=24000 format=float32le norewinds=1",
-            *("--log-level=debug", f"--log-target=file:{log}"),
-        ],
-        env=environment,
-        check=True,
-        stderr=subprocess.DEVNULL,
-    )
-    speaker = Speaker(environment, log)
-    try:
+    with null_sink(tmp_path_factory.mktemp("run")) as speaker:
         yield speaker
-    finally:
-        subprocess.run(["pulseaudio", "--kill"], env=environment, check=False, stderr=subprocess.DEVNULL)
 
 
 @pytest.fixture(scope="session")

@@ -64,6 +64,8 @@ class Recording:
     _data: bytearray = field(default_factory=bytearray)
     _more: threading.Condition = field(default_factory=threading.Condition)
     _sounding: bool = False
+    sounded: float = 0.0
+    """When something that is not silence was last recorded: `time.monotonic()`."""
     _ended: bool = False
     _latest: float = field(default_factory=time.monotonic)
 
@@ -73,7 +75,8 @@ class Recording:
             self.pauses += now - self._latest > PAUSE
             self._latest = now
             self._data += block
-            self._sounding = self._sounding or any(block)
+            if any(block):
+                self._sounding, self.sounded = True, now
             self._more.notify_all()
 
     def end(self) -> None:
@@ -237,6 +240,31 @@ class Speaker:
             yield
         finally:
             os.kill(server, signal.SIGCONT)
+
+
+@contextmanager
+def null_sink(runtime: Path) -> Iterator[Speaker]:
+    """A loudspeaker, whose server keeps its files in the folder `runtime`."""
+    runtime.chmod(0o700)
+    keys = {"XDG_RUNTIME_DIR": str(runtime), "HOME": str(runtime)}
+    environment = {key: value for key, value in clean_environment().items() if key != "PULSE_SERVER"} | keys
+    log = runtime / "log"
+    subprocess.run(
+        [
+            *("pulseaudio", "-n", "--daemonize=yes", "--exit-idle-time=-1", "--load=module-native-protocol-unix"),
+            # As float, what is heard is bit for bit what was played. Without rewinds, since a rewound sink's monitor
+            # leaves out some milliseconds behind every underrun.
+            "--load=module-null-sink sink_name=speaker rate=24000 format=float32le norewinds=1",
+            *("--log-level=debug", f"--log-target=file:{log}"),
+        ],
+        env=environment,
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield Speaker(environment, log)
+    finally:
+        subprocess.run(["pulseaudio", "--kill"], env=environment, check=False, stderr=subprocess.DEVNULL)
 
 
 def despite_stalls(test: Callable[..., None]) -> Callable[..., None]:
