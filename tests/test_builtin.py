@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from given import Given
 from harness import clean_environment
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tts_cli import load
@@ -130,6 +130,13 @@ def test_speed_is_the_models_own(engine: BuiltinEngine) -> None:
 )
 def test_text_that_the_model_was_not_made_for_is_still_bounded(engine: BuiltinEngine, text: str) -> None:
     assert len(spoken(engine, text[:MAX_CHARS])) < 240 * SAMPLE_RATE
+
+
+@settings(max_examples=50, deadline=None)
+@given(text=st.text("0123456789'.,:;$%-/ thVⅧ²e+", max_size=80))
+@example(text="8575155355035501213269'65297807230193457th old.")
+def test_no_digits_and_marks_are_too_much(engine: BuiltinEngine, text: str) -> None:
+    assert isinstance(engine.phonemes(text), str)
 
 
 @given(st.text("abc ,.;", max_size=300), st.integers(1, 50))

@@ -50,6 +50,7 @@ KNOWN: Final = "²³´µ…¼½¾™ʰʲᵊ"
 
 # The voice's library has no name for 10³⁶ and more: such a number is read digit by digit.
 _ENDLESS_NUMBER = re.compile(r"\d(?:,?\d){36,}")
+_WORD_OR_DIGIT = re.compile(r"[^\W\d_]+|\d|[.,;:!?]")
 _PHONEME_CUT = re.compile(r"(?<=[.!?,;:—…])\s+")
 
 
@@ -104,7 +105,10 @@ class BuiltinEngine:
         readable = plain(text, KNOWN)
         readable = _ENDLESS_NUMBER.sub(lambda number: " ".join(number[0].replace(",", "")), readable)
         with self._pronouncing:
-            return str(self._pronounce(readable))
+            try:
+                return str(self._pronounce(readable))
+            except Exception:  # noqa: BLE001  the library fails on rare combinations of digits and marks
+                return str(self._pronounce(" ".join(_WORD_OR_DIGIT.findall(readable))))
 
     def _sentence(self, segment: Segment, length: int, options: SpeakOptions) -> Iterator[Samples]:
         pause = options.pause * {"clause": CLAUSE_PAUSE, "cut": CUT_PAUSE}.get(segment.ending, 1.0)
