@@ -14,6 +14,7 @@ import torch
 from harness import ROOT, Run, complaint
 
 from tts_cli.audio import SAMPLE_RATE, Samples, as_samples
+from tts_cli.engines.chatterbox.config import read_config
 from tts_cli.engines.chatterbox.fidelity import computable, drawing, measure, sounding
 from tts_cli.engines.chatterbox.precision import choose
 from tts_cli.engines.chatterbox.verdict import FAIR, Drawing, Fidelity, Grade, Sounding, report, summary
@@ -166,6 +167,14 @@ def test_every_precision_there_is_on_random_weights(tiny: Path) -> None:
     sounds = {(row.precision, row.strategy): row for row in found.soundings}
     assert sounds["bf16", "whole"].snr > sounds["fp32", "independent"].snr
     assert doing[0] == "T3 in fp32"
+    layers = read_config(tiny).t3.n_layer
+    names = [
+        (layer, name) for layer in range(layers) for name in ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
+    ]
+    for precision in precisions[1:]:
+        rows = [row for row in found.maps if row.precision == precision]
+        assert [(row.layer, row.map) for row in rows] == [*names, (None, "speech_head")]
+        assert all(0 < row.error < {"bf16": 0.01, "int8": 0.05, "int4": 0.2}[precision] for row in rows)
 
 
 def test_one_chunk_of_fp32_is_the_reference(tiny: Path) -> None:
@@ -185,7 +194,17 @@ class TestCommand:
         assert (result.returncode, result.stderr) == (0, b"")
         words = " ".join(result.stdout.decode().split())
         assert "turbo · default · T3, next token · 12 positions" in words
-        for expected in ("KL", "Same choice", "Distance", "SNR", "bf16 whole", "fp32 context", "look random"):
+        for expected in (
+            "KL",
+            "Same choice",
+            "mlp.c_proj",
+            "Median of all",
+            "Distance",
+            "SNR",
+            "bf16 whole",
+            "fp32 context",
+            "look random",
+        ):
             assert expected in words
         assert "overlap" not in words
 
@@ -196,7 +215,7 @@ class TestCommand:
         told = json.loads(result.stdout)
         assert (told["model"], told["voice"], told["tokens"], told["random_weights"]) == ("turbo", "default", 12, True)
         assert "random" in told["summary"][0]
-        assert [*told, *told["t3"][0], *told["s3gen"][0]] == documented_fields()
+        assert [*told, *told["t3"][0], *told["t3_maps"][0], *told["s3gen"][0]] == documented_fields()
 
     @pytest.mark.parametrize(
         ("options", "says"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json as json_format
 import platform
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from statistics import median
+from typing import TYPE_CHECKING, Final
 
 from tts_cli.errors import UsageError
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     from tts_cli.engines import EngineSettings, EngineSpec, SpeakOptions
     from tts_cli.engines.chatterbox.verdict import Fidelity
+
+WORST: Final = 5
+"""How many of T3's linear maps the table shows, for each precision."""
 
 
 def fidelity(
@@ -67,6 +71,8 @@ def fidelity(
     console = Console(highlight=False, markup=False)
     console.print(_drawings(found, f"{settings.model} · {name} · T3, next token · {count} positions"))
     console.print()
+    console.print(_maps(found))
+    console.print()
     console.print(_soundings(found, f"S3Gen, sound · {count} tokens in chunks of {chunk}"))
     console.print()
     for line in summary(found):
@@ -83,6 +89,30 @@ def _drawings(found: Fidelity, title: str) -> Table:
     table.add_column("Against fp32")
     for row in found.drawings:
         table.add_row(row.precision, f"{row.kl:.2g}", f"{row.kl_tail:.2g}", f"{row.agreement:.1%}", row.words)
+    return table
+
+
+def _maps(found: Fidelity) -> Table:
+    from rich.table import Table
+
+    table = Table(
+        title=f"T3, linear maps · the {WORST} that are furthest from fp32's, in each precision",
+        title_justify="left",
+        box=None,
+        caption="Each map alone, given what fp32's is given: relative error, median over positions. All maps: --json.",
+        caption_justify="left",
+    )
+    table.add_column("T3")
+    table.add_column("Layer", justify="right")
+    table.add_column("Map")
+    for heading in ("Error", "Median of all"):
+        table.add_column(heading, justify="right")
+    for precision in dict.fromkeys(row.precision for row in found.maps):
+        rows = sorted((row for row in found.maps if row.precision == precision), key=lambda row: -row.error)
+        middle = median(row.error for row in rows)
+        for row in rows[:WORST]:
+            layer = "" if row.layer is None else str(row.layer)
+            table.add_row(precision, layer, row.map, f"{row.error:.2%}", f"{middle:.2%}")
     return table
 
 

@@ -1,8 +1,8 @@
 """How near each precision and strategy stays to fp32 decoded whole: for `tts bench --fidelity`.
 
 The fp32 T3 draws the utterance's tokens. Every precision of T3 is given them and tells how likely it finds each next
-one; every precision of S3Gen makes sound of them, whole and streamed, from the same noise. What the numbers are worth
-is told in `verdict`.
+one, and how far each of its linear maps is from fp32's (`maps`); every precision of S3Gen makes sound of them, whole
+and streamed, from the same noise. What the numbers are worth is told in `verdict`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ import torch
 from tts_cli.audio import FRAMES_PER_TOKEN, SAMPLE_RATE, SAMPLES_PER_FRAME, TOKEN_RATE, Samples
 from tts_cli.distance import Floats, distance, log_mel
 from tts_cli.engines.chatterbox.decoder import S3GenDecoder
+from tts_cli.engines.chatterbox.maps import errors as map_errors
+from tts_cli.engines.chatterbox.maps import watch
 from tts_cli.engines.chatterbox.options import PRECISIONS
 from tts_cli.engines.chatterbox.precision import choose
 from tts_cli.engines.chatterbox.prompt import TextTokenizer, normalise
 from tts_cli.engines.chatterbox.t3 import T3, TokenRequest
-from tts_cli.engines.chatterbox.verdict import WHOLE, Drawing, Fidelity, Sounding
-from tts_cli.engines.chatterbox.voice import Conditionals
+from tts_cli.engines.chatterbox.verdict import WHOLE, Drawing, Fidelity, MapError, Sounding
+from tts_cli.engines.chatterbox.voice import Conditionals, sample_of
 from tts_cli.engines.chatterbox.weights import pick_device
 from tts_cli.errors import UsageError
 
@@ -63,13 +65,18 @@ def measure(
     prefix, ids = t3.prefix(known.speaker, known.voice_tokens), TextTokenizer(folder).encode(normalise(text))
     tokens = list(t3.tokens(TokenRequest(prefix, ids, seed=seed, exactly=positions)))
     reference = t3.logits(prefix, ids, tokens[:-1])
+    watched = watch(t3, prefix, ids, tokens)
     del t3
     drawings = []
+    errors: list[MapError] = []
     for name in chosen:
         if name != "fp32":
             progress(f"T3 in {name}")
-            found = T3.load(folder, place, name).logits(prefix, ids, tokens[:-1])
-            drawings.append(drawing(name, found, reference))
+            t3 = T3.load(folder, place, name, sample_of(folder))
+            drawings.append(drawing(name, t3.logits(prefix, ids, tokens[:-1]), reference))
+            errors += map_errors(name, t3, watched)
+            del t3
+    del watched
     soundings: list[Sounding] = []
     whole = other = np.empty(0, np.float32)
     for name in dict.fromkeys(each.s3gen for each in chosen.values()):  # fp32 first: it is the reference
@@ -91,6 +98,7 @@ def measure(
         drawings=tuple(drawings),
         soundings=tuple(soundings),
         decoders={name: each.s3gen for name, each in chosen.items()},
+        maps=tuple(errors),
     )
 
 

@@ -215,7 +215,7 @@ def quantised(module: nn.Module, kind: str) -> dict[str, Parts]:
     """The parts of each linear leaf inside `module`, by its name; none for `fp32`."""
     if kind == "fp32":
         return {}
-    return {name: _LINEAR[kind].parts(_dense(leaf)) for name, leaf in _leaves(module)}
+    return {name: _LINEAR[kind].parts(dense(leaf)) for name, leaf in leaves(module)}
 
 
 def install(module: nn.Module, kind: str, parts: dict[str, Parts]) -> None:
@@ -230,17 +230,18 @@ def install(module: nn.Module, kind: str, parts: dict[str, Parts]) -> None:
     # Packing int8 takes a second a thread for Turbo's T3, and leaves Python's lock alone; what else there is to do is
     # quick, and in one thread it fits into the memory of the parts used up.
     with ThreadPoolExecutor(2) as pool, _int8_packing():
-        for name, leaf in (pool.map if kind == "int8" else map)(build, list(_leaves(module))):
+        for name, leaf in (pool.map if kind == "int8" else map)(build, list(leaves(module))):
             module.set_submodule(name, leaf)
 
 
-def _leaves(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def leaves(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The linear leaves inside `module` that `install` replaces, by name."""
     for name, child in module.named_modules():
         if type(child) in (nn.Linear, Projection):
             yield name, child
 
 
-def _dense(leaf: nn.Module) -> Tensor:
+def dense(leaf: nn.Module) -> Tensor:
     """The leaf's weight as `[outputs, inputs]`."""
     weight = cast("Tensor", leaf.weight).detach()
     return weight.T if isinstance(leaf, Projection) else weight

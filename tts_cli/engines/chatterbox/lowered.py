@@ -34,7 +34,8 @@ def cache_dir() -> Path:
 def lowered(weights: Path, kind: str, sizes: str, make: Callable[[], dict[str, Parts]]) -> dict[str, Parts]:
     """Parts of leaves of this `kind`, by name: those kept of the file `weights`, mapped, or what `make` makes.
 
-    What was made is kept, if the disk allows. `sizes` is what else the parts depend on: the network's.
+    What was made is kept, if the disk allows. `sizes` is what else the parts depend on: the network's, and
+    the voice that they were calibrated with.
     """
     file, key = place(weights, kind), _key(weights, kind, sizes)
     tensors = kept(file, key)

@@ -20,6 +20,7 @@ from tts_cli.engines.chatterbox.decoder import S3GenDecoder
 from tts_cli.engines.chatterbox.noise import SeededNoise
 from tts_cli.engines.chatterbox.precision import Precision, choose
 from tts_cli.engines.chatterbox.t3 import SPEAKER_WIDTH, T3
+from tts_cli.engines.chatterbox.voice import sample_of
 from tts_cli.engines.chatterbox.weights import pick_device
 from tts_cli.errors import TTSError
 
@@ -89,7 +90,7 @@ def _load(folder: Path, device: torch.device, precision: str) -> Placed:
     chosen = choose(precision, device)
     with ThreadPoolExecutor(1) as pool:  # both wait for memory by turns, and leave Python's lock alone meanwhile
         loading = pool.submit(S3GenDecoder.load, folder, str(device), precision)
-        t3 = T3.load(folder, device, precision)
+        t3 = T3.load(folder, device, precision, sample_of(folder))
         return Placed(t3, loading.result(), device, chosen)
 
 

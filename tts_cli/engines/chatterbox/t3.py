@@ -33,6 +33,7 @@ from tts_cli.engines.chatterbox.sampling import (
     STOP,
     Sampler,
 )
+from tts_cli.engines.chatterbox.smoothing import Sample, put_norms, smoothed
 from tts_cli.engines.chatterbox.token_step import FixedStep, TracedStep
 from tts_cli.engines.chatterbox.weights import load_module
 
@@ -193,8 +194,12 @@ class T3(nn.Module):
         """The token's step, where it was loaded to speak on a CPU."""
 
     @classmethod
-    def load(cls, folder: Path, device: torch.device | str = "cpu", precision: str = "fp32") -> T3:
+    def load(
+        cls, folder: Path, device: torch.device | str = "cpu", precision: str = "fp32", sample: Sample | None = None
+    ) -> T3:
         """Turbo's or Nano's T3 out of a folder of weights, in the precision of that name (`precision.choose`).
+
+        int8 is calibrated with the voice `sample` (`smoothing`), if there is one.
 
         What is mapped is read when it is used: of a file of which a copy in 8 or 4 bits is kept, the
         embeddings of what is said, norms and biases. Raises as `weights.read_tensors` and `choose` do.
@@ -206,11 +211,17 @@ class T3(nn.Module):
             return load_module(lambda: cls(config.t3), file, "", device)
 
         def made() -> dict[str, Parts]:
-            return quantised(full(), kind)  # of a T3 of its own, which takes the pages it read with it
+            whole = full()  # a T3 of its own, which takes the pages it read with it
+            if kind != "int8" or sample is None:
+                return quantised(whole, kind)
+            return smoothed(whole, config.t3.n_layer, lambda: whole.prefix(sample.speaker, sample.voice_tokens))
 
         t3 = full()
         if kind != "fp32":
-            install(t3, kind, made() if kind == "bf16" else lowered(file, kind, str(config.t3), made))
+            depends = f"{config.t3} {sample.digest}" if kind == "int8" and sample else str(config.t3)
+            parts = made() if kind == "bf16" else lowered(file, kind, depends, made)
+            put_norms(t3, parts)
+            install(t3, kind, parts)
             t3.full = full
         if t3.speech_emb.weight.device.type == "cpu" and kind != "bf16":  # oneDNN's product cannot be traced
             t3.traced = TracedStep(t3)

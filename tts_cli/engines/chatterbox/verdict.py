@@ -91,6 +91,18 @@ class Drawing:
 
 
 @dataclass(frozen=True, slots=True)
+class MapError:
+    """How far one linear map of T3 in one precision is from fp32's, both given the same."""
+
+    precision: str
+    layer: int | None
+    """None after the last."""
+    map: str
+    error: float
+    """Norm of the difference over that of fp32's, median over positions."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sounding:
     """S3Gen's sound in one precision and strategy, against fp32 decoded whole, from the same tokens and noise."""
 
@@ -133,6 +145,8 @@ class Fidelity:
     """Of every precision of S3Gen and every strategy, but the reference."""
     decoders: Mapping[str, str]
     """The precision of S3Gen that goes with each precision."""
+    maps: tuple[MapError, ...] = ()
+    """Of every precision but fp32, from T3's first map to its last."""
 
     @property
     def random(self) -> bool:
@@ -176,6 +190,10 @@ def report(found: Fidelity) -> dict[str, Any]:
                 "verdict": row.words,
             }
             for row in found.drawings
+        ],
+        "t3_maps": [
+            {"precision": row.precision, "layer": row.layer, "map": row.map, "error": round(row.error, 6)}
+            for row in found.maps
         ],
         "s3gen": [
             {

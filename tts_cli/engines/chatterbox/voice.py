@@ -20,6 +20,7 @@ from torch import Tensor
 from tts_cli.audio import FRAMES_PER_TOKEN, TOKEN_RATE
 from tts_cli.engines.chatterbox.config import MEL_BINS, SPEAKER_SIZE, SPEECH_VOCABULARY
 from tts_cli.engines.chatterbox.kept import keep, kept, write
+from tts_cli.engines.chatterbox.smoothing import POSITIONS, Sample
 from tts_cli.engines.chatterbox.t3 import SPEAKER_WIDTH, T3, T3Prefix
 from tts_cli.engines.chatterbox.weights import fingerprint
 from tts_cli.errors import ModelError
@@ -130,6 +131,15 @@ def _tensor(
     if int(value.min()) < 0 or int(value.max()) >= ids_below:
         raise ModelError(f"{file}: {name} holds ids outside 0 to {ids_below - 1}")
     return value
+
+
+def sample_of(weights: Path) -> Sample | None:
+    """The voice that came with the weights in this folder, to calibrate T3 with; None where none can be read."""
+    try:
+        voice = Conditionals.load(weights / "conds.pt")
+    except ModelError:
+        return None
+    return Sample(voice.speaker, voice.voice_tokens[:, :POSITIONS])
 
 
 def prefix_key(model: str, voice: Conditionals) -> str:
