@@ -7,7 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -58,13 +59,24 @@ def environment(tmp_path: Path) -> dict[str, str]:
 def tts(environment: dict[str, str], tmp_path: Path) -> Run:
     """Run `tts` with arguments, in `tmp_path`, without an audio device."""
 
-    def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[bytes]:
+    def run(*arguments: str, command: Sequence[str] = TTS, **options: object) -> subprocess.CompletedProcess[bytes]:
         settings: dict[str, object] = {"cwd": tmp_path, "env": environment, "timeout": PATIENCE, "capture_output": True}
         if "input" not in options:
             settings["stdin"] = subprocess.DEVNULL
-        return subprocess.run([*TTS, *arguments], check=False, **(settings | options))  # type: ignore[call-overload,no-any-return]
+        return subprocess.run([*command, *arguments], check=False, **(settings | options))  # type: ignore[call-overload,no-any-return]
 
     return run
+
+
+@pytest.fixture
+def tts_with_rights(tts: Run) -> Run:
+    """As `tts`, where the rights of files count: root may read and write everything else."""
+    if os.geteuid() != 0:
+        return tts
+    if shutil.which("setpriv") is None:
+        pytest.skip("root needs setpriv, of util-linux, to give up its powers")
+    powerless = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *TTS]
+    return partial(tts, command=powerless)
 
 
 @pytest.fixture

@@ -95,21 +95,68 @@ def test_bad_input_gets_one_line_and_its_exit_code(
     assert set(tmp_path.iterdir()) == before
 
 
-def test_no_rights_to_write(tts: Run, tmp_path: Path) -> None:
-    folder = tmp_path / "locked"
-    folder.mkdir(mode=0o500)
-    result = tts("speak", "hi", *BUILTIN, "-o", "locked/x.wav" if os.geteuid() else "/proc/x.wav")
-    assert result.returncode == 1
-    assert "cannot write" in complaint(result)
+LOCKED = "locked/in"
+"""A folder within one that nobody may enter."""
 
 
-def test_no_rights_to_read(tts: Run, tmp_path: Path) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may read everything")
+@pytest.mark.parametrize(
+    ("arguments", "variables", "code", "says"),
+    [
+        (["speak", "hi", "-o", "unwritable/x.wav", *BUILTIN], {}, 1, "cannot write unwritable/x.wav"),
+        (["speak", "hi", "-o", f"{LOCKED}/x.wav", *BUILTIN], {}, 1, "choose another place"),
+        (["speak", "hi", "-n", "-o", f"{LOCKED}/x.wav", *BUILTIN], {}, 1, f"cannot write {LOCKED}"),
+        (["bench", "--plot", f"{LOCKED}/x.png", *BUILTIN], {}, 1, f"cannot write {LOCKED}"),
+        (["speak", "-f", "secret"], {}, 2, "'secret' is not readable"),
+        (["speak", "-f", f"{LOCKED}/x.txt"], {}, 2, f"cannot read {LOCKED}"),
+        (["speak", "hi", "-o", "x.wav", "--voice", "bob"], {"TTS_VOICES_DIR": LOCKED}, 2, "TTS_VOICES_DIR"),
+        (["voice", "list", "--voices-dir", LOCKED], {}, 2, f"cannot read {LOCKED}"),
+        (["voice", "info", "bob"], {"TTS_VOICES_DIR": LOCKED}, 2, f"cannot read {LOCKED}"),
+        (["voice", "remove", "bob"], {"TTS_VOICES_DIR": LOCKED}, 2, f"cannot read {LOCKED}"),
+        (["voice", "list"], {"TTS_VOICES_DIR": "file"}, 2, "Not a directory"),
+        (["model", "path", "--model-dir", LOCKED], {}, 3, f"cannot read {LOCKED}"),
+        (["model", "list"], {"TTS_MODEL_DIR": LOCKED}, 3, f"cannot read {LOCKED}"),
+        (["model", "path"], {"HF_HOME": LOCKED}, 3, "HF_HOME"),
+        (["model", "list"], {"HF_HOME": "locked"}, 3, "HF_HOME"),
+        (["model", "pull", "--offline"], {"HF_HUB_CACHE": LOCKED}, 3, "HF_HOME"),
+    ],
+)
+def test_no_rights(
+    tts_with_rights: Run,
+    environment: dict[str, str],
+    tmp_path: Path,
+    arguments: list[str],
+    variables: dict[str, str],
+    code: int,
+    says: str,
+) -> None:
+    (tmp_path / "unwritable").mkdir(mode=0o500)
     (tmp_path / "secret").touch(mode=0)
-    result = tts("speak", "-f", "secret")
-    assert result.returncode == 2
-    assert "Permission denied" in complaint(result)
+    (tmp_path / "file").touch()
+    (tmp_path / LOCKED).mkdir(parents=True)
+    (tmp_path / "locked").chmod(0)
+    result = tts_with_rights(*arguments, env=environment | variables)
+    (tmp_path / "locked").chmod(0o700)
+    assert says in complaint(result)
+    assert result.returncode == code
+
+
+def test_a_cache_that_cannot_be_read_leaves_the_built_in_voice(
+    tts_with_rights: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "locked").mkdir(mode=0)
+    result = tts_with_rights("speak", "Hi.", "-o", "x.wav", env=environment | {"HF_HOME": "locked"})
+    assert result.returncode == 0, result.stderr
+    assert soundfile.info(tmp_path / "x.wav").frames
+
+
+def test_a_tilde_in_tts_voices_dir_is_the_home(tts: Run, environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v" / "bob.pt").touch()
+    home = environment | {"HOME": str(tmp_path)}
+    assert b"bob" in tts("voice", "list", env=home | {"TTS_VOICES_DIR": "~/v"}).stdout
+    assert b"bob" in tts("voice", "list", "--voices-dir", "~/v", env=home).stdout
+    result = tts("voice", "list", env=home | {"TTS_VOICES_DIR": "~nobody-of-that-name/v"})
+    assert result.returncode == 0, result.stderr
 
 
 def test_bytes_that_go_bad_in_a_pipe_leave_no_half_file(tts: Run, tmp_path: Path) -> None:

@@ -217,6 +217,17 @@ class TestPull:
         machine.pull(revision="refs/pr/1")
         assert locate(revision="refs/pr/1") == locate(revision=COMMIT) == machine.snapshot
 
+    @pytest.mark.parametrize("torn", [b"", COMMIT[:7].encode(), b"\xff\0" * 20])
+    def test_mends_a_torn_ref(self, machine: Machine, torn: bytes) -> None:
+        machine.pull()
+        ref = machine.place / "refs" / "main"
+        ref.write_bytes(torn)
+        (ref.parent / ".tts-00000000.part").write_bytes(torn)  # of a process that was killed
+        assert locate("turbo", voice_caching=True) == machine.snapshot
+        machine.pull()
+        assert ref.read_text() == COMMIT
+        assert list(ref.parent.iterdir()) == [ref]
+
     def test_mends_a_truncated_file(self, machine: Machine) -> None:
         machine.pull()
         (machine.snapshot / T3).resolve().write_bytes(b"stump")

@@ -1,11 +1,12 @@
 import errno
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from harness import Run, complaint
+from harness import PATIENCE, ROOT, Run, complaint
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -144,6 +145,67 @@ def test_the_voice_is_not_there_before_it_is_whole(store: VoiceStore) -> None:
         draft.pt.write_bytes(b"voice")
         assert store.names() == []
     assert store.names() == ["anna"]
+
+
+MAKER = """
+import sys
+from pathlib import Path
+from tts_cli.errors import UsageError
+from tts_cli.voices import VoiceStore
+
+try:
+    with VoiceStore(Path("voices")).reserve("anna") as draft:
+        draft.pt.write_text(sys.argv[1])
+        draft.prefix.write_text(sys.argv[1])
+        print("written", flush=True)
+        sys.stdin.read()
+except UsageError as error:
+    sys.exit(str(error))
+"""
+
+
+def maker(folder: Path, content: str) -> subprocess.Popen[str]:
+    """A process that has written a voice and puts it in place when its standard input ends."""
+    folder.mkdir(exist_ok=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAKER, content],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "written\n"
+    return process
+
+
+def test_of_two_processes_that_make_a_voice_one_wins_and_the_other_says_so(store: VoiceStore) -> None:
+    first, second = (maker(store.directory.parent, content) for content in ("first", "second"))
+    assert first.stdin is not None
+    assert second.stdin is not None
+    first.stdin.close()
+    second.stdin.close()
+    codes = first.wait(PATIENCE), second.wait(PATIENCE)
+    assert sorted(codes) == [0, 1]
+    winner, loser = ("first", second) if codes == (0, 1) else ("second", first)
+    assert loser.stderr is not None
+    assert "there is already a voice called 'anna'" in loser.stderr.read()
+    assert store.path("anna").read_text() == store.prefix_path("anna").read_text() == winner
+    assert len(list(store.directory.iterdir())) == 2
+    for stream in (first.stdout, first.stderr, second.stdout, second.stderr):
+        assert stream is not None
+        stream.close()
+
+
+def test_what_a_killed_process_leaves_is_swept_by_the_next_voice(store: VoiceStore) -> None:
+    with maker(store.directory.parent, "half") as process:
+        process.kill()
+    assert len(list(store.directory.iterdir())) == 1
+    assert store.names() == []
+    make(store, "zoe")
+    assert sorted(file.suffix for file in store.directory.iterdir()) == [".json", ".pt", ".safetensors"]
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

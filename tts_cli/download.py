@@ -24,7 +24,8 @@ from rich.filesize import decimal
 
 from tts_cli.errors import MissingError, TTSError, UsageError
 from tts_cli.models import INSTALL, Model, find_model, hub_cache, locate_cached, ref_file, storage
-from tts_cli.replace import is_full, replacing
+from tts_cli.paths import is_full
+from tts_cli.replace import replacing
 from tts_cli.transfer import RemoteFile, fetch, size_of
 
 __all__ = ["Report", "Transfer", "pull"]
@@ -133,6 +134,8 @@ def _already_here(model: Model, cache: Path, revision: str | None) -> Path:
     try:
         return locate_cached(model, cache, revision=revision, voice_caching=True)
     except MissingError as error:
+        if isinstance(error.__cause__, OSError):  # it may be here, but cannot be read
+            raise
         remedy = "go online, without --offline and HF_HUB_OFFLINE, and pull again"
         raise MissingError(f"{error.message}, and we are offline", remedy) from None
 

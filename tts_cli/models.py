@@ -17,12 +17,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from tts_cli.errors import MissingError, UsageError
+from tts_cli.paths import expanded, explained
 
 __all__ = [
     "INSTALL",
@@ -40,6 +42,7 @@ INSTALL: Final = "pip install '.[chatterbox]'"
 """The command that brings the packages which Chatterbox runs on."""
 PACKAGES: Final = ("torch", "safetensors", "huggingface_hub", "chatterbox")
 
+_ANOTHER_CACHE: Final = "let HF_HOME name another folder"
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 
@@ -114,8 +117,8 @@ def hub_cache() -> Path:
         ("XDG_CACHE_HOME", "huggingface/hub"),
     ):
         if value := os.environ.get(variable):
-            return Path(os.path.expandvars(value)).expanduser() / below
-    return Path.home() / ".cache" / "huggingface" / "hub"
+            return expanded(os.path.expandvars(value)) / below
+    return expanded("~/.cache/huggingface/hub")
 
 
 def storage(model: Model, cache: Path | None = None) -> Path:
@@ -147,7 +150,9 @@ def locate(
     """
     model = find_model(name)
     if folder := model_dir or _folder_from_environment():
-        return _whole_folder(model, folder.expanduser(), voice_caching)
+        folder = expanded(folder)
+        with _reading(folder, "take the weights from another folder"):
+            return _whole_folder(model, folder, voice_caching)
     return locate_cached(model, revision=revision, voice_caching=voice_caching)
 
 
@@ -156,10 +161,12 @@ def locate_cached(
 ) -> Path:
     """The snapshot of `revision` where one is asked for, else that of `main`, else the newest whole one."""
     seen: list[Path] = []
-    for snapshot in _snapshots(storage(model, cache), revision):
-        if not model.missing(snapshot, voice_caching=voice_caching):
-            return snapshot
-        seen.append(snapshot)
+    place = storage(model, cache)
+    with _reading(place, _ANOTHER_CACHE):
+        for snapshot in _snapshots(place, revision):
+            if not model.missing(snapshot, voice_caching=voice_caching):
+                return snapshot
+            seen.append(snapshot)
     remedy = _how_to_pull(model, revision)
     if not seen:
         at = f" at revision '{revision}'" if revision else ""
@@ -172,12 +179,18 @@ def installed(model_dir: Path | None = None) -> list[Installed]:
     """Everything here of every model, whole or not: the folder given by hand, then the cache's snapshots."""
     found = []
     if folder := model_dir or _folder_from_environment():
-        folder = folder.expanduser()
-        found += [_inspect(model, folder) for model in MODELS.values() if (folder / model.t3).is_file()]
+        folder = expanded(folder)
+        with _reading(folder, "name another folder"):
+            found += [_inspect(model, folder) for model in MODELS.values() if (folder / model.t3).is_file()]
     for model in MODELS.values():
         place = storage(model)
-        found += [_inspect(model, snapshot, place / "blobs") for snapshot in _snapshots(place, None)]
+        with _reading(place, _ANOTHER_CACHE):
+            found += [_inspect(model, snapshot, place / "blobs") for snapshot in _snapshots(place, None)]
     return found
+
+
+def _reading(folder: Path, otherwise: str) -> AbstractContextManager[None]:
+    return explained("read", folder, f"make {folder} readable, or {otherwise}", MissingError)
 
 
 def _folder_from_environment() -> Path | None:
@@ -210,7 +223,8 @@ def _snapshots(folder: Path, revision: str | None) -> Iterator[Path]:
     commit = revision or "main"
     if not _COMMIT.fullmatch(commit):
         ref = ref_file(folder, commit)
-        commit = ref.read_text().strip() if ref.is_file() else ""
+        # Whoever was killed while writing it may have left anything; the next pull writes it anew.
+        commit = ref.read_bytes().decode("ascii", "replace").strip() if ref.is_file() else ""
     snapshots = folder / "snapshots"
     first = snapshots / commit
     if _COMMIT.fullmatch(commit) and first.is_dir():

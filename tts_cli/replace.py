@@ -18,14 +18,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
-__all__ = ["Draft", "draft_folder", "is_full", "replacing"]
+__all__ = ["Draft", "alone", "draft_folder", "replacing"]
 
 _DRAFT: Final = re.compile(r"\.tts-[0-9a-f]{8}\.part")
-
-
-def is_full(error: OSError) -> bool:
-    """Whether it says that there is no space left, or no more for this user."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
@@ -56,6 +51,18 @@ def draft_folder(directory: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Wait until no other process or thread is in such a block for `directory`. Raises `OSError`."""
+    handle = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
         os.close(handle)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from tts_cli.errors import MissingError, OutputError, UsageError
+from tts_cli.paths import cannot, check_place
 from tts_cli.replace import replacing
 
 WIDTH: Final = 10.0
@@ -69,10 +70,7 @@ def check_plot(path: Path) -> None:
     """Raise unless a picture can be drawn and written at `path`. Nothing is created."""
     if path.suffix.lower() != ".png":
         raise UsageError(f"{str(path)!r} is no name for a PNG file", "end it with .png")
-    if path.is_dir():
-        raise UsageError(f"{path} is a directory", "give the name of a file")
-    if not path.parent.is_dir():
-        raise UsageError(f"there is no directory {path.parent}", f"create it first: mkdir -p {path.parent}")
+    check_place(path)
     if find_spec("matplotlib") is None:
         raise MissingError("a picture needs matplotlib, which is not installed", "run: pip install '.[plot]'")
 
@@ -101,4 +99,4 @@ def plot(runs: Mapping[str, Sequence[Arrival]], title: str, path: Path) -> None:
         with replacing(path) as file:
             figure.savefig(file, format="png", dpi=120)
     except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}", "choose another place") from error
+        raise cannot("write", path, error, "choose another place", OutputError) from error

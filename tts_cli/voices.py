@@ -16,7 +16,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,8 @@ from platformdirs import user_data_path
 
 from tts_cli.engines.spec import VoiceInfo
 from tts_cli.errors import MissingError, OutputError, TTSError, UsageError
-from tts_cli.replace import draft_folder, is_full
+from tts_cli.paths import cannot, expanded, explained, is_full
+from tts_cli.replace import alone, draft_folder
 
 DEFAULT: Final = "default"
 """The voice that came with the weights of Chatterbox, as a `conds.pt` among them."""
@@ -54,7 +55,7 @@ class Draft:
 def default_dir() -> Path:
     """`TTS_VOICES_DIR`, else `voices/` of the checkout we run from, else a folder among the user's data."""
     if chosen := os.environ.get("TTS_VOICES_DIR"):
-        return Path(chosen).expanduser()
+        return Path(chosen)
     checkout = Path(__file__).resolve().parent.parent
     if (checkout / "pyproject.toml").is_file() and (checkout / "voices").is_dir():
         return checkout / "voices"
@@ -85,13 +86,15 @@ class VoiceStore:
     """
 
     def __init__(self, directory: Path | None = None, weights: Path | None = None) -> None:
-        self.directory = directory or default_dir()
+        self.directory = expanded(directory or default_dir())
         self._came = None if weights is None else weights / "conds.pt"
 
     def names(self) -> list[str]:
         """Names of the voices, `default` first if it is there, the cached ones sorted."""
         came = self._path_of_default()
-        cached = sorted(file.stem for file in self.directory.glob("*.pt") if _NAME.fullmatch(file.stem))
+        with self._reading():
+            files = list(self.directory.iterdir()) if self.directory.exists() else []
+        cached = sorted(file.stem for file in files if file.suffix == ".pt" and _NAME.fullmatch(file.stem))
         return cached if came is None else [DEFAULT, *(name for name in cached if name != DEFAULT)]
 
     def speakable(self) -> list[str]:
@@ -110,7 +113,9 @@ class VoiceStore:
         path = self.directory / f"{check_name(name)}.pt"
         if name == DEFAULT:
             path = self._path_of_default() or path
-        if not path.is_file():
+        with self._reading():
+            is_there = path.is_file()
+        if not is_there:
             known = ", ".join(self.names())
             if name == DEFAULT:  # a name that no voice can be given
                 make = "it comes with Chatterbox's weights: tts model pull turbo"
@@ -120,7 +125,12 @@ class VoiceStore:
         return path
 
     def _path_of_default(self) -> Path | None:
-        return self._came if self._came is not None and self._came.is_file() else None
+        with self._reading():
+            return self._came if self._came is not None and self._came.is_file() else None
+
+    def _reading(self) -> AbstractContextManager[None]:
+        remedy = f"make {self.directory} readable, or choose another folder with TTS_VOICES_DIR"
+        return explained("read", self.directory, remedy)
 
     def prefix_path(self, name: str) -> Path:
         """Where the voice's T3 prefix lies, or would."""
@@ -143,16 +153,18 @@ class VoiceStore:
         """Raise `UsageError` where a voice of that name cannot be made: a bad, reserved or taken name."""
         if check_name(name) == DEFAULT:
             raise UsageError(f"{name!r} is the voice that comes with the weights", "choose another with --name")
-        if not force and (self.directory / f"{name}.pt").exists():
+        with self._reading():
+            is_taken = (self.directory / f"{name}.pt").exists()
+        if is_taken and not force:
             raise UsageError(f"there is already a voice called {name!r}", "choose another --name, or use --force")
 
     @contextmanager
     def reserve(self, name: str, force: bool = False) -> Iterator[Draft]:
         """Make a voice: write its files where the draft says; they are put in place when the block ends well.
 
-        Raises `UsageError` as `check_free` does and `OutputError` where they cannot be written; then, and
-        after any other error inside the block, nothing is left behind and a voice that was there is
-        untouched.
+        Raises `UsageError` as `check_free` does, at the end as well where another process has made a voice of that
+        name in the meantime, and `OutputError` where they cannot be written; then, and after any other error inside
+        the block, nothing is left behind and a voice that was there is untouched.
         """
         self.check_free(name, force)
         try:
@@ -164,7 +176,9 @@ class VoiceStore:
                     draft / f"{name}.flow.safetensors",
                     draft / f"{name}.json",
                 )
-                self._put_in_place(draft, name)
+                with alone(self.directory):
+                    self.check_free(name, force)
+                    self._put_in_place(draft, name)
         except OSError as error:
             raise _cannot_write(self.directory, error) from error
 
@@ -174,8 +188,9 @@ class VoiceStore:
             raise UsageError(f"{name!r} comes with the weights and cannot be removed")
         self.path(name)
         try:
-            for suffix in reversed(_SUFFIXES):
-                (self.directory / f"{name}{suffix}").unlink(missing_ok=True)
+            with alone(self.directory):
+                for suffix in reversed(_SUFFIXES):
+                    (self.directory / f"{name}{suffix}").unlink(missing_ok=True)
         except OSError as error:
             raise _cannot_write(self.directory, error) from error
 
@@ -216,8 +231,5 @@ def _seconds(value: object) -> float | None:
 
 
 def _cannot_write(directory: Path, error: OSError) -> TTSError:
-    reason = error.strerror or str(error)
-    return OutputError(
-        f"cannot write to {directory}: {reason}",
-        "free some space there" if is_full(error) else "choose another folder with TTS_VOICES_DIR",
-    )
+    remedy = "free some space there" if is_full(error) else "choose another folder with TTS_VOICES_DIR"
+    return cannot("write to", directory, error, remedy, OutputError)

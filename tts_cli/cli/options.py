@@ -14,6 +14,7 @@ from tts_cli.checks import read_whole
 from tts_cli.engines.options import Declared, EngineSettings, SpeakOptions, declared
 from tts_cli.engines.registry import engines
 from tts_cli.errors import UsageError
+from tts_cli.paths import expanded
 
 _SET_BY_USER: Final = ("COMMANDLINE", "ENVIRONMENT", "PROMPT")
 
@@ -98,7 +99,7 @@ def _value(known: Declared, value: Any) -> object:
     if option.milliseconds:
         return value / 1000
     if isinstance(value, Path):
-        return value.expanduser()
+        return expanded(value)
     if not option.none:
         return value
     if value == option.none:

@@ -142,9 +142,11 @@ def _check_options(
         named = fallback if output is None else None if output == "-" else Path(output)
         if named is None:
             raise UsageError("--no-clobber is for a file", "give its name with -o, or leave out --no-clobber")
-        if named.is_file():
-            from tts_cli.sinks.file import already_there
+        from tts_cli.paths import check_place
+        from tts_cli.sinks.file import already_there
 
+        check_place(named)
+        if named.is_file():
             raise already_there(named)
     if output == "-":
         if json:

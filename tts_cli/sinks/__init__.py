@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from tts_cli.audio import AudioChunk
-from tts_cli.errors import OutputError
-from tts_cli.replace import is_full
+from tts_cli.errors import OutputError, TTSError
+from tts_cli.paths import cannot, is_full
 
 CHECK_SECONDS: Final = 0.1
 """How often a sink is asked whether it can still deliver (`Sink.check`)."""
@@ -87,10 +87,10 @@ class Sink(Protocol):
         ...
 
 
-def cannot_write(where: str, error: OSError) -> OutputError:
+def cannot_write(where: str, error: OSError) -> TTSError:
     """The error for an output that cannot be written, and what to do about it."""
     remedy = "free some space or choose another place with -o" if is_full(error) else "choose another place with -o"
-    return OutputError(f"cannot write {where}: {error.strerror or error}", remedy)
+    return cannot("write", where, error, remedy, OutputError)
 
 
 class NullSink:

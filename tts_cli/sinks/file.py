@@ -10,6 +10,7 @@ import soundfile
 
 from tts_cli.audio import AudioChunk, to_pcm16
 from tts_cli.errors import OutputError, UsageError
+from tts_cli.paths import check_place
 from tts_cli.replace import Draft
 from tts_cli.sinks import NullSink, SinkStatus, cannot_write
 
@@ -29,14 +30,7 @@ def check_target(path: Path) -> None:
             f"cannot tell a sound format from the name {str(path)!r}",
             f"end it with one of: {', '.join(FORMATS)}",
         )
-    try:
-        is_folder, has_place = path.is_dir(), path.parent.is_dir()
-    except OSError as error:  # a name that is too long, a folder that may not be entered
-        raise cannot_write(str(path), error) from error
-    if is_folder:
-        raise UsageError(f"{path} is a directory", "give the name of a file")
-    if not has_place:
-        raise UsageError(f"there is no directory {path.parent}", f"create it first: mkdir -p {path.parent}")
+    check_place(path)
 
 
 def already_there(path: Path) -> UsageError:

@@ -33,6 +33,7 @@ from tts_cli.engines.chatterbox.weights import read_tensors
 from tts_cli.engines.spec import VoiceInfo
 from tts_cli.errors import MissingError, UsageError
 from tts_cli.models import INSTALL
+from tts_cli.paths import explained
 from tts_cli.voices import ENGINE, VoiceStore
 
 VE_FILE: Final = "ve.safetensors"
@@ -108,7 +109,9 @@ def read_recording(file: Path) -> tuple[Samples, float]:
     At most `LONGEST` seconds are read. Raises `UsageError` where the file cannot be read as sound, or where
     its sound is too short, silent, clipped or no finite numbers.
     """
-    if not file.is_file():
+    with explained("read", file, "check its name and its rights"):
+        is_there = file.is_file()
+    if not is_there:
         raise UsageError(f"there is no file {file}")
     found = load(file, LONGEST)
     _refuse_unusable(file, found.frames, len(found.frames) / found.rate)

@@ -21,6 +21,7 @@ from torch import Tensor
 from tts_cli.engines.chatterbox.kept import keep, kept
 from tts_cli.engines.chatterbox.leaves import Parts
 from tts_cli.engines.chatterbox.weights import fingerprint
+from tts_cli.paths import expanded
 
 _FORMAT: Final = 2
 
@@ -28,7 +29,7 @@ _FORMAT: Final = 2
 def cache_dir() -> Path:
     """`TTS_CACHE_DIR`, else the user's folder for what can be made again."""
     chosen = os.environ.get("TTS_CACHE_DIR")
-    return Path(chosen).expanduser() if chosen else user_cache_path("tts", appauthor=False)
+    return expanded(chosen) if chosen else user_cache_path("tts", appauthor=False)
 
 
 def lowered(weights: Path, kind: str, sizes: str, make: Callable[[], dict[str, Parts]]) -> dict[str, Parts]:

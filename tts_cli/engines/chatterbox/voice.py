@@ -24,6 +24,7 @@ from tts_cli.engines.chatterbox.smoothing import POSITIONS, Sample
 from tts_cli.engines.chatterbox.t3 import SPEAKER_WIDTH, T3, T3Prefix
 from tts_cli.engines.chatterbox.weights import fingerprint
 from tts_cli.errors import ModelError
+from tts_cli.paths import cannot
 
 __all__ = ["Conditionals", "fingerprint", "load_prefix", "prefix_key", "prefix_of", "save_prefix"]
 
@@ -56,12 +57,15 @@ class Conditionals:
     def load(cls, file: Path) -> Conditionals:
         """Read a `.pt` of ours or of upstream's, onto the CPU.
 
-        Raises `ModelError` where the file is damaged, holds code, or its tensors have other shapes or types.
+        Raises `UsageError` where the file cannot be opened, and `ModelError` where it is damaged, holds code, or its
+        tensors have other shapes or types.
         """
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # torch remarks on odd pickles before it refuses them
                 content = torch.load(file, map_location="cpu", weights_only=True)
+        except OSError as error:
+            raise cannot("read", file, error, "check its rights") from error
         except Exception as error:  # the unpickler fails in as many ways as there are damaged files
             raise ModelError(
                 f"{file} is no voice that can be read: it is damaged, or holds more than tensors",
