@@ -34,11 +34,11 @@ def main() -> None:
 
     import torch
 
-    from tts_cli.engines.chatterbox.config import SPEECH_VOCABULARY
-    from tts_cli.engines.chatterbox.cores import cores
-    from tts_cli.engines.chatterbox.decoder import S3GenDecoder
-    from tts_cli.engines.chatterbox.threads import Threads
-    from tts_cli.engines.chatterbox.voice import Conditionals
+    from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder
+    from tts_cli.engines.chatterbox.schedule.cores import cores
+    from tts_cli.engines.chatterbox.schedule.threads import Threads
+    from tts_cli.engines.chatterbox.voice.conditionals import Conditionals
+    from tts_cli.engines.chatterbox.weights.config import SPEECH_VOCABULARY
 
     torch.set_num_threads(Threads.share(cores()).s3gen)
     decoder = S3GenDecoder.load(args.folder, precision=args.precision)

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tts_cli.engines.chatterbox import TAGS
-from tts_cli.engines.chatterbox.config import T3_FILES, read_config
-from tts_cli.engines.chatterbox.flow import Flow
-from tts_cli.engines.chatterbox.hift import HiFT
-from tts_cli.engines.chatterbox.weights import stored_shapes
+from tts_cli.engines.chatterbox.s3gen.flow import Flow
+from tts_cli.engines.chatterbox.s3gen.hift import HiFT
+from tts_cli.engines.chatterbox.weights.config import T3_FILES, read_config
+from tts_cli.engines.chatterbox.weights.tensors import stored_shapes
 
 if TYPE_CHECKING:
     import torch

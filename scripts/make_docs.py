@@ -21,9 +21,9 @@ from rich.console import Console
 from rich.text import Text
 
 from tts_cli.cli import app
-from tts_cli.display import View, render
+from tts_cli.cli.display import View, render
 from tts_cli.metrics import Snapshot
-from tts_cli.sinks import SinkStatus
+from tts_cli.playback import SinkStatus
 
 ROOT = Path(__file__).resolve().parent.parent
 HELP_WIDTH = 100

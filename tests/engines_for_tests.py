@@ -12,7 +12,7 @@ from tts_cli.audio import TOKEN_RATE, AudioChunk, as_samples
 from tts_cli.engines import EngineSettings, Segments, SpeakOptions
 from tts_cli.engines.in_order import in_order
 from tts_cli.errors import ModelError, UsageError
-from tts_cli.prebuffer import SECONDS_PER_CHARACTER
+from tts_cli.playback.prebuffer import SECONDS_PER_CHARACTER
 from tts_cli.segment import Segment
 
 

@@ -18,14 +18,14 @@ from engines_for_tests import ToneEngine
 from harness import ROOT, Run
 
 from tts_cli.audio import SAMPLES_PER_TOKEN, AudioChunk, Samples, as_samples
-from tts_cli.bench import Gain, Row, bench, report
 from tts_cli.cli.bench import _gains, _table
 from tts_cli.engines import EngineSettings, SpeakOptions, registry
 from tts_cli.errors import MissingError, OutputError, UsageError
+from tts_cli.measure.bench import Gain, Row, bench, report
+from tts_cli.measure.timeline import Arrival, check_plot, play, plot
 from tts_cli.metrics import Snapshot
 from tts_cli.segment import Segment
 from tts_cli.session import Session
-from tts_cli.timeline import Arrival, check_plot, play, plot
 
 CHUNK = 10 * SAMPLES_PER_TOKEN
 BUILTIN = ("bench", "--engine", "builtin", "--text", "Hello there, world.")

@@ -25,8 +25,8 @@ from hub import COMMIT, Hub, HubServer
 from safetensors.torch import load_file, save_file
 
 from tts_cli.audio import SAMPLES_PER_TOKEN
-from tts_cli.engines.chatterbox.sampling import STOP, TRAILING_SILENCE, token_budget
-from tts_cli.engines.chatterbox.schedule import FIRST
+from tts_cli.engines.chatterbox.schedule.due import FIRST
+from tts_cli.engines.chatterbox.t3.sampling import STOP, TRAILING_SILENCE, token_budget
 
 TEXT = "Hi."
 TOKENS = token_budget(TEXT) + TRAILING_SILENCE

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from tts_cli.errors import MissingError, UsageError
-from tts_cli.sinks import devices
-from tts_cli.sinks.devices import find_device
+from tts_cli.playback import devices
+from tts_cli.playback.devices import find_device
 
 
 class PortAudioError(Exception):

@@ -19,9 +19,9 @@ from harness import PATIENCE, ROOT, TTS, Run, Speaker
 import tts_cli
 from tts_cli import errors, signals
 from tts_cli.cli import app
-from tts_cli.display import View, report
+from tts_cli.cli.display import View, report
 from tts_cli.metrics import Snapshot
-from tts_cli.sinks import SinkStatus
+from tts_cli.playback import SinkStatus
 
 PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "voices/README.md")] + sorted(
     (ROOT / "docs").glob("*.md")

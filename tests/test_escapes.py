@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tts_cli.source import text_argument
 from tts_cli.text.escapes import EscapeFilter
+from tts_cli.text.sources import text_argument
 
 SEQUENCES = [
     *("\x1b[0m", "\x1b[1;31m", "\x1b[38:2:1:2:3m", "\x1b[?25l", "\x1b[2 q", "\x9b31m"),  # CSI

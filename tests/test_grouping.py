@@ -12,8 +12,8 @@ from tts_cli.engines.chatterbox import ENGINE, MAX_SECONDS
 from tts_cli.metrics import Meter
 from tts_cli.segment import MAX_CHARS, Segment
 from tts_cli.segments import TextSegments
-from tts_cli.source import text_argument
 from tts_cli.text.pace import seconds
+from tts_cli.text.sources import text_argument
 
 
 def grouped(text: str) -> list[Segment]:

@@ -23,10 +23,18 @@ from hub import COMMIT, Hub, HubServer
 from rich.console import Console
 
 import tts_cli
-from tts_cli.download import Transfer
-from tts_cli.download_bars import download_bars
+from tts_cli.cli.download_bars import download_bars
+from tts_cli.engines.chatterbox.weights.download import Transfer
+from tts_cli.engines.chatterbox.weights.locate import (
+    MODELS,
+    find_model,
+    hub_cache,
+    installed,
+    locate,
+    ref_file,
+    require_packages,
+)
 from tts_cli.errors import MissingError, UsageError
-from tts_cli.models import MODELS, find_model, hub_cache, installed, locate, ref_file, require_packages
 
 REPO = "ResembleAI/chatterbox-turbo"
 T3 = "t3_turbo_v1.safetensors"
@@ -52,7 +60,7 @@ PULL = """
 import json, sys
 from dataclasses import astuple
 from pathlib import Path
-from tts_cli.download import pull
+from tts_cli.engines.chatterbox.weights.download import pull
 from tts_cli.errors import TTSError
 for line in sys.stdin:
     home, options = json.loads(line)
@@ -453,7 +461,7 @@ class TestLocate:
         assert MODELS["nano"].t3 in nano.lacks
 
     def test_needs_neither_torch_nor_the_hub(self, machine: Machine) -> None:
-        code = "import sys, tts_cli.models as m; m.installed(); print(*sys.modules)"
+        code = "import sys, tts_cli.engines.chatterbox.weights.locate as m; m.installed(); print(*sys.modules)"
         assert not {"torch", "huggingface_hub", "chatterbox"} & set(machine.run(code).split())
 
     def test_names_the_packages_that_are_missing(self, machine: Machine) -> None:
@@ -462,7 +470,7 @@ class TestLocate:
         require_packages()
         code = (
             "import sys; sys.modules['torch'] = None\n"
-            "from tts_cli.models import locate, require_packages\n"
+            "from tts_cli.engines.chatterbox.weights.locate import locate, require_packages\n"
             "for call in (require_packages, locate):\n"
             "    try: call()\n"
             "    except Exception as error: print(error)"

@@ -17,11 +17,11 @@ from tts_cli.engines import EngineSettings, Mode, SpeakOptions
 from tts_cli.errors import OutputError, TextError
 from tts_cli.metrics import Meter
 from tts_cli.pipeline import synthesize
+from tts_cli.playback import NullSink
+from tts_cli.playback.file import FileSink
 from tts_cli.segment import MAX_CHARS, Segment
 from tts_cli.segments import TextSegments
-from tts_cli.sinks import NullSink
-from tts_cli.sinks.file import FileSink
-from tts_cli.source import LiveText, TextSource, text_argument, text_file
+from tts_cli.text.sources import LiveText, TextSource, text_argument, text_file
 from tts_cli.utterance import Ready, Utterance
 
 

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tts_cli.playout import FADE_SECONDS, Playout
-from tts_cli.ring import Ring
+from tts_cli.playback.playout import FADE_SECONDS, Playout
+from tts_cli.playback.ring import Ring
 
 RATE = 24_000
 FADE = round(FADE_SECONDS * RATE)

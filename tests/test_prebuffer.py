@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tts_cli.metrics import Snapshot
-from tts_cli.prebuffer import JITTER, SECONDS_PER_CHARACTER, Forecast
+from tts_cli.playback.prebuffer import JITTER, SECONDS_PER_CHARACTER, Forecast
 
 
 def starved_seconds(rtf: float, chunk: float, count: int) -> tuple[float, float]:

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tts_cli.ring import Ring
+from tts_cli.playback.ring import Ring
 
 
 @given(

@@ -21,7 +21,7 @@ from tts_cli import Session, Utterance
 from tts_cli.audio import AudioChunk, Samples
 from tts_cli.engines import EngineSettings
 from tts_cli.errors import NothingToSayError, TextError, UsageError
-from tts_cli.sinks import NullSink
+from tts_cli.playback import NullSink
 
 TONE = "engines_for_tests:ToneEngine"
 TEXTS = ("One is.", "Two. Half!", "Three?", "Four. Five.")

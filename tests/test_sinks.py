@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 
 from tts_cli.audio import AudioChunk, to_pcm16
 from tts_cli.errors import OutputError, UsageError
+from tts_cli.playback import BothSinks, cannot_write
+from tts_cli.playback.file import FORMATS, FileSink
+from tts_cli.playback.stream import StreamSink, open_stream, wav_header
 from tts_cli.segment import Segment
-from tts_cli.sinks import BothSinks, cannot_write
-from tts_cli.sinks.file import FORMATS, FileSink
-from tts_cli.sinks.stream import StreamSink, open_stream, wav_header
 
 TONE = (0.5 * np.sin(np.arange(48_000) * 2 * np.pi * 220 / 24_000)).astype(np.float32)
 
@@ -120,7 +120,8 @@ def test_a_sink_knows_what_it_has_delivered(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path: Path, suffix: str) -> None:
     code = (
-        "import resource, signal, sys, numpy as np; from pathlib import Path; from tts_cli.sinks.file import FileSink;"
+        "import resource, signal, sys, numpy as np; from pathlib import Path;"
+        "from tts_cli.playback.file import FileSink;"
         "from tts_cli.audio import AudioChunk; from tts_cli.segment import Segment;"
         "from tts_cli.errors import OutputError; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000));"

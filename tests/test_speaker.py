@@ -271,8 +271,8 @@ def test_a_device_by_number_and_by_name(speaker: Speaker) -> None:
 def test_a_device_with_a_rate_and_channels_of_its_own_gets_resampled_sound(speaker: Speaker, rate: int) -> None:
     """The null sink takes anything, so that it is opened here as if it insisted."""
     code = (
-        "import numpy as np; from dataclasses import replace; from tts_cli.sinks.devices import find_device\n"
-        "from tts_cli.sinks.speaker import SpeakerSink; from contextlib import closing\n"
+        "import numpy as np; from dataclasses import replace; from tts_cli.playback.devices import find_device\n"
+        "from tts_cli.playback.speaker import SpeakerSink; from contextlib import closing\n"
         f"with closing(SpeakerSink(replace(find_device(None), rate={rate}, channels=2))) as sink:\n"
         "    tone = (0.5 * np.sin(np.arange(48_000) * 2 * np.pi * 220 / 24_000)).astype(np.float32)\n"
         "    [sink.write(tone[start : start + 999], 1.0) for start in range(0, 48_000, 999)]\n"
@@ -300,8 +300,8 @@ def test_a_resampled_sound_is_played_to_its_last_sample_at_a_pause_in_the_text(s
     """A sink that is played on at its own rate: what is heard is the whole of each tone."""
     code = (
         "from tts_cli.audio import AudioChunk; from tts_cli.segment import Segment\n"
-        "import sys, numpy as np; from dataclasses import replace; from tts_cli.sinks.devices import find_device\n"
-        "from tts_cli.sinks.speaker import SpeakerSink; from contextlib import closing\n"
+        "import sys, numpy as np; from dataclasses import replace; from tts_cli.playback.devices import find_device\n"
+        "from tts_cli.playback.speaker import SpeakerSink; from contextlib import closing\n"
         f"with closing(SpeakerSink(replace(find_device(None, 24_000), rate={rate}, channels=1), 24_000)) as sink:\n"
         "    tone = (0.5 * np.sin(np.arange(12_000) * 2 * np.pi * 220 / 24_000)).astype(np.float32)\n"
         "    first, second = (AudioChunk(tone, 24_000, Segment.of('La.', number)) for number in (0, 1))\n"

@@ -11,7 +11,7 @@ from harness import PATIENCE, Recording, Speaker, despite_stalls
 
 import tts_cli
 from tts_cli.audio import to_pcm16
-from tts_cli.playout import FADE_SECONDS
+from tts_cli.playback.playout import FADE_SECONDS
 
 pytestmark = pytest.mark.speaker
 

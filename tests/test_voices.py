@@ -10,10 +10,10 @@ from harness import PATIENCE, ROOT, Run, complaint
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tts_cli import voices
 from tts_cli.engines import VoiceInfo
+from tts_cli.engines.chatterbox.voice import store as voices
+from tts_cli.engines.chatterbox.voice.store import Draft, VoiceStore, check_name, default_dir, name_from
 from tts_cli.errors import MissingError, OutputError, UsageError
-from tts_cli.voices import Draft, VoiceStore, check_name, default_dir, name_from
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ MAKER = """
 import sys
 from pathlib import Path
 from tts_cli.errors import UsageError
-from tts_cli.voices import VoiceStore
+from tts_cli.engines.chatterbox.voice.store import VoiceStore
 
 try:
     with VoiceStore(Path("voices")).reserve("anna") as draft:

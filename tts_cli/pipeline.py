@@ -15,9 +15,9 @@ from tts_cli.audio import AudioChunk
 from tts_cli.engines import Engine, SpeakOptions
 from tts_cli.errors import NothingToSayError, UnspokenError
 from tts_cli.metrics import Meter
-from tts_cli.prebuffer import Forecast
+from tts_cli.playback import Sink
+from tts_cli.playback.prebuffer import Forecast
 from tts_cli.segments import TextSegments
-from tts_cli.sinks import Sink
 
 
 def synthesize(

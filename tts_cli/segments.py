@@ -14,8 +14,8 @@ from tts_cli.audio import AudioChunk
 from tts_cli.errors import MissingError, SegmentError, UsageError, beginning
 from tts_cli.metrics import Meter
 from tts_cli.segment import Segment, Sentence
-from tts_cli.source import TextSource
 from tts_cli.text.cuts import best_cut
+from tts_cli.text.sources import TextSource
 
 FAILURES_IN_A_ROW: Final = 5
 """An engine that fails on so many segments one after another would fail on the others too."""

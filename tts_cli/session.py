@@ -23,10 +23,10 @@ from tts_cli.engines.registry import check_has, foreign_tags, load_engine
 from tts_cli.errors import SegmentError, UsageError
 from tts_cli.metrics import Meter, Snapshot
 from tts_cli.pipeline import synthesize
+from tts_cli.playback import Sink
 from tts_cli.segments import TextSegments
-from tts_cli.sinks import Sink
-from tts_cli.source import LiveText, ReadyText, TextSource, text_argument
 from tts_cli.text.idle import IDLE_SECONDS
+from tts_cli.text.sources import LiveText, ReadyText, TextSource, text_argument
 from tts_cli.utterance import Ready, Utterance
 
 if TYPE_CHECKING:
@@ -322,10 +322,10 @@ def _source(text: ReadyText | Iterable[str]) -> TextSource:
 def open_sink(output: str | Path | None, device: str | int | None, rate: int) -> Sink:
     """The file `output`, or the audio output `device`, for sound of `rate` samples a second."""
     if output is not None:
-        from tts_cli.sinks.file import FileSink
+        from tts_cli.playback.file import FileSink
 
         return FileSink(Path(output), rate)
-    from tts_cli.sinks.devices import find_device
-    from tts_cli.sinks.speaker import SpeakerSink
+    from tts_cli.playback.devices import find_device
+    from tts_cli.playback.speaker import SpeakerSink
 
     return SpeakerSink(find_device(None if device is None else str(device), rate), rate)

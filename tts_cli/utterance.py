@@ -19,10 +19,10 @@ from tts_cli.engines import Engine, SpeakOptions
 from tts_cli.errors import UnspokenError
 from tts_cli.metrics import Meter, State
 from tts_cli.pipeline import deliver, synthesize
+from tts_cli.playback import Sink
+from tts_cli.playback.watch import Watch, watched
 from tts_cli.segments import TextSegments
-from tts_cli.sinks import Sink
-from tts_cli.sinks.watch import Watch, watched
-from tts_cli.source import TextSource
+from tts_cli.text.sources import TextSource
 
 
 @dataclass(frozen=True, slots=True)

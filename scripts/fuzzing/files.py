@@ -16,7 +16,7 @@ from fuzzing.bench import Bench, Done, Kind, Plan
 from fuzzing.checks import FaultError, check_left, check_samples, heard
 from fuzzing.requests import run_command
 from tts_cli.engines import VoiceInfo
-from tts_cli.voices import VoiceStore
+from tts_cli.engines.chatterbox.voice.store import VoiceStore
 
 SUFFIXES: Final = (".pt", ".t3.safetensors", ".flow.safetensors")
 TENSORS: Final = (
@@ -140,7 +140,7 @@ def plan_recording(rng: Random, _bench: Bench) -> Plan:
 
 
 def run_recording(plan: Plan, bench: Bench) -> Done:
-    from tts_cli.engines.chatterbox.cloning import read_recording
+    from tts_cli.engines.chatterbox.voice.cloning import read_recording
 
     values = plan.values
     file = bench.folder / f"recording{values['suffix']}"

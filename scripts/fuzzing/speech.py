@@ -15,7 +15,7 @@ from fuzzing.checks import PATIENCE, heard
 from tts_cli.metrics import Meter
 from tts_cli.pipeline import synthesize
 from tts_cli.segment import MAX_CHARS, Segment, Sentence
-from tts_cli.source import TextSource, text_argument, text_file
+from tts_cli.text.sources import TextSource, text_argument, text_file
 
 
 def plan_text(rng: Random, bench: Bench) -> Plan:

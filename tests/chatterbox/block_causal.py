@@ -28,8 +28,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tts_cli.engines.chatterbox.flow import Flow, Prompt
-from tts_cli.engines.chatterbox.noise import Noise
+from tts_cli.engines.chatterbox.s3gen.flow import Flow, Prompt
+from tts_cli.engines.chatterbox.s3gen.noise import Noise
 
 AHEAD = 3
 """Tokens that the encoder's first convolution sees ahead."""

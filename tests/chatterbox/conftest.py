@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tts_cli.engines.chatterbox import S3GenDecoder
-from tts_cli.engines.chatterbox.flow import Prompt
+from tts_cli.engines.chatterbox.s3gen.flow import Prompt
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,10 @@ import pytest
 from harness import Run, complaint
 
 from tts_cli.audio import SAMPLES_PER_TOKEN
-from tts_cli.engines.chatterbox import baselines
-from tts_cli.engines.chatterbox.baselines import names_in
 from tts_cli.engines.chatterbox.options import ChatterboxSettings
-from tts_cli.engines.chatterbox.upstream import MARKS, Upstream
+from tts_cli.engines.chatterbox.proof import baselines
+from tts_cli.engines.chatterbox.proof.baselines import names_in
+from tts_cli.engines.chatterbox.proof.upstream import MARKS, Upstream
 from tts_cli.errors import UsageError
 
 TEXT = "One voice, two programs."

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from harness import PATIENCE, ROOT, Run
 
-from tts_cli.bench import bench
 from tts_cli.engines.chatterbox import ENGINE
 from tts_cli.engines.chatterbox.options import STRATEGIES, ChatterboxOptions, ChatterboxSettings
 from tts_cli.errors import UsageError
+from tts_cli.measure.bench import bench
 from tts_cli.session import Session
 
 OPTIONS = ChatterboxOptions(tokens=24)

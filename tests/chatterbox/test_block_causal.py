@@ -21,10 +21,10 @@ from tests.chatterbox.block_causal import (
     relative_attention,
 )
 from tts_cli.engines.chatterbox import S3GenDecoder
-from tts_cli.engines.chatterbox.encoder import NoTokens
-from tts_cli.engines.chatterbox.flow import Prompt
-from tts_cli.engines.chatterbox.noise import SeededNoise
-from tts_cli.engines.chatterbox.past import Nothing
+from tts_cli.engines.chatterbox.s3gen.encoder import NoTokens
+from tts_cli.engines.chatterbox.s3gen.flow import Prompt
+from tts_cli.engines.chatterbox.s3gen.noise import SeededNoise
+from tts_cli.engines.chatterbox.s3gen.past import Nothing
 
 NOISE = SeededNoise(3)
 TOKENS = torch.from_numpy(np.random.default_rng(5).integers(0, 6561, 130))

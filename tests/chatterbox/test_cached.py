@@ -18,11 +18,11 @@ from torch import Tensor
 from tests.chatterbox.block_causal import block_causal_mels, blocks_of
 from tts_cli.audio import SAMPLES_PER_TOKEN, Samples
 from tts_cli.engines.chatterbox import S3GenDecoder
-from tts_cli.engines.chatterbox.cached import CachedFlow, VoicePast
-from tts_cli.engines.chatterbox.flow import Flow, Prompt
-from tts_cli.engines.chatterbox.noise import SeededNoise
-from tts_cli.engines.chatterbox.strategies import Cached
-from tts_cli.engines.chatterbox.voice_past import past_of
+from tts_cli.engines.chatterbox.s3gen.cached import CachedFlow, VoicePast
+from tts_cli.engines.chatterbox.s3gen.flow import Flow, Prompt
+from tts_cli.engines.chatterbox.s3gen.noise import SeededNoise
+from tts_cli.engines.chatterbox.s3gen.strategies import Cached
+from tts_cli.engines.chatterbox.voice.past import past_of
 
 NOISE = SeededNoise(3)
 TOKENS = torch.from_numpy(np.random.default_rng(5).integers(0, 6561, 130))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tts_cli.engines.chatterbox.cores import cores
-from tts_cli.engines.chatterbox.threads import Budget
+from tts_cli.engines.chatterbox.schedule.cores import cores
+from tts_cli.engines.chatterbox.schedule.threads import Budget
 
 MANY = 16
 """Cores of the machine."""

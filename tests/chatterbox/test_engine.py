@@ -21,9 +21,9 @@ from tts_cli.audio import SAMPLES_PER_TOKEN, AudioChunk, Samples
 from tts_cli.engines import Mode
 from tts_cli.engines.chatterbox import ENGINE
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
-from tts_cli.engines.chatterbox.loaded_voices import MOST
 from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings
-from tts_cli.engines.chatterbox.sampling import DEAD_AIR_CAP, TRAILING_SILENCE, token_budget
+from tts_cli.engines.chatterbox.t3.sampling import DEAD_AIR_CAP, TRAILING_SILENCE, token_budget
+from tts_cli.engines.chatterbox.voice.loaded import MOST
 from tts_cli.engines.options import make
 from tts_cli.engines.prefetch import Prefetch
 from tts_cli.engines.registry import load_engine

@@ -14,10 +14,10 @@ import torch
 from harness import ROOT, Run, complaint
 
 from tts_cli.audio import SAMPLE_RATE, Samples, as_samples
-from tts_cli.engines.chatterbox.config import read_config
-from tts_cli.engines.chatterbox.fidelity import computable, drawing, measure, sounding
-from tts_cli.engines.chatterbox.precision import choose
-from tts_cli.engines.chatterbox.verdict import FAIR, Drawing, Fidelity, Grade, Sounding, report, summary
+from tts_cli.engines.chatterbox.precision.choice import choose
+from tts_cli.engines.chatterbox.proof.fidelity import computable, drawing, measure, sounding
+from tts_cli.engines.chatterbox.proof.verdict import FAIR, Drawing, Fidelity, Grade, Sounding, report, summary
+from tts_cli.engines.chatterbox.weights.config import read_config
 
 CPU = torch.device("cpu")
 NOISE_AWAY = 5.0

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from tts_cli.engines.chatterbox import S3GenDecoder
-from tts_cli.engines.chatterbox.noise import GivenNoise
+from tts_cli.engines.chatterbox.s3gen.noise import GivenNoise
 from tts_cli.errors import ModelError, UsageError
 
 

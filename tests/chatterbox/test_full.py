@@ -15,9 +15,9 @@ from given import Given
 
 from tts_cli.engines.chatterbox import engine as engine_module
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
-from tts_cli.engines.chatterbox.noise import GivenNoise
 from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings, Sampling
-from tts_cli.engines.chatterbox.t3 import TokenRequest
+from tts_cli.engines.chatterbox.s3gen.noise import GivenNoise
+from tts_cli.engines.chatterbox.t3.model import TokenRequest
 
 pytestmark = pytest.mark.slow
 

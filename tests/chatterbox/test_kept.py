@@ -8,7 +8,7 @@ from threading import Event, Thread, current_thread
 import pytest
 import torch
 
-from tts_cli.engines.chatterbox.kept import keep, kept
+from tts_cli.engines.chatterbox.precision.tensor_cache import keep, kept
 
 TENSORS = {"a": torch.arange(300), "b": torch.ones(7, dtype=torch.bfloat16)}
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from tts_cli.engines.chatterbox.leaves import (
+from tts_cli.engines.chatterbox.precision.quantised_layers import (
     GROUP,
     Bf16Conv1d,
     Bf16Linear,

@@ -13,11 +13,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tts_cli.engines.chatterbox import lowered
-from tts_cli.engines.chatterbox.leaves import Int4Linear, Int8Linear
 from tts_cli.engines.chatterbox.options import Sampling
-from tts_cli.engines.chatterbox.t3 import T3, T3Prefix, TokenRequest
-from tts_cli.engines.chatterbox.voice import Conditionals
+from tts_cli.engines.chatterbox.precision import weight_cache as lowered
+from tts_cli.engines.chatterbox.precision.quantised_layers import Int4Linear, Int8Linear
+from tts_cli.engines.chatterbox.t3.model import T3, T3Prefix, TokenRequest
+from tts_cli.engines.chatterbox.voice.conditionals import Conditionals
 
 TEXT, TOKENS = [15496, 11, 995, 13], [5, 4299, 17, 6000, 1, 2, 3]
 WEIGHTS = "t3_turbo_v1.safetensors"
@@ -172,7 +172,7 @@ def test_where_nothing_can_be_written_it_works_all_the_same(
 @pytest.mark.slow
 def test_two_processes_at_once(folder: Path, cache: Path) -> None:
     program = (
-        "import sys, torch; from pathlib import Path; from tts_cli.engines.chatterbox.t3 import T3\n"
+        "import sys, torch; from pathlib import Path; from tts_cli.engines.chatterbox.t3.model import T3\n"
         "print(sum(len(list(T3.load(Path(sys.argv[1]), precision='int8').modules())) for _ in range(3)))"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

@@ -16,10 +16,10 @@ import torch
 from safetensors.torch import load_file
 
 from tts_cli.engines.chatterbox import S3GenDecoder
-from tts_cli.engines.chatterbox.config import ModelConfig, read_config
-from tts_cli.engines.chatterbox.flow import Flow
-from tts_cli.engines.chatterbox.hift import HiFT
-from tts_cli.engines.chatterbox.weights import stored_shapes
+from tts_cli.engines.chatterbox.s3gen.flow import Flow
+from tts_cli.engines.chatterbox.s3gen.hift import HiFT
+from tts_cli.engines.chatterbox.weights.config import ModelConfig, read_config
+from tts_cli.engines.chatterbox.weights.tensors import stored_shapes
 
 Make = Callable[..., "subprocess.CompletedProcess[str]"]
 TEXT = "Hello there [laugh], it's 3 o'clock — naïve?"

@@ -13,13 +13,13 @@ import torch
 from given import Given
 
 from tests.chatterbox.elsewhere import PretendDevice
-from tts_cli.engines.chatterbox.decoder import S3GenDecoder
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
 from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings
-from tts_cli.engines.chatterbox.placed import Placed, found_fault, place
-from tts_cli.engines.chatterbox.precision import choose
-from tts_cli.engines.chatterbox.t3 import T3
-from tts_cli.engines.chatterbox.weights import pick_device
+from tts_cli.engines.chatterbox.precision.choice import choose
+from tts_cli.engines.chatterbox.precision.placed import Placed, found_fault, place
+from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder
+from tts_cli.engines.chatterbox.t3.model import T3
+from tts_cli.engines.chatterbox.weights.tensors import pick_device
 from tts_cli.errors import MissingError
 
 CPU = torch.device("cpu")
@@ -27,10 +27,10 @@ CPU = torch.device("cpu")
 WARNS = """
 import sys, warnings
 from pathlib import Path
-from tts_cli.engines.chatterbox.placed import place
+from tts_cli.engines.chatterbox.precision.placed import place
 place(Path(sys.argv[1]), "cpu", "fp32")
 import torch
-warnings.warn_explicit("a fall-back", UserWarning, "t3.py", 1, module="tts_cli.engines.chatterbox.t3")
+warnings.warn_explicit("a fall-back", UserWarning, "t3.py", 1, module="tts_cli.engines.chatterbox.t3.model")
 warnings.warn_explicit("a fall-back", UserWarning, "functional.py", 1, module="torch.nn.functional")
 """
 

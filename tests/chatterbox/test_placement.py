@@ -15,14 +15,14 @@ import torch.nn.functional as F
 from tests.chatterbox.elsewhere import HANDED_OVER, MixedDevicesError, PretendDevice
 from tests.chatterbox.kernels import missing
 from tts_cli.audio import Samples
-from tts_cli.engines.chatterbox import precision
-from tts_cli.engines.chatterbox.decoder import S3GenDecoder
-from tts_cli.engines.chatterbox.hift import overlapped
-from tts_cli.engines.chatterbox.strategies import WAYS, Cached, Context
-from tts_cli.engines.chatterbox.t3 import T3, TokenRequest
-from tts_cli.engines.chatterbox.token_step import FixedStep
-from tts_cli.engines.chatterbox.voice import Conditionals, prefix_of
-from tts_cli.engines.chatterbox.voice_past import past_of
+from tts_cli.engines.chatterbox.precision import choice as precision
+from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder
+from tts_cli.engines.chatterbox.s3gen.hift import overlapped
+from tts_cli.engines.chatterbox.s3gen.strategies import WAYS, Cached, Context
+from tts_cli.engines.chatterbox.t3.model import T3, TokenRequest
+from tts_cli.engines.chatterbox.t3.token_step import FixedStep
+from tts_cli.engines.chatterbox.voice.conditionals import Conditionals, prefix_of
+from tts_cli.engines.chatterbox.voice.past import past_of
 from tts_cli.engines.chatterbox.watermark import Watermarker
 
 TEXT, TOKENS = [15496, 11], [5, 4299, 6000, 17, 900, 33]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import pre_tokenizers
 
-from tts_cli.engines.chatterbox.prompt import TextTokenizer, normalise
+from tts_cli.engines.chatterbox.t3.prompt import TextTokenizer, normalise
 from tts_cli.errors import MissingError, ModelError
 
 TAGS = ["[laugh]", "[cough]", "[clear throat]", "[chuckle]"]

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tts_cli.audio import SAMPLES_PER_TOKEN
-from tts_cli.engines.chatterbox.schedule import FIRST, LATE, LEAST, MOST, Deadline, EverySo, schedule
-from tts_cli.engines.chatterbox.threads import Threads
+from tts_cli.engines.chatterbox.schedule.due import FIRST, LATE, LEAST, MOST, Deadline, EverySo, schedule
+from tts_cli.engines.chatterbox.schedule.threads import Threads
 
 
 class Clock:

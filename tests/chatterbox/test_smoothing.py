@@ -11,15 +11,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from tts_cli.engines.chatterbox.config import T3Config, read_config
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
-from tts_cli.engines.chatterbox.leaves import install, lower
-from tts_cli.engines.chatterbox.maps import errors, watch
 from tts_cli.engines.chatterbox.options import ChatterboxSettings
-from tts_cli.engines.chatterbox.smoothing import Sample, pairs, put_norms, smoothed
-from tts_cli.engines.chatterbox.t3 import T3, T3Prefix
-from tts_cli.engines.chatterbox.verdict import MapError
-from tts_cli.engines.chatterbox.voice import Conditionals, sample_of
+from tts_cli.engines.chatterbox.precision.quantised_layers import install, lower
+from tts_cli.engines.chatterbox.precision.smoothing import Sample, pairs, put_norms, smoothed
+from tts_cli.engines.chatterbox.proof.maps import errors, watch
+from tts_cli.engines.chatterbox.proof.verdict import MapError
+from tts_cli.engines.chatterbox.t3.model import T3, T3Prefix
+from tts_cli.engines.chatterbox.voice.conditionals import Conditionals, sample_of
+from tts_cli.engines.chatterbox.weights.config import T3Config, read_config
 
 WEIGHTS = "t3_turbo_v1.safetensors"
 TEXT, TOKENS = [15496, 11, 995, 13], [5, 4299, 17, 6000, 1, 2, 3]

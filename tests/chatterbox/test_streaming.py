@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from tts_cli.engines.chatterbox.streaming import Mirror, Slide, Spread, Sum, Tails
+from tts_cli.engines.chatterbox.s3gen.streaming import Mirror, Slide, Spread, Sum, Tails
 
 SIZES = st.lists(st.integers(0, 9), min_size=1, max_size=6)
 Step = Callable[[Tensor, Tails, bool], Tensor]

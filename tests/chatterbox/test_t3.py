@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from tts_cli.engines.chatterbox.config import T3Config
 from tts_cli.engines.chatterbox.options import Sampling
-from tts_cli.engines.chatterbox.sampling import (
+from tts_cli.engines.chatterbox.t3.model import T3, T3Prefix, TokenRequest
+from tts_cli.engines.chatterbox.t3.sampling import (
     DEAD_AIR,
     DEAD_AIR_CAP,
     MAX_TOKENS,
@@ -22,8 +22,8 @@ from tts_cli.engines.chatterbox.sampling import (
     Sampler,
     token_budget,
 )
-from tts_cli.engines.chatterbox.t3 import T3, T3Prefix, TokenRequest
-from tts_cli.engines.chatterbox.token_step import FixedStep
+from tts_cli.engines.chatterbox.t3.token_step import FixedStep
+from tts_cli.engines.chatterbox.weights.config import T3Config
 from tts_cli.errors import ModelError, UsageError
 
 LAYERS, WIDTH, HEADS = 3, 64, 4

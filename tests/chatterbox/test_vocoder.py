@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from tts_cli.audio import SAMPLES_PER_FRAME, raised_cosine
 from tts_cli.engines.chatterbox import S3GenDecoder
-from tts_cli.engines.chatterbox.config import VocoderConfig
-from tts_cli.engines.chatterbox.hift import HiFT, receptive_frames
-from tts_cli.engines.chatterbox.noise import BLOCK, SeededNoise
-from tts_cli.engines.chatterbox.vocoder import JOIN, ONSET, Vocoder, VocoderState
+from tts_cli.engines.chatterbox.s3gen.hift import HiFT, receptive_frames
+from tts_cli.engines.chatterbox.s3gen.noise import BLOCK, SeededNoise
+from tts_cli.engines.chatterbox.s3gen.vocoder import JOIN, ONSET, Vocoder, VocoderState
+from tts_cli.engines.chatterbox.weights.config import VocoderConfig
 
 pytestmark = pytest.mark.usefixtures("_inference")
 

@@ -14,15 +14,21 @@ import pytest
 import soundfile
 import torch
 
-from tts_cli.engines.chatterbox import cloning
-from tts_cli.engines.chatterbox.cloning import at_upstream_loudness, prepare, read_recording, resample
-from tts_cli.engines.chatterbox.config import T3Config
-from tts_cli.engines.chatterbox.decoder import S3GenDecoder
-from tts_cli.engines.chatterbox.t3 import T3
-from tts_cli.engines.chatterbox.voice import Conditionals, fingerprint, load_prefix, prefix_key, save_prefix
-from tts_cli.engines.chatterbox.voice_past import past_of
+from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder
+from tts_cli.engines.chatterbox.t3.model import T3
+from tts_cli.engines.chatterbox.voice import cloning
+from tts_cli.engines.chatterbox.voice.cloning import at_upstream_loudness, prepare, read_recording, resample
+from tts_cli.engines.chatterbox.voice.conditionals import (
+    Conditionals,
+    fingerprint,
+    load_prefix,
+    prefix_key,
+    save_prefix,
+)
+from tts_cli.engines.chatterbox.voice.past import past_of
+from tts_cli.engines.chatterbox.voice.store import VoiceStore
+from tts_cli.engines.chatterbox.weights.config import T3Config
 from tts_cli.errors import MissingError, ModelError, UsageError
-from tts_cli.voices import VoiceStore
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

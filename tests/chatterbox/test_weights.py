@@ -17,8 +17,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tts_cli.engines.chatterbox import S3GenDecoder
-from tts_cli.engines.chatterbox.config import ModelConfig, read_config
-from tts_cli.engines.chatterbox.weights import pick_device, read_tensors
+from tts_cli.engines.chatterbox.weights.config import ModelConfig, read_config
+from tts_cli.engines.chatterbox.weights.tensors import pick_device, read_tensors
 from tts_cli.errors import MissingError, ModelError, UsageError
 
 S3GEN = "s3gen_meanflow.safetensors"

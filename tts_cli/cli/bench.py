@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from tts_cli.bench import Row, Spread
+    from tts_cli.measure.bench import Row, Spread
 
 _PANEL = "Chatterbox"
 Text = Annotated[str | None, typer.Option(help="What to say; else a sentence of our own.", show_default=False)]
@@ -84,12 +84,12 @@ def bench(
     """
     from rich.console import Console
 
-    from tts_cli import bench as measure
     from tts_cli.engines.options import values
     from tts_cli.engines.registry import baselines, choose, split
+    from tts_cli.measure import bench as measure
+    from tts_cli.measure.timeline import check_plot
+    from tts_cli.measure.timeline import plot as draw
     from tts_cli.session import Session
-    from tts_cli.timeline import check_plot
-    from tts_cli.timeline import plot as draw
 
     if plot is not None:
         check_plot(plot)

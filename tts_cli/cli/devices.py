@@ -11,7 +11,7 @@ def devices() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from tts_cli.sinks.devices import list_devices
+    from tts_cli.playback.devices import list_devices
 
     found = list_devices()
     if not found:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tts_cli.engines import EngineSettings, EngineSpec, SpeakOptions
-    from tts_cli.engines.chatterbox.verdict import Fidelity
+    from tts_cli.engines.chatterbox.proof.verdict import Fidelity
 
 WORST: Final = 5
 """How many of T3's linear maps the table shows, for each precision."""
@@ -34,11 +34,11 @@ def fidelity(
     """Measure, and print. Raises `UsageError` for an engine that has no precisions, and for options without effect."""
     from rich.console import Console
 
-    from tts_cli.engines.chatterbox import fidelity as measure
     from tts_cli.engines.chatterbox.options import STRATEGIES, ChatterboxOptions, ChatterboxSettings
-    from tts_cli.engines.chatterbox.verdict import report, summary
-    from tts_cli.models import locate
-    from tts_cli.voices import VoiceStore
+    from tts_cli.engines.chatterbox.proof import fidelity as measure
+    from tts_cli.engines.chatterbox.proof.verdict import report, summary
+    from tts_cli.engines.chatterbox.voice.store import VoiceStore
+    from tts_cli.engines.chatterbox.weights.locate import locate
 
     if not isinstance(settings, ChatterboxSettings):
         raise UsageError(f"the {spec.name} engine has no precisions to choose from", "leave out --fidelity")

@@ -18,14 +18,14 @@ import typer
 from rich.console import Console
 
 from tts_cli import signals
-from tts_cli.display import View, render, report, summary
+from tts_cli.cli.display import View, render, report, summary
 from tts_cli.engines.registry import choose, split
 from tts_cli.errors import MissingError, SegmentError, UnspokenError
 from tts_cli.metrics import Meter
+from tts_cli.playback import Sink, SinkStatus
 from tts_cli.session import Session
 from tts_cli.shown import harmless, on_one_line
-from tts_cli.sinks import Sink, SinkStatus
-from tts_cli.source import TextSource
+from tts_cli.text.sources import TextSource
 from tts_cli.utterance import Ready, Utterance
 
 REFRESH_SECONDS = 0.1
@@ -154,7 +154,7 @@ def _close_opened(opening: Future[tuple[Sink, str]], destination: Destination) -
 
 
 def _opened(destination: Destination, rate: int, console: Console) -> tuple[Sink, str]:
-    from tts_cli.sinks.file import FileSink
+    from tts_cli.playback.file import FileSink
 
     try:
         sink = destination.open(rate, destination.cancelled)

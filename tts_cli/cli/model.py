@@ -28,8 +28,8 @@ def pull(
     """Download a model, or what is missing of it, into the Hugging Face cache."""
     from rich.console import Console
 
-    from tts_cli.download import pull as download
-    from tts_cli.download_bars import download_bars
+    from tts_cli.cli.download_bars import download_bars
+    from tts_cli.engines.chatterbox.weights.download import pull as download
 
     with download_bars(Console(stderr=True, markup=False)) as report:
         path = download(name, revision=revision, offline=offline, report=report)
@@ -43,7 +43,7 @@ def list_(model_dir: ModelDir = None) -> None:
     from rich.filesize import decimal
     from rich.table import Table
 
-    from tts_cli.models import installed
+    from tts_cli.engines.chatterbox.weights.locate import installed
 
     found = installed(model_dir)
     if not found:
@@ -60,6 +60,6 @@ def list_(model_dir: ModelDir = None) -> None:
 @app.command("path")
 def path(name: Name = "turbo", model_dir: ModelDir = None, revision: Revision = None) -> None:
     """Print the folder of a model that is here."""
-    from tts_cli.models import locate
+    from tts_cli.engines.chatterbox.weights.locate import locate
 
     print_path(locate(name, model_dir, revision=revision))

@@ -15,8 +15,8 @@ from tts_cli.errors import UsageError
 if TYPE_CHECKING:
     from threading import Event
 
-    from tts_cli.sinks import Sink
-    from tts_cli.source import TextSource
+    from tts_cli.playback import Sink
+    from tts_cli.text.sources import TextSource
 
 Text = Annotated[
     str | None,
@@ -143,7 +143,7 @@ def _check_options(
         if named is None:
             raise UsageError("--no-clobber is for a file", "give its name with -o, or leave out --no-clobber")
         from tts_cli.paths import check_place
-        from tts_cli.sinks.file import already_there
+        from tts_cli.playback.file import already_there
 
         check_place(named)
         if named.is_file():
@@ -158,7 +158,7 @@ def _check_options(
 
 
 def _source(text: str | None, file: Path | None, idle: float) -> TextSource:
-    from tts_cli import source
+    from tts_cli.text import sources as source
 
     if file is not None and str(file) != "-":
         return source.text_file(file, idle)
@@ -174,9 +174,9 @@ def _source(text: str | None, file: Path | None, idle: float) -> TextSource:
 def _sink(
     rate: int, output: str | None, clobber: bool, raw: bool, play: bool, device: str | None, cancelled: Event
 ) -> Sink:
-    from tts_cli.sinks import BothSinks
-    from tts_cli.sinks.file import FileSink
-    from tts_cli.sinks.stream import StreamSink, open_stream
+    from tts_cli.playback import BothSinks
+    from tts_cli.playback.file import FileSink
+    from tts_cli.playback.stream import StreamSink, open_stream
 
     if output is None:
         return _speaker(device, rate)
@@ -195,7 +195,7 @@ def _sink(
 
 
 def _speaker(device: str | None, rate: int) -> Sink:
-    from tts_cli.sinks.devices import find_device
-    from tts_cli.sinks.speaker import SpeakerSink
+    from tts_cli.playback.devices import find_device
+    from tts_cli.playback.speaker import SpeakerSink
 
     return SpeakerSink(find_device(device, rate), rate)

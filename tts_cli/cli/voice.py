@@ -39,8 +39,8 @@ def cache(
     """Turn a recording into a voice that loads in milliseconds."""
     from rich.console import Console
 
-    from tts_cli.models import locate, require_packages
-    from tts_cli.voices import VoiceStore, name_from
+    from tts_cli.engines.chatterbox.voice.store import VoiceStore, name_from
+    from tts_cli.engines.chatterbox.weights.locate import locate, require_packages
 
     name = name or name_from(file)
     _check_not_own(name)
@@ -49,7 +49,7 @@ def cache(
     require_packages()
     folder = locate(model, model_dir, voice_caching=True)
     with Console(stderr=True, markup=False).status("loading") as status:
-        from tts_cli.engines.chatterbox.cloning import cache_voice
+        from tts_cli.engines.chatterbox.voice.cloning import cache_voice
 
         info = cache_voice(file, name, folder, store, force=force, progress=status.update)
     print_path(info.path or store.path(name))
@@ -86,7 +86,7 @@ def info(name: str, model: ModelName = "turbo", model_dir: ModelDir = None, voic
 @app.command("remove")
 def remove(name: str, voices_dir: VoicesDir = None) -> None:
     """Delete a cached voice."""
-    from tts_cli.voices import VoiceStore
+    from tts_cli.engines.chatterbox.voice.store import VoiceStore
 
     _check_not_own(name)
     VoiceStore(voices_dir).remove(name)

@@ -23,7 +23,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 if TYPE_CHECKING:
     from tts_cli.engines import EngineSettings
-    from tts_cli.engines.chatterbox.decoder import S3GenDecoder, S3GenStream
+    from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder, S3GenStream
 
 __all__ = ["ENGINE", "S3GenDecoder", "S3GenStream"]
 
@@ -36,7 +36,7 @@ TAGS: Final = (
 
 
 def _check_available(settings: EngineSettings) -> None:
-    from tts_cli.models import locate, require_packages
+    from tts_cli.engines.chatterbox.weights.locate import locate, require_packages
 
     chosen = cast(ChatterboxSettings, settings)
     require_packages()
@@ -44,8 +44,8 @@ def _check_available(settings: EngineSettings) -> None:
 
 
 def _voices(settings: EngineSettings) -> Sequence[VoiceInfo]:
-    from tts_cli.models import locate
-    from tts_cli.voices import VoiceStore
+    from tts_cli.engines.chatterbox.voice.store import VoiceStore
+    from tts_cli.engines.chatterbox.weights.locate import locate
 
     chosen = cast(ChatterboxSettings, settings)
     try:
@@ -78,12 +78,12 @@ ENGINE: Final = EngineSpec(
     strategies=STRATEGIES,
     tags=TAGS,
     together=_together,
-    baselines="tts_cli.engines.chatterbox.baselines:opened",
+    baselines="tts_cli.engines.chatterbox.proof.baselines:opened",
 )
 
 _HOMES: Final = {
-    "S3GenDecoder": "tts_cli.engines.chatterbox.decoder",
-    "S3GenStream": "tts_cli.engines.chatterbox.decoder",
+    "S3GenDecoder": "tts_cli.engines.chatterbox.s3gen.decoder",
+    "S3GenStream": "tts_cli.engines.chatterbox.s3gen.decoder",
 }
 
 

@@ -13,25 +13,25 @@ from pathlib import Path
 
 from tts_cli.audio import SAMPLE_RATE, AudioChunk, Samples
 from tts_cli.engines import EngineSettings, Segments, SpeakOptions
-from tts_cli.engines.chatterbox.config import read_config
-from tts_cli.engines.chatterbox.decoder import S3GenStream
-from tts_cli.engines.chatterbox.loaded_voices import LoadedVoices, Voice
 from tts_cli.engines.chatterbox.options import AUTO, ChatterboxOptions, ChatterboxSettings
-from tts_cli.engines.chatterbox.placed import place
-from tts_cli.engines.chatterbox.prompt import TextTokenizer, normalise
-from tts_cli.engines.chatterbox.sampling import SILENCE, SPEECH_VOCAB, TRAILING_SILENCE, Guard, token_budget
-from tts_cli.engines.chatterbox.schedule import Schedule, schedule
-from tts_cli.engines.chatterbox.stages import in_turn, side_by_side
-from tts_cli.engines.chatterbox.t3 import T3Prefix, TokenRequest
-from tts_cli.engines.chatterbox.threads import Budget, Threads, apart, use
-from tts_cli.engines.chatterbox.voice import Conditionals, prefix_of
-from tts_cli.engines.chatterbox.voice_past import past_of
+from tts_cli.engines.chatterbox.precision.placed import place
+from tts_cli.engines.chatterbox.s3gen.decoder import S3GenStream
+from tts_cli.engines.chatterbox.schedule.due import Schedule, schedule
+from tts_cli.engines.chatterbox.schedule.stages import in_turn, side_by_side
+from tts_cli.engines.chatterbox.schedule.threads import Budget, Threads, apart, use
+from tts_cli.engines.chatterbox.t3.model import T3Prefix, TokenRequest
+from tts_cli.engines.chatterbox.t3.prompt import TextTokenizer, normalise
+from tts_cli.engines.chatterbox.t3.sampling import SILENCE, SPEECH_VOCAB, TRAILING_SILENCE, Guard, token_budget
+from tts_cli.engines.chatterbox.voice.conditionals import Conditionals, prefix_of
+from tts_cli.engines.chatterbox.voice.loaded import LoadedVoices, Voice
+from tts_cli.engines.chatterbox.voice.past import past_of
+from tts_cli.engines.chatterbox.voice.store import VoiceStore
 from tts_cli.engines.chatterbox.watermark import Watermarker
-from tts_cli.engines.chatterbox.weights import fingerprint
+from tts_cli.engines.chatterbox.weights.config import read_config
+from tts_cli.engines.chatterbox.weights.locate import locate
+from tts_cli.engines.chatterbox.weights.tensors import fingerprint
 from tts_cli.engines.in_order import in_order
-from tts_cli.models import locate
 from tts_cli.segment import Segment
-from tts_cli.voices import VoiceStore
 
 
 class ChatterboxEngine:

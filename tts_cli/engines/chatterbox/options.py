@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
+from tts_cli.engines.chatterbox.weights.locate import MODELS
 from tts_cli.engines.options import EngineSettings, Option, SpeakOptions, check
-from tts_cli.models import MODELS
 
 AUTO: Final = "auto"
 DEVICES: Final = ("cpu", "cuda", "mps")

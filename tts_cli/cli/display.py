@@ -1,0 +1,143 @@
+"""What a run looks like: pure functions from numbers to Rich renderables and plain lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from tts_cli.metrics import Snapshot, State
+from tts_cli.playback import SinkStatus
+from tts_cli.shown import harmless
+
+_BAR_WIDTH = 24
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All that the display shows, at one moment."""
+
+    engine: str
+    voice: str
+    mode: str
+    precision: str
+    """See `Engine.precision`."""
+    state: State
+    run: Snapshot
+    sink: SinkStatus
+
+
+def render(view: View) -> Panel:
+    """The live display: five lines in a frame, at most 72 columns."""
+    run, sink = view.run, view.sink
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", justify="right")
+    table.add_column(min_width=14)
+    table.add_column(style="dim", justify="right")
+    table.add_column(min_width=16)
+    table.add_row("TTFA", _milliseconds(run.ttfa), "state", Text(_activity(view), style="bold green"))
+    table.add_row("RTF", _ratio(run.rtf), "spoken", f"{_heard(sink):.1f} s")
+    table.add_row("buffered", _milliseconds(sink.buffered), "computed", f"{run.sound:.1f} s, {run.chunks} chunks")
+    table.add_row("pre-buffer", _milliseconds(sink.needed), "starved", _starved(sink.starved_frames))
+    bar = _bar(sink)
+    if bar is not None:
+        table.add_row("", bar, "", "")
+    title = " · ".join(filter(None, ("tts", view.engine, view.voice, view.mode)))
+    return Panel(table, title=Text(harmless(title)), title_align="left", expand=False, border_style="cyan")
+
+
+def summary(view: View, destination: str) -> str:
+    """One line for the end of a run."""
+    run, sink = view.run, view.sink
+    parts = [
+        _delivered(sink, destination),
+        f"TTFA {_milliseconds(run.ttfa)}",
+        f"RTF {_ratio(run.rtf)}",
+        f"{run.chunks} chunks",
+        f"{view.engine}/{view.voice}",
+    ]
+    if view.precision:
+        parts.append(view.precision)
+    if sink.starved_frames:
+        parts.insert(3, f"starved {_starved(sink.starved_frames)}")
+    if run.failed_segments:
+        parts.insert(1, f"{run.failed_segments} {'piece' if run.failed_segments == 1 else 'pieces'} not spoken")
+    if view.state == "interrupted":
+        parts.insert(0, "interrupted")
+    return " · ".join(parts)
+
+
+def report(view: View, characters: int, destination: str) -> dict[str, object]:
+    """The object that `--json` prints; its fields are described in docs/metrics.md."""
+    run, sink = view.run, view.sink
+    return {
+        "state": view.state,
+        "mode": view.mode,
+        "engine": view.engine,
+        "voice": view.voice,
+        "precision": view.precision or None,
+        "output": destination or "speaker",
+        "text_chars": characters,
+        "failed_segments": run.failed_segments,
+        "notices": list(run.notices),
+        "chunks": run.chunks,
+        "ttfa_ms": _ms(run.ttfa),
+        "cold_start_ms": _ms(run.cold_start),
+        "total_ms": _ms(run.total),
+        "compute_ms": _ms(run.computed),
+        "audio_ms": _ms(run.sound),
+        "delivered_ms": _ms(sink.delivered if destination else _heard(sink)),
+        "rtf": None if run.rtf is None else round(run.rtf, 4),
+        "longest_gap_ms": _ms(run.longest_gap),
+        "starved_frames": sink.starved_frames,
+        "device_underflows": sink.device_underflows,
+    }
+
+
+def _activity(view: View) -> State:
+    """The state as a listener meets it: sound that plays matters more than what the engine does meanwhile."""
+    if view.state in ("computing", "finishing"):
+        if view.sink.playing:
+            return "speaking"
+        if view.sink.buffered:
+            return "buffering"
+    return view.state
+
+
+def _delivered(sink: SinkStatus, destination: str) -> str:
+    if not destination:
+        return f"{_heard(sink):.1f} s spoken"
+    return f"{sink.delivered:.1f} s to {destination}" if sink.delivered else f"nothing written to {destination}"
+
+
+def _heard(sink: SinkStatus) -> float:
+    """Seconds of sound that have left us: what the sink has taken, less what waits to be played."""
+    return max(0.0, sink.delivered - sink.buffered)
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
+
+
+def _milliseconds(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    return f"{seconds * 1000:.0f} ms" if seconds < 10 else f"{seconds:.1f} s"
+
+
+def _ratio(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
+
+
+def _starved(frames: int) -> str:
+    return f"{frames} frames"
+
+
+def _bar(sink: SinkStatus) -> Text | None:
+    """How full the buffer is, against what is needed or two seconds, whichever is more; None where nothing plays."""
+    if not sink.rate:
+        return None
+    full = min(_BAR_WIDTH, round(_BAR_WIDTH * sink.buffered / max(2.0, sink.needed)))
+    return Text("█" * full, style="green") + Text("░" * (_BAR_WIDTH - full), style="dim")

@@ -1,0 +1,37 @@
+"""What the `context` strategy's two sizes are worth: the distance to `whole` for each pair of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tts_cli.audio import SAMPLE_RATE
+from tts_cli.distance import chunk_distances
+from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder, Tokens
+from tts_cli.engines.chatterbox.s3gen.strategies import Context
+
+
+def context_distances(
+    decoder: S3GenDecoder,
+    conditionals_gen: Mapping[str, Any],
+    tokens: Tokens,
+    windows: Sequence[int | None],
+    lookaheads: Sequence[int],
+    *,
+    chunk: int = 10,
+) -> dict[tuple[int | None, int], list[float]]:
+    """The distance of `context` to `whole`, in dB for each chunk, by window and lookahead in tokens."""
+    whole = decoder.whole(conditionals_gen, tokens)
+    table = {}
+    for window in windows:
+        for lookahead in lookaheads:
+            way = partial(Context, window=window, lookahead=lookahead)
+            stream = decoder.stream(conditionals_gen, way)
+            found = [stream.push(tokens[i : i + chunk]) for i in range(0, len(tokens), chunk)]
+            found.append(stream.push([], final=True))
+            joins = np.cumsum([len(each) for each in found if len(each)])[:-1].tolist()
+            table[window, lookahead] = chunk_distances(np.concatenate(found), whole, joins, SAMPLE_RATE)
+    return table

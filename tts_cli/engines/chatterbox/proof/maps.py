@@ -1,0 +1,87 @@
+"""How far each linear map of T3 is from fp32's in another precision, each on its own: errors do not add up here.
+
+Every map is given what fp32's takes while it reads the text and some tokens; one behind a layer norm together with
+that norm, between which int8 may have moved part of the size (`smoothing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from tts_cli.engines.chatterbox.precision.smoothing import pairs, relative
+from tts_cli.engines.chatterbox.proof.verdict import MapError
+from tts_cli.engines.chatterbox.t3.model import T3, T3Prefix
+
+TOKENS: Final = 32
+"""So many of the utterance's tokens are read step by step, beside the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """A linear map, with the layer norm before it where there is one, and what fp32 takes and gives there."""
+
+    layer: int | None
+    name: str
+    modules: tuple[str, ...]
+    taken: Tensor
+    given: Tensor
+
+
+@torch.inference_mode()
+def watch(t3: T3, prefix: T3Prefix, ids: list[int], tokens: Sequence[int]) -> list[Map]:
+    """What the maps of the fp32 `t3` take and give."""
+    chains = _chains(t3.config.n_layer)
+    seen: dict[str, list[Tensor]] = {modules[0]: [] for _layer, _name, modules in chains}
+    traced, t3.traced = t3.traced, None  # a traced step calls no hooks
+    try:
+        with ExitStack() as hooks:
+            for name, rows in seen.items():
+                hook = t3.get_submodule(name).register_forward_pre_hook(_keeper(rows))
+                hooks.callback(hook.remove)
+            t3.logits(prefix, ids, list(tokens[:TOKENS]))
+    finally:
+        t3.traced = traced
+    maps = []
+    for layer, name, modules in chains:
+        taken = torch.cat(seen.pop(modules[0]))
+        maps.append(Map(layer, name, modules, taken, _through(t3, modules, taken)))
+    return maps
+
+
+@torch.inference_mode()
+def errors(precision: str, t3: T3, maps: Sequence[Map]) -> list[MapError]:
+    """How far the maps of `t3` in this precision are from what was watched."""
+    return [
+        MapError(precision, each.layer, each.name, relative(_through(t3, each.modules, each.taken), each.given))
+        for each in maps
+    ]
+
+
+def _chains(layers: int) -> list[tuple[int | None, str, tuple[str, ...]]]:
+    """Layer, name and modules of each map, in the order in which they are computed."""
+    norms = {leaf: norm for norm, leaf in pairs(layers)}
+    chains: list[tuple[int | None, str, tuple[str, ...]]] = []
+    for layer in range(layers):
+        for name in ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"):
+            leaf = f"tfmr.h.{layer}.{name}"
+            chains.append((layer, name, (norms[leaf], leaf) if leaf in norms else (leaf,)))
+    return [*chains, (None, "speech_head", (norms["speech_head"], "speech_head"))]
+
+
+def _keeper(rows: list[Tensor]) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+    def keep(_module: nn.Module, taken: tuple[Tensor, ...]) -> None:
+        rows.append(taken[0].reshape(-1, taken[0].shape[-1]).clone())
+
+    return keep
+
+
+def _through(t3: nn.Module, modules: Sequence[str], x: Tensor) -> Tensor:
+    for name in modules:
+        x = t3.get_submodule(name)(x)
+    return x

@@ -1,0 +1,158 @@
+"""What we are measured against, computed by upstream's own code (chatterbox-tts 0.1.7) in a process of its own.
+
+    python -m tts_cli.engines.chatterbox.proof.upstream FOLDER DEVICE
+
+- `upstream`: `ChatterboxTurboTTS.generate`, as it is: the whole sound at once, watermark included.
+- `independent`: the first prototype of streaming: upstream's T3 draws one token after another, and every so many of
+  them are decoded by upstream's `S3Gen.inference`, each piece on its own; no watermark.
+
+It asks for no more than chatterbox-tts, and computes as a plain script would: with torch's own threads and OpenMP's own
+way of waiting. Requests come as lines of JSON on standard input. Answers go to standard output: lines of JSON, one with
+`samples` followed by so many float32, then `done` or `error`. `baselines` is the other end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MARKS: Final = 6561
+"""Ids from here on, start and stop, mean no sound."""
+MOST_TOKENS: Final = 1001
+"""The first, and the 1000 more that `T3.inference_turbo` draws at most."""
+IMPOSSIBLE: Final = -1e9
+
+
+class Upstream:
+    """Upstream's model, warm: it keeps the voices that it has spoken with."""
+
+    def __init__(self, folder: str, device: str) -> None:
+        from chatterbox.tts_turbo import ChatterboxTurboTTS
+
+        self._model = ChatterboxTurboTTS.from_local(folder, device)
+        self._bias = self._model.t3.speech_head.bias.detach().clone()
+        self._voices: dict[str, Any] = {}
+
+    def speak(self, way: str, voice: str, text: str, tokens: int | None, chunk: int, seed: int) -> Iterator[Tensor]:
+        """The sound `[n]` of `text`, as it becomes known, in the voice of a `.pt`.
+
+        With `tokens`, T3 draws exactly so many, all of which mean sound: upstream's own loop, its length set and the
+        marks made impossible. `generate` adds three of silence.
+        """
+        import torch
+        from chatterbox.tts_turbo import Conditionals
+
+        if voice not in self._voices:
+            self._voices[voice] = Conditionals.load(voice).to(self._model.device)
+        self._model.conds = self._voices[voice]
+        torch.manual_seed(seed)
+        bias = self._model.t3.speech_head.bias.data
+        bias.copy_(self._bias)
+        if tokens is not None:
+            bias[MARKS:] = IMPOSSIBLE
+        limit = MOST_TOKENS if tokens is None else tokens
+        return iter([self._whole(text, limit)]) if way == "upstream" else self._independent(text, limit, chunk)
+
+    def _whole(self, text: str, limit: int) -> Tensor:
+        from functools import partial
+
+        t3 = self._model.t3
+        t3.inference_turbo = partial(type(t3).inference_turbo, t3, max_gen_len=limit - 1)
+        return self._model.generate(text)[0]  # type: ignore[no-any-return]
+
+    def _independent(self, text: str, limit: int, chunk: int) -> Iterator[Tensor]:
+        piece: list[int] = []
+        for token in self._tokens(text, limit):
+            if token < MARKS:
+                piece.append(token)
+            if len(piece) == chunk:
+                yield self._decoded(piece)
+                piece = []
+        if piece:
+            yield self._decoded(piece)
+
+    def _tokens(self, text: str, limit: int) -> Iterator[int]:
+        """What `inference_turbo` draws, with its defaults as `generate` has them, one at a time."""
+        import torch
+        from chatterbox.tts_turbo import punc_norm
+        from transformers.generation import logits_process as hf
+
+        t3 = self._model.t3
+        warpers = hf.LogitsProcessorList(
+            [
+                hf.TemperatureLogitsWarper(0.8),
+                hf.TopKLogitsWarper(1000),
+                hf.TopPLogitsWarper(0.95),
+                hf.RepetitionPenaltyLogitsProcessor(1.2),
+            ]
+        )
+        ids = self._model.tokenizer(punc_norm(text), return_tensors="pt").input_ids.to(t3.device)
+        start = torch.full_like(ids[:, :1], t3.hp.start_speech_token)
+        past: Any = None
+        drawn: Any = start
+        with torch.inference_mode():
+            embeddings, _ = t3.prepare_input_embeds(t3_cond=self._model.conds.t3, text_tokens=ids, speech_tokens=start)
+        for number in range(limit):
+            with torch.inference_mode():
+                state = t3.tfmr(inputs_embeds=embeddings, past_key_values=past, use_cache=True)
+                past = state.past_key_values
+                scores = warpers(drawn, t3.speech_head(state[0][:, -1:])[:, -1])
+                token = torch.multinomial(scores.softmax(dim=-1), num_samples=1)
+                drawn = torch.cat((drawn, token), dim=1) if number else token
+                embeddings = t3.speech_emb(token)
+            if int(token) == t3.hp.stop_speech_token:
+                return
+            yield int(token)
+
+    def _decoded(self, tokens: list[int]) -> Tensor:
+        import torch
+
+        found, _ = self._model.s3gen.inference(
+            speech_tokens=torch.tensor(tokens, device=self._model.device),
+            ref_dict=self._model.conds.gen,
+            n_cfm_timesteps=2,
+        )
+        return found.squeeze(0).cpu()  # type: ignore[no-any-return]
+
+
+def serve(folder: str, device: str, requests: BinaryIO, answers: BinaryIO) -> None:
+    """Load, then answer until there are no more requests."""
+
+    def tell(**answer: object) -> None:
+        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.flush()
+
+    try:
+        upstream = Upstream(folder, device)
+        tell(ready=True)
+        for line in requests:
+            for sound in upstream.speak(**json.loads(line)):
+                samples = sound.float().numpy().tobytes()
+                tell(samples=len(samples) // 4)
+                answers.write(samples)
+                answers.flush()
+            tell(done=True)
+    except Exception as error:  # noqa: BLE001  the other end says it in its own words
+        tell(error=f"{type(error).__name__}: {error}", missing=isinstance(error, ImportError))
+
+
+def main() -> None:
+    """Serve on standard input and output. What upstream prints goes nowhere."""
+    os.environ.pop("OMP_WAIT_POLICY", None)  # ours, inherited or set by our package; read when torch is imported
+    warnings.simplefilter("ignore")
+    answers = os.fdopen(os.dup(1), "wb")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    serve(sys.argv[1], sys.argv[2], sys.stdin.buffer, answers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""From text to what T3 reads: punctuation it knows, then GPT-2 tokens.
+
+Both give what chatterbox-tts 0.1.7 gives (`punc_norm` in `tts_turbo.py`, and transformers' tokenizer for
+the folder's files), without importing either: the `tokenizers` library underneath is enough, and loads in
+milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+from tts_cli.engines.chatterbox.t3.model import TEXT_VOCAB
+from tts_cli.errors import MissingError, ModelError
+from tts_cli.segment import Ending
+
+_REPLACED: Final = str.maketrans({"…": ", ", ":": ",", "—": "-", "–": "-", "“": '"', "”": '"', "‘": "'", "’": "'"})
+_ENDINGS: Final = (".", "!", "?", "-", ",")
+_CLAUSE_MARKS: Final = " ;，、；：،؛"
+"""Marks that a sentence can be cut after, and that stand for no comma in upstream's punctuation."""
+_END_OF_TEXT: Final = "<|endoftext|>"
+_TOKENIZER: Final = "tokenizer.json"
+_ADDED_TOKENS: Final = "added_tokens.json"
+
+
+def normalise(text: str, ending: Ending = "sentence") -> str:
+    """Give `text` a capital first letter, single spaces, plain punctuation, an ending; tags stay.
+
+    Where the sentence goes on after the text, as `ending` says, it gets a comma where upstream would end it with a full
+    stop: upstream gives the model no text without a mark at its end. The empty string stays empty; upstream would speak
+    a sentence of its own.
+    """
+    if not text:
+        return ""
+    if text[0].islower():
+        text = text[0].upper() + text[1:]
+    text = " ".join(text.split()).translate(_REPLACED).replace(" ,", ",").rstrip(" ")
+    if text.endswith(_ENDINGS):
+        return text
+    return text.rstrip(_CLAUSE_MARKS) + "," if ending in ("clause", "cut") else text + "."
+
+
+class TextTokenizer:
+    """GPT-2's byte-level BPE with the model's added tokens (`[laugh]`, …), from a folder's files."""
+
+    def __init__(self, folder: Path, tokens: int = TEXT_VOCAB) -> None:
+        """Read the files.
+
+        Raises `MissingError` where there are none, or where the file that lists the added tokens is not there: without
+        it tags would be read aloud, letter by letter. Raises `ModelError` where files are damaged, or do not list as
+        many `tokens` as T3 knows.
+        """
+        try:
+            self._tokenizer = _read(folder)
+        except FileNotFoundError as error:
+            raise MissingError(
+                f"the tokenizer's files are not in {folder}", "fetch them with: tts model pull"
+            ) from error
+        except ModelError:
+            raise
+        except Exception as error:
+            raise ModelError(f"the tokenizer's files in {folder} are damaged: {error}") from error
+        listed = self._tokenizer.get_vocab_size()
+        if listed == tokens:
+            return
+        if listed < tokens and not any((folder / name).exists() for name in (_ADDED_TOKENS, _TOKENIZER)):
+            raise MissingError(
+                f"{_ADDED_TOKENS}, which lists [laugh] and the other tags, is not in {folder}",
+                "fetch it with: tts model pull",
+            )
+        file = _TOKENIZER if (folder / _TOKENIZER).exists() else _ADDED_TOKENS
+        raise ModelError(
+            f"the tokenizer's files in {folder} list {listed} text tokens, and T3 knows {tokens}",
+            f"{file} may be another model's: fetch it again with: tts model pull",
+        )
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of `text`."""
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
+        return ids
+
+
+def _read(folder: Path) -> Tokenizer:
+    config = _json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").exists() else {}
+    if (folder / _TOKENIZER).exists():
+        tokenizer = Tokenizer.from_file(str(folder / _TOKENIZER))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+    else:
+        vocabulary, merges = folder / "vocab.json", folder / "merges.txt"
+        for file in (vocabulary, merges):
+            if not file.exists():
+                raise FileNotFoundError(file)
+        tokenizer = Tokenizer(models.BPE.from_file(str(vocabulary), str(merges)))
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=bool(config.get("add_prefix_space")))
+        tokenizer.decoder = decoders.ByteLevel()
+    for index, token in sorted(_added(folder, config).items()):
+        tokenizer.add_tokens([token])
+        if tokenizer.token_to_id(token.content) != index:
+            raise ModelError(f"the tokenizer's files in {folder} are damaged: {token.content!r} is not {index}")
+    if tokenizer.token_to_id(_END_OF_TEXT) is not None:
+        tokenizer.add_special_tokens([_END_OF_TEXT])
+    return tokenizer
+
+
+def _added(folder: Path, config: dict[str, Any]) -> dict[int, AddedToken]:
+    """The tokens beyond GPT-2's own, by id: written in the configuration, or as older folders have it."""
+    if "added_tokens_decoder" in config:
+        return {int(index): AddedToken(**fields) for index, fields in config["added_tokens_decoder"].items()}
+    file = folder / _ADDED_TOKENS
+    tokens = _json(file) if file.exists() else {}
+    return {index: AddedToken(content, normalized=True) for content, index in tokens.items()}
+
+
+def _json(file: Path) -> dict[str, Any]:
+    content = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise TypeError(f"{file.name} holds no JSON object")
+    return content

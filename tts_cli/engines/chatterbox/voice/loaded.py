@@ -1,0 +1,63 @@
+"""The voices that an engine has loaded: each once, however many utterances ask for it at the same time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tts_cli.engines.chatterbox.s3gen.cached import VoicePast
+from tts_cli.engines.chatterbox.t3.model import T3Prefix
+from tts_cli.engines.chatterbox.voice.conditionals import Conditionals
+from tts_cli.engines.chatterbox.voice.store import VoiceStore
+
+MOST: Final = 8
+"""How many voices stay loaded; each takes 75 MB for T3 and 115 or 230 MB for the flow, mapped or not."""
+
+
+@dataclass(slots=True)
+class Voice:
+    """A voice as its networks need it."""
+
+    conditionals: Conditionals
+    prefix: T3Prefix
+    compute_past: Callable[[], VoicePast]
+    _past: VoicePast | None = None
+    _computing: threading.Lock = field(default_factory=threading.Lock)
+
+    def past(self) -> VoicePast:
+        """What the flow keeps of the voice: computed, or read from a file, when it is first asked for."""
+        with self._computing:
+            if self._past is None:
+                self._past = self.compute_past()
+            return self._past
+
+
+class LoadedVoices:
+    """Loads voices of `store` with `load`, and keeps the `MOST` used last while their files stay the same."""
+
+    def __init__(self, store: VoiceStore, load: Callable[[str, Path], Voice]) -> None:
+        self._store = store
+        self._load = load
+        self._loaded: dict[Path, tuple[int, Voice]] = {}
+        self._loading = threading.Lock()
+
+    def get(self, name: str) -> Voice:
+        """The voice of that name. Raises `UsageError` where there is none, and what loading it raises."""
+        with self._loading:
+            path = self._store.path(name)
+            version = path.stat().st_mtime_ns
+            known = self._loaded.pop(path, None)
+            if known is None or known[0] != version:
+                known = version, self._load(name, path)
+            self._loaded[path] = known  # as the one used last
+            for oldest in list(self._loaded)[:-MOST]:
+                del self._loaded[oldest]
+            return known[1]
+
+    def clear(self) -> None:
+        """Let go of all of them."""
+        with self._loading:
+            self._loaded.clear()

@@ -1,0 +1,276 @@
+"""Sound out of a loudspeaker: a ring buffer between the engine and PortAudio's callback."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from bisect import bisect_right
+from typing import Any, Final
+
+import numpy as np
+
+from tts_cli.audio import AudioChunk, Samples, as_samples
+from tts_cli.errors import MissingError, OutputError
+from tts_cli.playback import CHECK_SECONDS, SinkStatus
+from tts_cli.playback.devices import Device, sounddevice
+from tts_cli.playback.playout import Playout
+from tts_cli.playback.ring import Ring
+
+CAPACITY_SECONDS: Final = 60
+"""What the ring holds before it is played, so the most that can be gathered: 5.8 MB at 24 kHz."""
+HISTORY_SECONDS: Final = 60
+"""What the ring keeps of the sound that was played, so how far `skip` reaches back."""
+LATENCY_SECONDS: Final = 0.15
+"""What the device buffers after our ring. Less than this runs dry on two busy cores; Ctrl-C does not wait for it."""
+SERVER_SECONDS: Final = 0.3
+"""What a sound server may hold after the device's buffer: how much later the last sample may be heard."""
+POLL_SECONDS: Final = 0.01
+"""How often the owner looks for room in the ring. The callback must not wake anybody: that could make it wait."""
+DEAD_SECONDS: Final = 1.2
+"""A device that has not asked for sound for so long is gone."""
+LAST_SECONDS: Final = 0.1
+"""How long we wait for a lost device to be closed. That may never return, and the message waits for it."""
+
+
+class _Pulse:
+    """Whether a device still asks for sound, by a thread that looks every `interval` seconds.
+
+    Its looks are counted: a clock would go on while the process, and the device's thread with it, is stopped (Ctrl-Z)
+    or the machine is paused.
+    """
+
+    def __init__(self, interval: float) -> None:
+        self._most = DEAD_SECONDS / interval
+        self._asked = 0
+        self._unanswered = 0
+
+    def beats(self, asked: int) -> bool:
+        """Look once; `asked` counts the frames that the device has asked for."""
+        self._unanswered = 0 if asked != self._asked else self._unanswered + 1
+        self._asked = asked
+        return self._unanswered < self._most
+
+
+class SpeakerSink:
+    """Plays what it is given, from a callback that only copies and counts (`playout.Playout`).
+
+    Parameters
+    ----------
+    device
+        Where to play.
+    rate
+        Samples a second of the sound that is written. It is resampled where the device has another rate.
+
+    Raises
+    ------
+    MissingError
+        Where the device cannot be opened.
+    """
+
+    def __init__(self, device: Device, rate: int) -> None:
+        self._device = device
+        self._rate = rate
+        self._ring = Ring(CAPACITY_SECONDS * device.rate, HISTORY_SECONDS * device.rate)
+        self._playout = Playout(self._ring, device.rate)
+        self._underflows = 0
+        self._asked = 0  # frames, since the device was opened
+        self._seen_by_writer, self._seen_by_watcher = _Pulse(POLL_SECONDS), _Pulse(CHECK_SECONDS)
+        self._interrupted = threading.Event()
+        self._gone = False
+        self._stopping = threading.Lock()
+        self._needed = 0.0
+        self._resampler = _resampler(rate, device.rate)
+        self._held_back = False  # whether the resampler has something yet to give
+        self._placing = threading.Lock()  # guards the writing side of the ring, and these three
+        self._starts: list[int] = []  # positions in the ring at which segments begin
+        self._numbers: list[int] = []  # the numbers of these segments
+        self._wanted = 0  # the first segment that may still be written
+        sd = sounddevice()
+        try:
+            self._stream: Any = sd.OutputStream(
+                samplerate=device.rate,
+                device=device.index,
+                channels=device.channels,
+                dtype="float32",
+                latency=LATENCY_SECONDS,
+                callback=self._callback,
+            )
+            self._stream.start()
+        except sd.PortAudioError as error:
+            raise MissingError(
+                f"the audio device {device.name!r} cannot be opened ({_first_line(error)})",
+                "try another one (`tts devices`), or write a file with -o speech.wav",
+            ) from error
+
+    def _callback(self, out: Any, frames: int, when: Any, status: Any) -> None:  # noqa: ARG002
+        if status:
+            self._underflows += 1
+        mono = out[:, 0]
+        self._playout.fill(mono)
+        for channel in range(1, out.shape[1]):
+            out[:, channel] = mono
+        self._asked += frames
+
+    def write(self, chunk: AudioChunk, needed: float) -> None:
+        """Clip as files do, resample where the device asks for it, and wait until all is in the ring."""
+        self._needed = needed
+        # After a pause of the writer a new stretch of text gathers its own pre-buffer.
+        self._playout.needed = round(min(needed * self._device.rate, self._ring.capacity // 2))
+        self._playout.draining = False
+        self._put(self._resampled(np.clip(chunk.samples, -1.0, 1.0)), chunk.segment.number)
+
+    def _put(self, samples: Samples, segment: int) -> None:
+        """Place samples of a segment in the ring, unless the listener has skipped it."""
+        while len(samples) and not self._interrupted.is_set():
+            with self._placing:
+                if segment < self._wanted:
+                    return
+                if not self._numbers or self._numbers[-1] < segment:
+                    self._begin(segment)
+                samples = samples[self._ring.write(samples) :]
+            if len(samples):
+                self._playout.needed = 0  # no more fits, however much was to be gathered
+                self._wait()
+
+    def _begin(self, segment: int) -> None:
+        """Note where a segment begins, and forget those whose sound is gone."""
+        gone = max(0, bisect_right(self._starts, self._ring.oldest) - 1)
+        del self._starts[:gone], self._numbers[:gone]
+        self._starts.append(self._ring.written)
+        self._numbers.append(segment)
+
+    def _resampled(self, samples: Samples) -> Samples:
+        if self._resampler is None:
+            return samples
+        self._held_back = True
+        return as_samples(self._resampler.resample_chunk(samples))
+
+    def _put_what_is_held_back(self) -> None:
+        """The resampler's filter looks ahead, so it keeps some 30 ms. The next sound begins with a new one."""
+        if not self._held_back:
+            return
+        rest = as_samples(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+        self._resampler = _resampler(self._rate, self._device.rate)
+        self._held_back = False
+        self._put(rest, self._numbers[-1] if self._numbers else 0)
+
+    def text_pending(self) -> None:
+        """Play all there is, to the last sample."""
+        self._put_what_is_held_back()
+        self._playout.draining = True
+
+    def pause(self) -> bool:
+        """Fade out, and keep what is in the ring."""
+        self._playout.paused = True
+        return True
+
+    def resume(self) -> None:
+        """Fade in with the sample after the last one that was played."""
+        self._playout.paused = False
+
+    def skip(self, by: int) -> int | None:
+        """See `Sink.skip`. What was played more than `HISTORY_SECONDS` ago cannot be played again."""
+        with self._placing:
+            if not self._starts:
+                return None
+            now = max(0, bisect_right(self._starts, self._ring.position) - 1)
+            there = max(0, now + by)
+            if there < len(self._starts):
+                self._ring.want(self._starts[there])
+                return self._numbers[there]
+            self._wanted = self._numbers[-1] + 1 + there - len(self._starts)
+            self._ring.want(self._ring.written)
+            return self._wanted
+
+    def finish(self) -> None:
+        """Play to the last sample. Raises `OutputError` when the device stops asking for sound."""
+        self.text_pending()
+        # What the callback has handed over is still on its way, and PortAudio's stop does not always wait for it. It
+        # has been heard once the device has asked for as much silence after it as it holds, however long that takes.
+        after = (self._stream.latency + SERVER_SECONDS) * self._device.rate
+        heard = self._asked + after
+        while not self._interrupted.is_set():
+            if self._ring.available or self._ring.moving:
+                heard = self._asked + after
+            elif self._asked >= heard:
+                self._guarded(self._stream.stop)
+                return
+            self._wait()
+
+    def play_out(self) -> None:
+        """As `finish`: a listener hears all that there is."""
+        self.finish()
+
+    def _wait(self) -> None:
+        self._raise_if_lost(self._seen_by_writer)
+        self._interrupted.wait(POLL_SECONDS)
+
+    def check(self) -> None:
+        """Raise `OutputError` where the device has stopped asking for sound."""
+        if not self._interrupted.is_set():
+            self._raise_if_lost(self._seen_by_watcher)
+
+    def _raise_if_lost(self, pulse: _Pulse) -> None:
+        if not pulse.beats(self._asked) or not self._stream.active:
+            self._gone = True
+            raise self._lost()
+
+    def _lost(self) -> OutputError:
+        return OutputError(
+            f"the audio device {self._device.name!r} has stopped playing",
+            "is it still connected? `tts devices` lists what is",
+        )
+
+    def interrupt(self) -> None:
+        """Drop what is buffered, here and in the device, and write no more."""
+        self._playout.cut = True
+        self._interrupted.set()
+        with contextlib.suppress(OutputError):  # a device that has gone is silent, too
+            self._guarded(self._stream.abort)
+
+    def close(self) -> None:
+        """Stop at once and give the device back."""
+        self._interrupted.set()
+        self._guarded(lambda: self._stream.close(ignore_errors=True))
+
+    def _guarded(self, call: Any) -> None:
+        """Run `call` in a thread: the system's calls may never return once a device has gone."""
+        failure: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                with self._stopping:
+                    call()
+            except Exception as error:  # noqa: BLE001  whatever PortAudio raises means that the device is gone
+                failure.append(error)
+
+        thread = threading.Thread(target=run, name="close audio device", daemon=True)
+        thread.start()
+        thread.join(LAST_SECONDS if self._gone else DEAD_SECONDS)
+        if failure or thread.is_alive():
+            raise self._lost()
+
+    def status(self) -> SinkStatus:
+        """How delivery stands."""
+        rate = self._device.rate
+        return SinkStatus(
+            delivered=(self._playout.played_frames + self._ring.available) / rate,
+            playing=self._playout.playing,
+            buffered=self._ring.available / rate,
+            needed=self._needed,
+            starved_frames=self._playout.starved_frames,
+            device_underflows=self._underflows,
+            rate=rate,
+        )
+
+
+def _resampler(rate: int, device_rate: int) -> Any:
+    if rate == device_rate:
+        return None
+    import soxr
+
+    return soxr.ResampleStream(rate, device_rate, 1, dtype="float32")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
