@@ -156,6 +156,11 @@ def test_bad_targets_are_refused_before_anything_is_written(tmp_path: Path) -> N
         FileSink(folder, 24_000)
 
 
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="null character"):
+        FileSink(tmp_path / "a\0b.wav", 24_000)
+
+
 def test_a_streamed_wav_is_a_wav() -> None:
     with piped() as (sink, read):
         sink.write(chunk(TONE[:1000]), 0.0)

@@ -58,6 +58,8 @@ def explained(do: str, path: str | Path, remedy: str, kind: type[TTSError] = Usa
 def check_place(path: Path) -> None:
     """Raise unless a file could stand at `path`: `UsageError`, or `OutputError` for what the system says."""
     with explained("write", path, "choose another place", OutputError):
+        if "\0" in str(path):  # `is_dir` says no more than that there is none
+            raise ValueError("no name can hold a null character")
         is_folder, has_place = path.is_dir(), path.parent.is_dir()
     if is_folder:
         raise UsageError(f"{path} is a directory", "give the name of a file")
