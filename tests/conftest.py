@@ -34,11 +34,24 @@ def pytest_report_header() -> list[str]:
     return [] if HAS_TORCH else ["without torch: what needs Chatterbox is left out"]
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side, a file stays with one worker, and so does all that needs the full weights."""
-    for item in items:
-        group = "full" if "full" in getattr(item, "fixturenames", ()) else item.path.name
+    """Where tests run side by side, a file stays with one worker, and so does all that needs the full weights.
+
+    What takes long begins first, so that no worker is left alone with it in the end.
+    """
+    groups = ["full" if "full" in getattr(item, "fixturenames", ()) else item.path.name for item in items]
+    slow = {group for item, group in zip(items, groups, strict=True) if item.get_closest_marker("slow")}
+    for item, group in zip(items, groups, strict=True):
         item.add_marker(pytest.mark.xdist_group(group))
+    order = {id(item): (group != "full", group not in slow) for item, group in zip(items, groups, strict=True)}
+    items.sort(key=lambda item: order[id(item)])
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fail where pytest-xdist sees no groups: every worker would make the full weights and load every engine."""
+    if session.config.getoption("loadgroup", False) and not all("@" in item.nodeid for item in session.items):
+        raise RuntimeError("pytest-xdist sees no groups of tests: it does not go with this version of pytest")
 
 
 @pytest.fixture(scope="session", autouse=True)
