@@ -7,7 +7,7 @@ shorter than the speech, so that text piles up; others are longer than any idle 
 a PulseAudio server of its own. Chatterbox speaks with tiny random weights, which are made first. Once a second the
 script reads memory, threads and open files of the process from /proc. Linux only, with PulseAudio.
 
-Ends with 1 where the process failed or left out sound, where it opened the device more than once, or where memory,
+Ends with 1 where the process failed or left out sound, where it opened the device again, or where memory,
 threads or open files grew. Starved frames are counted, not judged: other processes on the machine can cause them.
 """
 
@@ -214,7 +214,8 @@ def faults(counts: dict[str, Any], err: str) -> list[str]:
     found = []
     if abs(counts["audio_ms"] - counts["delivered_ms"]) > 1:
         found.append(f"{counts['delivered_ms']} ms were played of {counts['audio_ms']} ms")
-    if counts["device_opened"] != 1:
+    # After an underflow ALSA's plugin for PulseAudio begins its stream anew, which nobody here has asked for.
+    if not 1 <= counts["device_opened"] <= 1 + (counts["device_underflows"] or 0):
         found.append(f"the device was opened {counts['device_opened']} times")
     for name, limit in LIMITS.items():
         if counts[f"{name}_growth"] > limit:

@@ -490,3 +490,14 @@ def test_loading_a_cached_voice_is_quick(tmp_path: Path) -> None:
         assert load_prefix(tmp_path / "v.t3.safetensors", "key", t3) is not None  # type: ignore[arg-type]
         times.append(time.perf_counter() - start)
     assert min(times) < 0.05
+
+
+def test_a_voice_that_was_saved_while_it_was_trained_is_read(tiny: Path, tmp_path: Path) -> None:
+    content = torch.load(tiny / "conds.pt", weights_only=True)
+    expected = prefix_key("model", Conditionals.load(tiny / "conds.pt"))
+    content["t3"]["speaker_emb"].requires_grad_()
+    content["gen"]["embedding"].requires_grad_()
+    torch.save(content, tmp_path / "v.pt")
+    voice = Conditionals.load(tmp_path / "v.pt")
+    assert not voice.gen["embedding"].requires_grad
+    assert prefix_key("model", voice) == expected

@@ -119,6 +119,7 @@ def _tensor(
     value = part.get(name)
     if not isinstance(value, Tensor):
         raise ModelError(f"{file}: {name} is missing")
+    value = value.detach()  # saved while it was being trained, perhaps
     if value.layout != torch.strided or value.is_meta:
         raise ModelError(f"{file}: {name} is not stored whole, as a dense tensor")
     expected = ["any" if size is None else size for size in shape]
