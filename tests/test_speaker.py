@@ -266,16 +266,23 @@ def test_a_device_by_number_and_by_name(speaker: Speaker) -> None:
     assert b"tts devices" in refused.stderr
 
 
-@pytest.mark.parametrize("rate", [44_100, 48_000])
 @despite_stalls
-def test_a_device_with_a_rate_and_channels_of_its_own_gets_resampled_sound(speaker: Speaker, rate: int) -> None:
-    """The null sink takes anything, so that it is opened here as if it insisted."""
+@pytest.mark.parametrize(
+    ("rate", "engines"), [(44_100, 24_000), (48_000, 24_000), (24_000, 16_000), (24_000, 44_100), (48_000, 44_100)]
+)
+def test_a_device_with_a_rate_and_channels_of_its_own_gets_resampled_sound(
+    speaker: Speaker, rate: int, engines: int
+) -> None:
+    """The null sink takes anything, so that it is opened here as if it insisted; `engines`: the rate of the sound."""
     code = (
         "import numpy as np; from dataclasses import replace; from tts_cli.playback.devices import find_device\n"
+        "from tts_cli.audio import AudioChunk; from tts_cli.segment import Segment\n"
         "from tts_cli.playback.speaker import SpeakerSink; from contextlib import closing\n"
-        f"with closing(SpeakerSink(replace(find_device(None), rate={rate}, channels=2))) as sink:\n"
-        "    tone = (0.5 * np.sin(np.arange(48_000) * 2 * np.pi * 220 / 24_000)).astype(np.float32)\n"
-        "    [sink.write(tone[start : start + 999], 1.0) for start in range(0, 48_000, 999)]\n"
+        f"rate, device = {engines}, replace(find_device(None, {engines}), rate={rate}, channels=2)\n"
+        "with closing(SpeakerSink(device, rate)) as sink:\n"
+        "    tone = (0.5 * np.sin(np.arange(2 * rate) * 2 * np.pi * 220 / rate)).astype(np.float32)\n"
+        "    for start in range(0, 2 * rate, 999):\n"
+        "        sink.write(AudioChunk(tone[start : start + 999], rate, Segment.of('La.')), 1.0)\n"
         "    sink.finish(); print(sink.status().starved_frames)\n"
     )
     with speaker.recording() as recording:

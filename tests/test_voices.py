@@ -222,7 +222,7 @@ def test_where_voices_live(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert default_dir() == tmp_path
     monkeypatch.delenv("TTS_VOICES_DIR")
     package = tmp_path / "checkout" / "tts_cli"
-    monkeypatch.setattr(voices, "__file__", str(package / "voices.py"))
+    monkeypatch.setattr(voices, "__file__", str(package / "engines/chatterbox/voice/store.py"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     if sys.platform == "linux":
         assert default_dir() == tmp_path / "data" / "tts" / "voices"

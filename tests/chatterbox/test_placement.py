@@ -94,8 +94,8 @@ def test_what_a_gpu_lacks_or_is_bad_at_stays_on_the_cpu(spoken: Spoken) -> None:
 def test_the_program_waits_for_the_device_only_to_take_over_logits_and_sound(spoken: Spoken) -> None:
     assert spoken.device is not None
     assert spoken.device.operators[HANDED_OVER] == 0
-    speaking = {"t3.tokens", "vocoder._decode", "strategies.<lambda>", "decoder.finish", "decoder.whole"}
-    once = {"vocoder.__init__", "decoder._past", "kept.<dictcomp>", "kept.write", "voice_past._key", ""}
+    speaking = {"model.tokens", "vocoder._decode", "strategies.<lambda>", "decoder.finish", "decoder.whole"}
+    once = {"vocoder.__init__", "decoder._past", "tensor_cache.<dictcomp>", "tensor_cache.write", "past._key", ""}
     assert spoken.device.fetched.keys() <= speaking | once
 
 

@@ -136,7 +136,7 @@ def test_damaged_files_are_errors_and_never_tracebacks(tmp_path: Path) -> None:
     file.write_bytes(b"RIFF" + bytes(range(256)) * 40)
     with pytest.raises(ModelError):
         Conditionals.load(file)
-    with pytest.raises(ModelError):
+    with pytest.raises(UsageError, match="No such file"):
         Conditionals.load(tmp_path / "none.pt")
 
 

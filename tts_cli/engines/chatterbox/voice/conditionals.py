@@ -23,7 +23,7 @@ from tts_cli.engines.chatterbox.precision.tensor_cache import keep, kept, write
 from tts_cli.engines.chatterbox.t3.model import SPEAKER_WIDTH, T3, T3Prefix
 from tts_cli.engines.chatterbox.weights.config import MEL_BINS, SPEAKER_SIZE, SPEECH_VOCABULARY
 from tts_cli.engines.chatterbox.weights.tensors import fingerprint
-from tts_cli.errors import ModelError
+from tts_cli.errors import ModelError, UsageError
 from tts_cli.paths import cannot
 
 __all__ = ["Conditionals", "fingerprint", "load_prefix", "prefix_key", "prefix_of", "save_prefix"]
@@ -61,11 +61,13 @@ class Conditionals:
         tensors have other shapes or types.
         """
         try:
+            file.open("rb").close()
+        except OSError as error:
+            raise cannot("read", file, error, "check its name and its rights") from error
+        try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # torch remarks on odd pickles before it refuses them
                 content = torch.load(file, map_location="cpu", weights_only=True)
-        except OSError as error:
-            raise cannot("read", file, error, "check its rights") from error
         except Exception as error:  # the unpickler fails in as many ways as there are damaged files
             raise ModelError(
                 f"{file} is no voice that can be read: it is damaged, or holds more than tensors",
@@ -142,7 +144,7 @@ def sample_of(weights: Path) -> Sample | None:
     """The voice that came with the weights in this folder, to calibrate T3 with; None where none can be read."""
     try:
         voice = Conditionals.load(weights / "conds.pt")
-    except ModelError:
+    except (ModelError, UsageError):
         return None
     return Sample(voice.speaker, voice.voice_tokens[:, :POSITIONS])
 
