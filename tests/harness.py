@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from tts_cli.audio import to_pcm16
 
@@ -103,7 +104,7 @@ class Recording:
         return len(self._data) / 4 / self.rate
 
     @property
-    def samples(self) -> np.ndarray:
+    def samples(self) -> npt.NDArray[np.int16]:
         """int16 `[n]`, all that was recorded so far."""
         with self._more:
             data = bytes(self._data[: len(self._data) // 4 * 4])
@@ -121,7 +122,7 @@ class Gap:
     """How much of the sound is missing behind it."""
 
 
-def gaps(heard: np.ndarray, sound: np.ndarray) -> list[Gap]:
+def gaps(heard: npt.NDArray[np.int16], sound: npt.NDArray[np.int16]) -> list[Gap]:
     """Where a player that got no more samples in time made a pause in `sound`; both int16.
 
     Everything else has to be there, equal to the last bit and in its order, with silence before and behind it: raises
@@ -147,7 +148,7 @@ def gaps(heard: np.ndarray, sound: np.ndarray) -> list[Gap]:
         start, begin = resumed, begin + lost
 
 
-def _lost(heard: np.ndarray, sound: np.ndarray) -> int | None:
+def _lost(heard: npt.NDArray[np.int16], sound: npt.NDArray[np.int16]) -> int | None:
     """How many samples of `sound` `heard` leaves out at its beginning; None where it is not that sound."""
     if not len(heard):
         return len(sound) if len(sound) < LOSABLE else None

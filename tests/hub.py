@@ -14,7 +14,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 COMMIT = "c0ffee" * 6 + "c0ff"
@@ -122,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._json([self._tree_entry(entry) for entry in self.hub.listing()])
         elif match := re.fullmatch(rf"/[^/]+/[^/]+/resolve/{COMMIT}/({names})", path):
             if self.hub.redirects and len(self.hub.files[match[1]]) > 1000:
-                port = self.server.server_address[1]
+                _host, port = cast("tuple[str, int]", self.server.server_address)
                 self._body(302, b"", {"Location": f"http://localhost:{port}/elsewhere/{match[1]}"})
             else:
                 self._file(match[1])
