@@ -171,6 +171,7 @@ def test_a_text_that_an_engine_fails_on_is_told_after_the_rest(tmp_path: Path) -
     with pytest.raises(UnspokenError, match=r"'Two is bad here\.': ValueError") as raised:
         speak(BAD, engine="engines_for_tests:PickyEngine", output=tmp_path / "x.wav")
     assert [failure.text for failure in raised.value.failures] == ["Two is bad here."]
+    assert isinstance(raised.value.failures[0].__cause__, ValueError)
     assert raised.value.exit_code == 1
     heard: list[float] = []
     chunks = stream(BAD, engine="engines_for_tests:PickyEngine")

@@ -111,6 +111,7 @@ class TextSegments:
         if isinstance(error, UsageError | MissingError):
             raise error
         found = SegmentError(segment.text, error)
+        found.__cause__ = error
         self._in_a_row = self._in_a_row + 1 if self._failed == segment.number - 1 else 1
         self._failed = segment.number
         if self._strict or self._in_a_row == FAILURES_IN_A_ROW:
