@@ -36,7 +36,9 @@ def upstream(full: Path) -> Any:
 @pytest.fixture(scope="module")
 def engine(full: Path, tmp_path_factory: pytest.TempPathFactory) -> ChatterboxEngine:
     voices = tmp_path_factory.mktemp("voices")
-    return ChatterboxEngine(ChatterboxSettings(voices, model_dir=full, device="cpu", watermark=False, precision="fp32"))
+    return ChatterboxEngine(
+        ChatterboxSettings(voices_dir=voices, model_dir=full, device="cpu", watermark=False, precision="fp32")
+    )
 
 
 @contextlib.contextmanager
