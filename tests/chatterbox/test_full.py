@@ -57,7 +57,7 @@ def test_the_tokens_are_upstreams(upstream: Any, engine: ChatterboxEngine, sampl
         expected = upstream.t3.inference_turbo(
             upstream.conds.t3, torch.tensor([ids]), top_k=sampling.top_k, max_gen_len=29
         )
-    request = TokenRequest(engine._voice("default").prefix, ids, sampling, seed=3, budget=30)
+    request = TokenRequest(engine._voices.get("default").prefix, ids, sampling, seed=3, budget=30)
     assert list(engine._t3.tokens(request)) == expected[0].tolist()
 
 
