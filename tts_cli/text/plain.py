@@ -14,6 +14,7 @@ def plain(text: str, known: str = "") -> str:
       apart from what is around it, since `10⁴` is not 104.
     - A fraction such as `⅐` stands apart as well, with an ordinary slash.
     - Marks become part of their letter where there is such a letter (NFC).
+    - `İ` becomes `I`: it is the one letter whose lower case is two characters.
 
     Examples
     --------
@@ -22,7 +23,8 @@ def plain(text: str, known: str = "") -> str:
     """
     if text.isascii():
         return text
-    return unicodedata.normalize("NFC", "".join(map(partial(_plain, known=known), text)))
+    composed = unicodedata.normalize("NFC", "".join(map(partial(_plain, known=known), text)))
+    return composed.replace("İ", "I")
 
 
 def _plain(char: str, known: str) -> str:
