@@ -13,7 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from harness import PATIENCE, ROOT, TTS, Run, Speaker, clean_environment, null_sink
+
+from tests.harness import PATIENCE, ROOT, TTS, Run, Speaker, clean_environment, null_sink
 
 Make = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -26,7 +27,13 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 
 HAS_TORCH = find_spec("torch") is not None
-collect_ignore = [] if HAS_TORCH else ["chatterbox", "test_cli_chatterbox.py", "test_models.py"]
+NEED_TORCH = (
+    "cli/test_model.py",
+    "cli/test_speak_chatterbox.py",
+    "engines/chatterbox",
+    "scripts/test_make_checkpoint.py",
+)
+collect_ignore = [] if HAS_TORCH else [*NEED_TORCH]
 
 
 def pytest_report_header() -> list[str]:
@@ -40,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     What takes long begins first, so that no worker is left alone with it in the end.
     """
-    groups = ["full" if "full" in getattr(item, "fixturenames", ()) else item.path.name for item in items]
+    groups = ["full" if "full" in getattr(item, "fixturenames", ()) else str(item.path) for item in items]
     slow = {group for item, group in zip(items, groups, strict=True) if item.get_closest_marker("slow")}
     for item, group in zip(items, groups, strict=True):
         item.add_marker(pytest.mark.xdist_group(group))

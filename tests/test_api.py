@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from harness import clean_environment
 
 import tts_cli
+from tests.harness import clean_environment
 from tts_cli import TTSError, speak, stream
 from tts_cli.audio import SAMPLE_RATE, AudioChunk
 from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings
@@ -146,7 +146,7 @@ def test_no_chunk_holds_a_sample_that_is_no_finite_number(sample: float) -> None
 
 def test_what_an_engine_computes_beyond_numbers_reaches_no_file(tmp_path: Path) -> None:
     with pytest.raises(TTSError, match="not finite"):
-        speak("Hello there, world.", engine="engines_for_tests:NanEngine", output=tmp_path / "x.wav")
+        speak("Hello there, world.", engine="tests.sample_engines:NanEngine", output=tmp_path / "x.wav")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -160,7 +160,7 @@ def test_speaking_into_a_file(tmp_path: Path) -> None:
 
 def test_an_error_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(TTSError, match="fallen apart"):
-        speak("Hello there.", engine="engines_for_tests:BrokenEngine", output=tmp_path / "x.wav")
+        speak("Hello there.", engine="tests.sample_engines:BrokenEngine", output=tmp_path / "x.wav")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -169,12 +169,12 @@ BAD = "One is good here.\nTwo is bad here.\nThree is good here.\n"
 
 def test_a_text_that_an_engine_fails_on_is_told_after_the_rest(tmp_path: Path) -> None:
     with pytest.raises(UnspokenError, match=r"'Two is bad here\.': ValueError") as raised:
-        speak(BAD, engine="engines_for_tests:PickyEngine", output=tmp_path / "x.wav")
+        speak(BAD, engine="tests.sample_engines:PickyEngine", output=tmp_path / "x.wav")
     assert [failure.text for failure in raised.value.failures] == ["Two is bad here."]
     assert isinstance(raised.value.failures[0].__cause__, ValueError)
     assert raised.value.exit_code == 1
     heard: list[float] = []
-    chunks = stream(BAD, engine="engines_for_tests:PickyEngine")
+    chunks = stream(BAD, engine="tests.sample_engines:PickyEngine")
     with pytest.raises(UnspokenError):
         heard.extend(chunk.seconds for chunk in chunks)
     assert sum(heard) == pytest.approx(soundfile.info(tmp_path / "x.wav").duration)
@@ -182,19 +182,19 @@ def test_a_text_that_an_engine_fails_on_is_told_after_the_rest(tmp_path: Path) -
 
 def test_strict_ends_at_the_first_failure(tmp_path: Path) -> None:
     with pytest.raises(SegmentError, match="Two is bad"):
-        speak(BAD, engine="engines_for_tests:PickyEngine", output=tmp_path / "x.wav", strict=True)
+        speak(BAD, engine="tests.sample_engines:PickyEngine", output=tmp_path / "x.wav", strict=True)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(SegmentError):
-        list(stream(BAD, engine="engines_for_tests:PickyEngine", strict=True))
+        list(stream(BAD, engine="tests.sample_engines:PickyEngine", strict=True))
 
 
 def test_a_wrong_request_is_no_failure_of_a_text() -> None:
     with pytest.raises(UsageError, match="strategy"):
-        list(stream(BAD, engine="engines_for_tests:RefusingEngine"))
+        list(stream(BAD, engine="tests.sample_engines:RefusingEngine"))
 
 
 def test_speech_that_was_cut_short_is_told(tmp_path: Path) -> None:
-    engine = "engines_for_tests:CurtEngine"
+    engine = "tests.sample_engines:CurtEngine"
     measured = speak("It is well. It is long.", engine=engine, output=tmp_path / "x.wav")
     assert measured.notices == ("'It is long.': that was\x1b[31m\ntoo much",)
     notices = [chunk.notice for chunk in stream("It is well. It is long.", engine=engine)]

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import soundfile
 import typer
-from harness import PATIENCE, ROOT, TTS, Run, Speaker
 
 import tts_cli
+from tests.harness import PATIENCE, ROOT, TTS, Run, Speaker
 from tts_cli import errors, signals
 from tts_cli.cli import app
 from tts_cli.cli.display import View, report
@@ -142,6 +142,12 @@ def test_relative_links_resolve(page: Path) -> None:
     links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
     relative = [link.partition("#")[0] for link in links if "://" not in link]
     assert [link for link in relative if link and not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_exist(page: Path) -> None:
+    named = re.findall(r"`((?:tts_cli|tests|scripts|examples)/[\w/]+\.py)`", page.read_text())
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_json_fields_are_documented() -> None:

@@ -7,8 +7,8 @@ import sys
 
 import numpy as np
 import pytest
-from harness import clean_environment
 
+from tests.harness import clean_environment
 from tts_cli.audio import AudioChunk, Samples
 from tts_cli.metrics import Meter
 from tts_cli.segment import Segment

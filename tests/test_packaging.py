@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import PATIENCE, ROOT
+
+from tests.harness import PATIENCE, ROOT
 
 CONFIG = ROOT / ".pre-commit-config.yaml"
 

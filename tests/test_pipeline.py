@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engines_for_tests import ToneEngine
-from harness import PATIENCE
 
+from tests.harness import PATIENCE
+from tests.sample_engines import ToneEngine
 from tts_cli.audio import SAMPLE_RATE, AudioChunk
 from tts_cli.engines import EngineSettings, Mode, SpeakOptions
 from tts_cli.errors import OutputError, TextError

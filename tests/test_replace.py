@@ -12,8 +12,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from harness import ROOT, clean_environment
 
+from tests.harness import ROOT, clean_environment
 from tts_cli.replace import Draft, draft_folder, replacing
 
 

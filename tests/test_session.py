@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from engines_for_tests import ToneEngine
-from harness import PATIENCE
 
 import tts_cli
+from tests.harness import PATIENCE
+from tests.sample_engines import ToneEngine
 from tts_cli import Session, Utterance
 from tts_cli.audio import AudioChunk, Samples
 from tts_cli.engines import EngineSettings
 from tts_cli.errors import NothingToSayError, TextError, UsageError
 from tts_cli.playback import NullSink
 
-TONE = "engines_for_tests:ToneEngine"
+TONE = "tests.sample_engines:ToneEngine"
 TEXTS = ("One is.", "Two. Half!", "Three?", "Four. Five.")
 
 
@@ -162,7 +162,7 @@ def test_chunks_say_which_segment_they_are_of() -> None:
 @pytest.mark.parametrize("rate", [16_000, 44_100])
 def test_an_engine_of_another_rate_keeps_its_pitch_and_length(rate: int, tmp_path: Path) -> None:
     name = {16_000: "LowEngine", 44_100: "HighEngine"}[rate]
-    with tts_cli.load(f"engines_for_tests:{name}") as session:
+    with tts_cli.load(f"tests.sample_engines:{name}") as session:
         chunks = list(session.stream("Hello there. And again."))
         session.speak("Hello there. And again.", output=tmp_path / "x.wav")
     sound, written = soundfile.read(tmp_path / "x.wav")

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "scripts")]  # the suite's loudspeaker and hub, and its checkpoints
+sys.path.insert(0, str(ROOT))  # the suite's loudspeaker and hub
 
 if TYPE_CHECKING:
-    from harness import Recording
+    from tests.harness import Recording
 
 TEXT = (
     "The harbour was quiet when the first boats came in. Gulls circled above the fish market, and two children counted "
@@ -140,7 +140,7 @@ def _standard_output(_: Path, __: ExitStack) -> Case:
 
 
 def _loudspeaker(scratch: Path, stack: ExitStack) -> Case:
-    from harness import null_sink
+    from tests.harness import null_sink
 
     runtime = scratch / "speaker"
     runtime.mkdir()
@@ -174,7 +174,7 @@ def _voice_cache(scratch: Path, _: ExitStack) -> Case:
 
 
 def _model_pull(_: Path, stack: ExitStack) -> Case:
-    from hub import Hub, HubServer
+    from tests.hub import Hub, HubServer
 
     server = stack.enter_context(HubServer(Hub("ResembleAI/chatterbox-turbo", served())))
     environment = _silent() | {"HF_ENDPOINT": server.url}

@@ -1,0 +1,110 @@
+"""Pause, resume and skip, through a real audio system: what its monitor heard has nothing lost and nothing repeated."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import tts_cli
+from tests.harness import PATIENCE, Recording, Speaker, despite_stalls
+from tts_cli.audio import to_pcm16
+from tts_cli.playback.playout import FADE_SECONDS
+
+pytestmark = pytest.mark.speaker
+
+TEXT = "The harbour was quiet when the boats came in. Gulls circled above the market. Two children counted the crates."
+FADES = 2 * round(FADE_SECONDS * 24_000)
+CONTROL = """
+import sys, tts_cli
+with tts_cli.load("builtin") as tts:
+    utterance = tts.start(sys.argv[1])
+
+    def heard(seconds):
+        while not utterance.wait(0.005):
+            status = utterance.ready.sink.status() if utterance.ready else None
+            if status and status.delivered - status.buffered >= seconds:
+                return
+        raise SystemExit("it has ended too soon")
+
+    def silent():
+        while utterance.ready.sink.status().playing:
+            utterance.wait(0.005)
+
+    {steps}
+    utterance.result()
+"""
+
+
+def steered(speaker: Speaker, steps: str) -> Recording:
+    """What is heard of `TEXT` while `steps` are taken."""
+    code = CONTROL.replace("{steps}", steps.replace("\n", "\n    "))
+    with speaker.recording() as recording:
+        subprocess.run([sys.executable, "-c", code, TEXT], env=speaker.environment, check=True, timeout=PATIENCE)
+    return recording
+
+
+def sound() -> tuple[np.ndarray, list[int]]:
+    """The whole of `TEXT`, int16, and where its segments begin."""
+    chunks = list(tts_cli.stream(TEXT, engine="builtin"))
+    starts, length, number = [], 0, -1
+    for chunk in chunks:
+        if chunk.segment.number != number:
+            starts.append(length)
+            number = chunk.segment.number
+        length += len(chunk.samples)
+    return to_pcm16(np.concatenate([chunk.samples for chunk in chunks])), starts
+
+
+def trimmed(samples: np.ndarray) -> np.ndarray:
+    loud = np.flatnonzero(samples)
+    return samples[loud[0] : loud[-1] + 1]
+
+
+def same_from_the_front(heard: np.ndarray, expected: np.ndarray) -> int:
+    """How many samples are equal before the first that is not."""
+    length = min(len(heard), len(expected))
+    differs = np.flatnonzero(heard[:length] != expected[:length])
+    return int(differs[0]) if len(differs) else length
+
+
+@despite_stalls
+def test_a_pause_loses_and_repeats_nothing(speaker: Speaker) -> None:
+    steps = "heard(1.0)\nutterance.pause()\nsilent()\nutterance.wait(0.5)\nutterance.resume()"
+    heard, expected = trimmed(steered(speaker, steps).samples), trimmed(sound()[0])
+    before = same_from_the_front(heard, expected)
+    after = same_from_the_front(heard[::-1], expected[::-1])
+    silence = len(heard) - len(expected)
+    assert silence > 0.4 * 24_000
+    assert 0.5 * 24_000 < before < len(expected) - 24_000
+    # What is neither equal before nor equal after is what was faded, out and in again.
+    assert len(expected) - before - after <= FADES
+    pause = heard[before : len(heard) - after]
+    assert not pause[FADES // 2 : -FADES // 2].any()
+
+
+@despite_stalls
+def test_a_skip_goes_to_where_the_next_segment_begins(speaker: Speaker) -> None:
+    heard = trimmed(steered(speaker, "heard(0.8)\nutterance.skip(1)").samples)
+    whole, starts = sound()
+    rest = trimmed(whole[starts[1] :])
+    assert same_from_the_front(heard[::-1], rest[::-1]) >= len(rest) - FADES
+    assert same_from_the_front(heard, trimmed(whole)) < starts[1]
+
+
+@despite_stalls
+def test_a_skip_back_plays_a_segment_again(speaker: Speaker) -> None:
+    whole, starts = sound()
+    begun = starts[1] / 24_000 + 0.5
+    heard = trimmed(steered(speaker, f"heard({begun})\nutterance.skip(-1)").samples)
+    expected = trimmed(whole)
+    assert same_from_the_front(heard[::-1], expected[::-1]) >= len(expected) - FADES
+    assert same_from_the_front(heard, expected) > starts[1]
+
+
+@despite_stalls
+def test_a_cancelled_utterance_is_silent_and_ends(speaker: Speaker) -> None:
+    recording = steered(speaker, "heard(0.8)\nutterance.cancel()\nassert utterance.wait(5)")
+    assert len(trimmed(recording.samples)) < 1.5 * 24_000

@@ -1,0 +1,165 @@
+"""The scripts that look for faults: what they find, what they let pass, and a short run of each."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fuzzing.bench import Bench, Plan
+from fuzzing.checks import FaultError, check_samples, judge, nothing_left
+from fuzzing.report import growth
+from fuzzing.worker import attempt, plan_of
+
+from tests.harness import ROOT, clean_environment
+from tts_cli.audio import AudioChunk
+from tts_cli.engines import Segments, SpeakOptions
+from tts_cli.engines.in_order import in_order
+from tts_cli.segment import Segment
+
+
+class Engine:
+    """Speaks what it is told to, whatever the text."""
+
+    name = "builtin"
+    sample_rate = 24_000
+
+    def __init__(self, sample: float, raised: Exception | None = None) -> None:
+        self.sample, self.raised = sample, raised
+
+    def voices(self) -> list[str]:
+        return ["heart"]
+
+    def stream(self, segments: Segments, _voice: str, _options: SpeakOptions) -> Generator[AudioChunk, None, None]:
+        return in_order(segments, self.speak)
+
+    def speak(self, segment: Segment) -> Iterator[AudioChunk]:
+        yield AudioChunk(np.full(960, self.sample, np.float32), self.sample_rate, segment)
+        if self.raised is not None:
+            raise self.raised
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    return Bench("builtin", tmp_path / "case", None)
+
+
+def attempted(bench: Bench, engine: Engine, kind: str, text: Any) -> tuple[bool, str]:
+    vars(bench.session)["engine"] = engine
+    done, signature, _ = attempt(Plan(kind, text, {"options": {}, "take": None, "ending": "text", "number": 0}), bench)
+    return done is not None, signature
+
+
+@pytest.mark.parametrize(("kind", "text"), [("text", "Hello."), ("segment", "Hello."), ("live", [b"Hel", b"lo."])])
+def test_a_sound_engine_has_no_fault(bench: Bench, kind: str, text: Any) -> None:
+    assert attempted(bench, Engine(1.5), kind, text) == (True, "")
+
+
+@pytest.mark.parametrize(("kind", "text"), [("text", "Hello."), ("segment", "Hello."), ("live", [b"Hel", b"lo."])])
+def test_what_an_engine_should_not_raise_is_found(bench: Bench, kind: str, text: Any) -> None:
+    good, signature = attempted(bench, Engine(0.5, ZeroDivisionError("half-way")), kind, text)
+    assert not good
+    assert signature.startswith("ZeroDivisionError at test_proof.py:")
+
+
+@pytest.mark.parametrize("sample", [1.6, -1.6, float("nan"), float("inf")])
+def test_samples_that_are_no_sound_are_found(bench: Bench, sample: float) -> None:
+    good, signature = attempted(bench, Engine(sample), "text", "Hello.")
+    assert not good
+    assert signature.startswith(("FaultError at checks.py:", "ModelError at audio.py:"))
+
+
+def test_samples_of_another_kind_are_found() -> None:
+    for samples in (np.zeros(3), np.zeros((3, 1), np.float32)):
+        with pytest.raises(FaultError, match="samples are"):
+            check_samples(samples)
+
+
+def test_what_is_left_behind_is_found(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fuzzing.checks.PATIENCE", 0.01)
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait, name="stray")
+    with pytest.raises(FaultError, match="stray"), nothing_left():
+        thread.start()
+    end.set()
+    thread.join()
+    with pytest.raises(FaultError, match=r"open files: .*test_proof"), nothing_left():
+        kept = Path(__file__).open()  # noqa: SIM115
+    kept.close()
+    with pytest.raises(FaultError, match=r"temporary files: 'x'"), nothing_left():
+        Path(tempfile.gettempdir(), "x").touch()
+
+
+@pytest.mark.parametrize(
+    ("code", "stderr"),
+    [
+        (-11, b""),
+        (130, b""),
+        (1, b"Traceback (most recent call last):"),
+        (1, b"tts: cannot speak '\xc2\xb9': IndexError: list index out of range"),
+    ],
+)
+def test_how_no_command_may_end_is_found(code: int, stderr: bytes) -> None:
+    with pytest.raises(FaultError):
+        judge(code, b"", stderr)
+
+
+def test_growth_is_told_from_a_start_and_from_noise() -> None:
+    assert growth([100, 200] * 5) == 0  # too few
+    assert growth([*range(100, 200, 5), *[200, 203] * 40]) == 0
+    assert growth([*range(100, 300)]) > 90
+
+
+@pytest.mark.parametrize("engine", ["builtin", "chatterbox"])
+def test_a_case_is_its_seed_and_its_number(tmp_path: Path, engine: str) -> None:
+    bench = Bench(engine, tmp_path, tmp_path)
+    cases = [plan_of(bench, 7, number) for number in range(200)]
+    assert cases == [plan_of(bench, 7, number) for number in range(200)]
+    assert cases != [plan_of(bench, 8, number) for number in range(200)]
+    assert len({case.kind for case in cases}) == (7 if engine == "builtin" else 9)
+
+
+def run(script: str, *arguments: str, folder: Path) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / script), *arguments, "--json"],
+        cwd=folder,
+        env=clean_environment() | {"PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    found = [file.read_text() for file in folder.glob("fuzz-findings/*")]
+    assert done.returncode == 0, "\n\n".join((done.stdout, done.stderr, *found))
+    counts: dict[str, Any] = json.loads(done.stdout)
+    return counts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["builtin", "chatterbox"])
+def test_a_minute_of_random_input_finds_nothing(tmp_path: Path, engine: str) -> None:
+    counts = run("fuzz.py", "--minutes", "1", "--seed", "1", "--engine", engine, folder=tmp_path)
+    assert counts["cases"] > 10
+    assert counts["sound_s"] > 1
+
+
+@pytest.mark.slow
+@pytest.mark.speaker
+@pytest.mark.skipif(shutil.which("pulseaudio") is None, reason="needs pulseaudio and libasound2-plugins")
+def test_a_minute_of_uneven_writing_is_all_played(tmp_path: Path) -> None:
+    counts = run("soak.py", "--minutes", "1", "--seed", "1", folder=tmp_path)
+    assert counts["sentences"] > 3
+    assert counts["delivered_ms"] > 10_000
