@@ -301,6 +301,6 @@ class TestCommand:
 
 def documented_fields() -> list[str]:
     """The names in the tables of the page's part on `--json`, in order."""
-    page = (ROOT / "docs/experiments.md").read_text(encoding="utf-8").partition("## The JSON object\n")[2]
+    page = (ROOT / "docs/lab/experiments.md").read_text(encoding="utf-8").partition("## The JSON object\n")[2]
     page = page.partition("\n## ")[0]
     return re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)

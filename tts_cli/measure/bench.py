@@ -210,7 +210,7 @@ def _row(way: str, runs: Sequence[_Run], whole: Samples | None, others: Mapping[
 
 
 def report(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """The rows as `--json` shows them; the fields are described in docs/experiments.md."""
+    """The rows as `--json` shows them; the fields are described in docs/lab/experiments.md."""
     return [
         {
             "strategy": row.way,

@@ -63,7 +63,7 @@ class ChatterboxOptions(SpeakOptions):
     strategy: Annotated[
         str,
         Option(
-            "How chunks are decoded; auto: cached on a CPU, context elsewhere. See docs/experiments.md.",
+            "How chunks are decoded; auto: cached on a CPU, context elsewhere. See docs/lab/experiments.md.",
             choices=(AUTO, *STRATEGIES),
         ),
     ] = AUTO

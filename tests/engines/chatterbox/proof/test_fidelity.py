@@ -236,7 +236,7 @@ class TestCommand:
 
 
 def documented_fields() -> list[str]:
-    page = (ROOT / "docs/experiments.md").read_text(encoding="utf-8").partition("## The JSON object of --fidelity")[2]
+    page = (ROOT / "docs/lab/experiments.md").read_text(encoding="utf-8").partition("## The JSON object of --fidelity")[2]
     return re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
 
 

@@ -176,7 +176,7 @@ def summary(found: Fidelity) -> list[str]:
 
 
 def report(found: Fidelity) -> dict[str, Any]:
-    """As `--json` shows it; the fields are described in docs/experiments.md."""
+    """As `--json` shows it; the fields are described in docs/lab/experiments.md."""
     return {
         "entropy_nats": round(found.entropy, 3),
         "random_weights": found.random,

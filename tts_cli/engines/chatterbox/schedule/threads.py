@@ -2,7 +2,7 @@
 
 T3 reads all its weights for every token and is bound by memory, S3Gen by arithmetic and by the many small layers it
 has, which gain less from a second thread than handing them their share costs. So on few cores the stages compute side
-by side, each on its own; only until the first chunk's tokens are there, T3 has all (docs/performance.md).
+by side, each on its own; only until the first chunk's tokens are there, T3 has all (docs/lab/performance.md).
 """
 
 from __future__ import annotations
