@@ -82,6 +82,11 @@ class Session:
             self.engine.close()
             raise
 
+    @property
+    def notice(self) -> str:
+        """What the engine did not do as it was asked to when it loaded, such as using a GPU. Usually empty."""
+        return str(getattr(self.engine, "notice", ""))
+
     def voices(self) -> list[str]:
         """Names of the voices that it can speak with, the engine's default first."""
         return self.engine.voices()

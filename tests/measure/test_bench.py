@@ -275,6 +275,12 @@ class TestCommand:
         (row,) = json.loads(result.stdout.splitlines()[-1])["rows"]
         assert row["notices"] == ["'It is long.': that was\x1b[31m\ntoo much"]
 
+    def test_an_engine_that_is_not_where_it_was_asked_to_be_says_so(self, tts: Run) -> None:
+        options = ("--engine", "tests.sample_engines:MovedEngine", "--runs", "1", "--warmup", "0", "--text", "Hello.")
+        result = tts("bench", *options)
+        assert result.returncode == 0
+        assert result.stderr.decode() == "tts: this Mac's GPU cannot compute; speaking on the CPU\n"
+
     @pytest.mark.parametrize(
         ("options", "code", "says"),
         [

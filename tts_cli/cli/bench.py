@@ -110,6 +110,8 @@ def bench(
         progress("loading")
         others = held.enter_context(baselines(spec, settings, compare)) if compare is not None else {}
         session = held.enter_context(Session(spec, settings, voice))
+        if session.notice:
+            notices.print(f"tts: {on_one_line(session.notice)}", soft_wrap=True)
         rows = measure.bench(
             session,
             options,

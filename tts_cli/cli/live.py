@@ -74,9 +74,8 @@ def speak_live(
         opening = stack.enter_context(ThreadPoolExecutor(1)).submit(_opened, destination, spec.sample_rate, console)
         stack.callback(_close_opened, opening, destination)
         session = stack.enter_context(Session(spec, settings, voice))
-        elsewhere = getattr(session.engine, "notice", "")  # of an engine that could not load as it was asked to
-        if elsewhere and not quiet:
-            console.print(f"tts: {harmless(elsewhere)}", soft_wrap=True)
+        if session.notice and not quiet:
+            console.print(f"tts: {on_one_line(session.notice)}", soft_wrap=True)
         sink, output = opening.result()
         segments = session.segments(source, meter, pending=pending, failed=failed, noticed=noticed, strict=strict)
         return Ready(session.engine, session.voice, options, sink, segments)
