@@ -23,8 +23,8 @@ from tts_cli.cli.display import View, report
 from tts_cli.metrics import Snapshot
 from tts_cli.playback import SinkStatus
 
-PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "voices/README.md")] + sorted(
-    (ROOT / "docs").glob("*.md")
+PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "voices/README.md")] + sorted(
+    (ROOT / "docs").rglob("*.md")
 )
 SPEAK = re.compile(r"\bspeak\([^)]*\)")
 
