@@ -22,7 +22,8 @@ from tts_cli.engines import EngineSettings, EngineSpec
 from tts_cli.engines.options import declared
 from tts_cli.engines.registry import AUTO, choose, split
 from tts_cli.metrics import Snapshot
-from tts_cli.session import Session, Text, checked_text
+from tts_cli.session import Session
+from tts_cli.text.given import Text, checked_text
 
 if TYPE_CHECKING:
     from tts_cli.audio import AudioChunk

@@ -24,16 +24,14 @@ from tts_cli.errors import SegmentError, UsageError
 from tts_cli.metrics import Meter, Snapshot
 from tts_cli.pipeline import synthesize
 from tts_cli.playback import Sink
+from tts_cli.playback.opening import open_sink
 from tts_cli.segments import TextSegments
-from tts_cli.text.idle import IDLE_SECONDS
-from tts_cli.text.sources import LiveText, ReadyText, TextSource, text_argument
+from tts_cli.text.given import Text, checked_text, source_of
+from tts_cli.text.sources import ReadyText, TextSource
 from tts_cli.utterance import Ready, Utterance
 
 if TYPE_CHECKING:
     from tts_cli.audio import AudioChunk
-
-Text = str | Iterable[str]
-"""A whole text, or its pieces as they are written: the first are spoken while the next ones are awaited."""
 
 
 class Session:
@@ -133,7 +131,7 @@ class Session:
         self, text: ReadyText | Iterable[str], voice: str, options: SpeakOptions, strict: bool
     ) -> Generator[AudioChunk, None, None]:
         meter = Meter()
-        with closing(_source(text)) as source:
+        with closing(source_of(text)) as source:
             segments = self.segments(source, meter, strict=strict)
             with closing(synthesize(self.engine, voice, options, segments, meter)) as chunks:
                 yield from chunks
@@ -220,7 +218,7 @@ class Session:
         measuring = meter or Meter()
         instance("output", output, (str, Path, NoneType), "a file name, a Path or None")
         instance("device", device, (str, int, NoneType), "a number, a name or None")
-        source = _source(known)
+        source = source_of(known)
 
         def prepare(stack: ExitStack, pending: Callable[[], None]) -> Ready:
             opened = stack.enter_context(closing(sink or open_sink(output, device, self.engine.sample_rate)))
@@ -301,36 +299,3 @@ class Session:
         if voice not in voices:
             raise UsageError(f"the {self.spec.name} engine has no voice {voice!r}", f"it has: {', '.join(voices)}")
         return voice
-
-
-def checked_text(text: Text | ReadyText) -> ReadyText | Iterable[str]:
-    """A text at hand, checked; pieces that have yet to be written, as they are.
-
-    Raises
-    ------
-    UsageError
-        For anything else.
-    NothingToSayError
-        For a text at hand without a letter or digit.
-    """
-    if isinstance(text, str):
-        return text_argument(text)
-    if isinstance(text, bytes) or not isinstance(text, ReadyText | Iterable):
-        instance("text", text, str, "a str or an iterable of str")
-    return text
-
-
-def _source(text: ReadyText | Iterable[str]) -> TextSource:
-    return text if isinstance(text, ReadyText) else LiveText(iter(text), IDLE_SECONDS)
-
-
-def open_sink(output: str | Path | None, device: str | int | None, rate: int) -> Sink:
-    """The file `output`, or the audio output `device`, for sound of `rate` samples a second."""
-    if output is not None:
-        from tts_cli.playback.file import FileSink
-
-        return FileSink(Path(output), rate)
-    from tts_cli.playback.devices import find_device
-    from tts_cli.playback.speaker import SpeakerSink
-
-    return SpeakerSink(find_device(None if device is None else str(device), rate), rate)

@@ -9,7 +9,7 @@ from tts_cli.segment import Ending, Sentence
 from tts_cli.text import SentenceSplitter, is_speakable
 from tts_cli.text import split as split_whole
 from tts_cli.text.pauses import Patience
-from tts_cli.text.splitting import LOOKAHEAD
+from tts_cli.text.sentence_end import LOOKAHEAD
 
 
 def texts(sentences: list[Sentence]) -> list[str]:

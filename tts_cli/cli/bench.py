@@ -28,7 +28,8 @@ Strategy = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="How chunks are decoded: a strategy of the engine, auto, or all to compare them. See docs/lab/experiments.md.",
+        help="How chunks are decoded: a strategy of the engine, auto, or all to compare them. "
+        "See docs/lab/experiments.md.",
         show_default=False,
         rich_help_panel=_PANEL,
     ),

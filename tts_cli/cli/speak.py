@@ -176,10 +176,11 @@ def _sink(
 ) -> Sink:
     from tts_cli.playback import BothSinks
     from tts_cli.playback.file import FileSink
+    from tts_cli.playback.opening import open_speaker
     from tts_cli.playback.stream import StreamSink, open_stream
 
     if output is None:
-        return _speaker(device, rate)
+        return open_speaker(device, rate)
     target: Sink
     if output == "-":
         target = StreamSink(1, "standard output", rate, raw)
@@ -188,14 +189,7 @@ def _sink(
     if not play:
         return target
     try:
-        return BothSinks(target, _speaker(device, rate))
+        return BothSinks(target, open_speaker(device, rate))
     except BaseException:
         target.close()
         raise
-
-
-def _speaker(device: str | None, rate: int) -> Sink:
-    from tts_cli.playback.devices import find_device
-    from tts_cli.playback.speaker import SpeakerSink
-
-    return SpeakerSink(find_device(device, rate), rate)

@@ -236,8 +236,9 @@ class TestCommand:
 
 
 def documented_fields() -> list[str]:
-    page = (ROOT / "docs/lab/experiments.md").read_text(encoding="utf-8").partition("## The JSON object of --fidelity")[2]
-    return re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    page = (ROOT / "docs/lab/experiments.md").read_text(encoding="utf-8")
+    table = page.partition("## The JSON object of --fidelity")[2]
+    return re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
 
 
 def test_the_report_is_json(tiny: Path) -> None:
