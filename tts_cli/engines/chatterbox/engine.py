@@ -14,12 +14,13 @@ from pathlib import Path
 from tts_cli.audio import SAMPLE_RATE, AudioChunk, Samples
 from tts_cli.engines import EngineSettings, Segments, SpeakOptions
 from tts_cli.engines.chatterbox.options import AUTO, ChatterboxOptions, ChatterboxSettings
-from tts_cli.engines.chatterbox.precision.placed import place
+from tts_cli.engines.chatterbox.placed import place
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenStream
 from tts_cli.engines.chatterbox.schedule.due import Schedule, schedule
 from tts_cli.engines.chatterbox.schedule.stages import in_turn, side_by_side
 from tts_cli.engines.chatterbox.schedule.threads import Budget, Threads, apart, use
-from tts_cli.engines.chatterbox.t3.model import T3Prefix, TokenRequest
+from tts_cli.engines.chatterbox.t3.model import TokenRequest
+from tts_cli.engines.chatterbox.t3.network import T3Prefix
 from tts_cli.engines.chatterbox.t3.prompt import TextTokenizer, normalise
 from tts_cli.engines.chatterbox.t3.sampling import SILENCE, SPEECH_VOCAB, TRAILING_SILENCE, Guard, token_budget
 from tts_cli.engines.chatterbox.voice.conditionals import Conditionals, prefix_of

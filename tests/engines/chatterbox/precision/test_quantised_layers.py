@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from tts_cli.engines.chatterbox.precision.conversion import lower
 from tts_cli.engines.chatterbox.precision.quantised_layers import (
     GROUP,
     Bf16Conv1d,
@@ -17,7 +18,6 @@ from tts_cli.engines.chatterbox.precision.quantised_layers import (
     Int8Linear,
     Projection,
     int4_codes,
-    lower,
 )
 
 KINDS = {"bf16": Bf16Linear, "int8": Int8Linear, "int4": Int4Linear}

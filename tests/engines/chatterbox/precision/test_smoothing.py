@@ -13,11 +13,12 @@ from torch import Tensor
 
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
 from tts_cli.engines.chatterbox.options import ChatterboxSettings
-from tts_cli.engines.chatterbox.precision.quantised_layers import install, lower
+from tts_cli.engines.chatterbox.precision.conversion import install, lower
 from tts_cli.engines.chatterbox.precision.smoothing import Sample, pairs, put_norms, smoothed
 from tts_cli.engines.chatterbox.proof.maps import errors, watch
 from tts_cli.engines.chatterbox.proof.verdict import MapError
-from tts_cli.engines.chatterbox.t3.model import T3, T3Prefix
+from tts_cli.engines.chatterbox.t3.model import T3
+from tts_cli.engines.chatterbox.t3.network import T3Prefix
 from tts_cli.engines.chatterbox.voice.conditionals import Conditionals, sample_of
 from tts_cli.engines.chatterbox.weights.config import T3Config, read_config
 

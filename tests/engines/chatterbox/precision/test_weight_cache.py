@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from tts_cli.engines.chatterbox.options import Sampling
 from tts_cli.engines.chatterbox.precision import weight_cache as lowered
 from tts_cli.engines.chatterbox.precision.quantised_layers import Int4Linear, Int8Linear
-from tts_cli.engines.chatterbox.t3.model import T3, T3Prefix, TokenRequest
+from tts_cli.engines.chatterbox.t3.model import T3, TokenRequest
+from tts_cli.engines.chatterbox.t3.network import T3Prefix
 from tts_cli.engines.chatterbox.voice.conditionals import Conditionals
 
 TEXT, TOKENS = [15496, 11, 995, 13], [5, 4299, 17, 6000, 1, 2, 3]

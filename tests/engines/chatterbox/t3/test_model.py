@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from tts_cli.engines.chatterbox.options import Sampling
-from tts_cli.engines.chatterbox.t3.model import T3, T3Prefix, TokenRequest
+from tts_cli.engines.chatterbox.t3.model import T3, TokenRequest
+from tts_cli.engines.chatterbox.t3.network import T3Prefix
 from tts_cli.engines.chatterbox.t3.sampling import (
     DEAD_AIR,
     DEAD_AIR_CAP,

@@ -1,6 +1,6 @@
 """In which numbers the models store and multiply their weights: what a device can do, and what it is asked for.
 
-`leaves` carries it out. fp32 is the reference: it computes bit for bit what it would without any of this.
+`conversion` carries it out. fp32 is the reference: it computes bit for bit what it would without any of this.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""The modules that hold a large weight, a linear map or a convolution, in each precision.
+"""The layers that hold a large weight, linear maps and convolutions, in each precision.
 
-Every leaf takes float32 and gives float32, whatever is inside, so that all else (residual stream, norms) stays
-float32 and knows nothing of precision; only a leaf whose neighbour takes bfloat16 may be told to give that
-(`raw`). For fp32 no leaf is replaced.
+Every layer takes float32 and gives float32, whatever it computes in. So everything else (residual stream, norms) stays
+float32 and knows nothing of precision. Only a layer whose successor takes bfloat16 may be told to give that (`raw`).
 
 - `bf16`: weights and inputs rounded to bfloat16, sums in float32.
 - `int8`: weights in 8 bits with a scale for each output; inputs to 8 bits with a scale for each position, as they
@@ -14,10 +13,9 @@ float32 and knows nothing of precision; only a leaf whose neighbour takes bfloat
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
@@ -32,7 +30,7 @@ _LENGTH: Final = 1000
 """Of a convolution's input, where one has to be named; longer than any kernel's reach."""
 
 Parts = Mapping[str, Tensor]
-"""A leaf's weight as plain tensors, apart from its bias."""
+"""A layer's weight as plain tensors, without its bias."""
 
 
 class Projection(nn.Module):
@@ -87,7 +85,7 @@ class Int8Linear(nn.Module):
     def __init__(self, parts: Parts, bias: Tensor | None) -> None:
         super().__init__()
         codes, scales = parts["codes"], parts["scales"]
-        with _int8_packing():
+        with int8_packing():
             weight = torch._make_per_channel_quantized_tensor(codes, scales, torch.zeros_like(scales).long(), 0)  # noqa: SLF001
             self.packed = torch.ops.quantized.linear_prepack(weight, bias)
         self.bias = bias
@@ -196,57 +194,6 @@ class Bf16Conv1d(nn.Module):
         return y.float() if self.bias is None else self.bias[:, None] + y
 
 
-_LINEAR: Final[Mapping[str, Any]] = {"bf16": Bf16Linear, "int8": Int8Linear, "int4": Int4Linear}
-
-
-def lower(module: nn.Module, kind: str) -> None:
-    """Put leaves of this `kind` (`fp32`, `bf16`, `int8` or `int4`) in the place of all float32 ones inside `module`.
-
-    Convolutions become bf16 or stay as they are. A subclass that computes in a way of its own stays.
-    """
-    install(module, kind, quantised(module, kind))
-    if kind == "bf16":
-        for name, child in list(module.named_modules()):
-            if isinstance(child, nn.Conv1d) and type(child).forward is nn.Conv1d.forward:
-                module.set_submodule(name, Bf16Conv1d(child))
-
-
-def quantised(module: nn.Module, kind: str) -> dict[str, Parts]:
-    """The parts of each linear leaf inside `module`, by its name; none for `fp32`."""
-    if kind == "fp32":
-        return {}
-    return {name: _LINEAR[kind].parts(dense(leaf)) for name, leaf in leaves(module)}
-
-
-def install(module: nn.Module, kind: str, parts: dict[str, Parts]) -> None:
-    """Put linear leaves of this `kind` in their places inside `module`, made of `parts`, which are used up."""
-    if kind == "fp32":
-        return
-
-    def build(item: tuple[str, nn.Module]) -> tuple[str, nn.Module]:
-        name, leaf = item
-        return name, _LINEAR[kind](parts.pop(name), leaf.bias)
-
-    # Packing int8 takes a second a thread for Turbo's T3, and leaves Python's lock alone; what else there is to do is
-    # quick, and in one thread it fits into the memory of the parts used up.
-    with ThreadPoolExecutor(2) as pool, _int8_packing():
-        for name, leaf in (pool.map if kind == "int8" else map)(build, list(leaves(module))):
-            module.set_submodule(name, leaf)
-
-
-def leaves(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The linear leaves inside `module` that `install` replaces, by name."""
-    for name, child in module.named_modules():
-        if type(child) in (nn.Linear, Projection):
-            yield name, child
-
-
-def dense(leaf: nn.Module) -> Tensor:
-    """The leaf's weight as `[outputs, inputs]`."""
-    weight = cast("Tensor", leaf.weight).detach()
-    return weight.T if isinstance(leaf, Projection) else weight
-
-
 @cache
 def int8_engine() -> str | None:
     """The part of torch that multiplies int8, if any.
@@ -258,7 +205,7 @@ def int8_engine() -> str | None:
 
 
 @contextmanager
-def _int8_packing() -> Iterator[None]:
+def int8_packing() -> Iterator[None]:
     """What is packed inside is packed for our engine; torch's choice, which is global, is put back."""
     before = torch.backends.quantized.engine
     torch.backends.quantized.engine = int8_engine() or before
@@ -276,7 +223,7 @@ def _int8_saturates() -> bool:
     """
     ones, largest = torch.ones(16), torch.full((16, 64), 127, dtype=torch.int8)
     weight = torch._make_per_channel_quantized_tensor(largest, ones, torch.zeros(16, dtype=torch.long), 0)  # noqa: SLF001
-    with _int8_packing():
+    with int8_packing():
         packed = torch.ops.quantized.linear_prepack(weight, None)
     product = torch.ops.quantized.linear_dynamic(torch.full((1, 64), 255.0), packed, False)
     return bool((product != 127 * 255 * 64).any())

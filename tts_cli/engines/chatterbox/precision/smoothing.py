@@ -22,7 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tts_cli.engines.chatterbox.precision.quantised_layers import Int8Linear, Parts, dense, leaves
+from tts_cli.engines.chatterbox.precision.conversion import dense, leaves
+from tts_cli.engines.chatterbox.precision.quantised_layers import Int8Linear, Parts
 
 POSITIONS: Final = 100
 """So many speech tokens of the voice are enough to find the largest inputs by."""

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from tts_cli.engines.chatterbox.precision.smoothing import pairs, relative
 from tts_cli.engines.chatterbox.proof.verdict import MapError
-from tts_cli.engines.chatterbox.t3.model import T3, T3Prefix
+from tts_cli.engines.chatterbox.t3.model import T3
+from tts_cli.engines.chatterbox.t3.network import T3Prefix
 
 TOKENS: Final = 32
 """So many of the utterance's tokens are read step by step, beside the text."""

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from tts_cli.audio import Samples, as_samples
 from tts_cli.engines.chatterbox.precision.choice import choose
-from tts_cli.engines.chatterbox.precision.quantised_layers import lower
+from tts_cli.engines.chatterbox.precision.conversion import lower
 from tts_cli.engines.chatterbox.s3gen.cached import CachedFlow, VoicePast
 from tts_cli.engines.chatterbox.s3gen.flow import Flow, Prompt, check_tokens
 from tts_cli.engines.chatterbox.s3gen.noise import Noise, SeededNoise

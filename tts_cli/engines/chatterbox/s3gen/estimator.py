@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tts_cli.engines.chatterbox.precision.quantised_layers import lower
+from tts_cli.engines.chatterbox.precision.conversion import lower
 from tts_cli.engines.chatterbox.s3gen.past import Past
 from tts_cli.engines.chatterbox.weights.config import EstimatorConfig
 from tts_cli.errors import ModelError

@@ -1,6 +1,6 @@
 """T3: text and a voice go in, speech tokens come out.
 
-`prompt` makes of a text what the model reads, `model` holds the network and its KV cache, `token_step` runs a step
-without Python in between, and `sampling` draws the next token. The order of the sampler's steps is upstream's, and
-the tests hold tokens to upstream's own: change neither without them.
+`prompt` makes text tokens of a text, `network` holds the layers and the KV cache, `token_step` runs one step of them
+without Python in between, `sampling` draws the next token, and `model` is the entrance: it loads and generates. The
+order of the sampler's steps is upstream's, and the tests compare the tokens with upstream's own: change neither alone.
 """

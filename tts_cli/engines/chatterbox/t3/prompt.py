@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from tts_cli.engines.chatterbox.t3.model import TEXT_VOCAB
+from tts_cli.engines.chatterbox.t3.network import TEXT_VOCAB
 from tts_cli.errors import MissingError, ModelError
 from tts_cli.segment import Ending
 

@@ -7,27 +7,25 @@ interpreter some thousand times a chunk, which was measured to cost half as much
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from tts_cli.engines.chatterbox.t3.model import T3, Cache
+from tts_cli.engines.chatterbox.t3.network import Cache, Network
 
 
 class TracedStep:
     """The step as TorchScript, which needs the interpreter only to begin and to end. Read-only: any cache fits."""
 
-    def __init__(self, t3: T3) -> None:
+    def __init__(self, network: Network) -> None:
         positions = 2
-        room = t3.speech_emb.weight.new_zeros(t3.cache_shape(positions))
+        room = network.speech_emb.weight.new_zeros(network.cache_shape(positions))
         where = torch.tensor([positions - 1], device=room.device)
         with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter("ignore")  # newer versions of torch announce a successor
             # Traced once, so nothing is gained by checking it against a second trace; the tests do.
             self._step = torch.jit.trace(  # type: ignore[no-untyped-call]
-                _Step(t3), (torch.zeros_like(where), where, room, room.clone()), check_trace=False
+                _Step(network), (torch.zeros_like(where), where, room, room.clone()), check_trace=False
             )
 
     @torch.inference_mode()
@@ -44,9 +42,9 @@ class TracedStep:
 class _Step(nn.Module):
     """One token through T3, as a module that can be traced."""
 
-    def __init__(self, t3: T3) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
-        self.speech_emb, self.tfmr, self.speech_head = t3.speech_emb, t3.tfmr, t3.speech_head
+        self.speech_emb, self.tfmr, self.speech_head = network.speech_emb, network.tfmr, network.speech_head
 
     def forward(self, token: Tensor, where: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """Logits `[vocabulary]` of `token` `[1]` at `where` `[1]`, with the cache's keys and values up to there."""
@@ -61,10 +59,10 @@ class FixedStep:
     """
 
     @torch.inference_mode()
-    def __init__(self, t3: T3, cache: Cache) -> None:
+    def __init__(self, network: Network, cache: Cache) -> None:
         """`cache` holds what came before; its room is what the utterance can take."""
         device = cache.keys.device
-        self._t3, self._cache = t3, cache
+        self._network, self._cache = network, cache
         self._token = torch.zeros(1, dtype=torch.long, device=device)
         self._position = torch.full((1,), cache.filled, device=device)
         self._positions = torch.arange(cache.keys.shape[2], device=device)
@@ -85,9 +83,11 @@ class FixedStep:
 
     def _compute(self) -> Tensor:
         mask = (self._positions <= self._position)[None]
-        known = self._t3.speech_emb(self._token)
+        known = self._network.speech_emb(self._token)
         keys, values = self._cache.keys, self._cache.values
-        return self._t3.state_logits(self._t3.tfmr.at(known, self._position, keys, values, mask, self._position))
+        return self._network.state_logits(
+            self._network.tfmr.at(known, self._position, keys, values, mask, self._position)
+        )
 
     def _record(self) -> torch.cuda.CUDAGraph:
         # What is computed for the first time allocates, which a recording must not.

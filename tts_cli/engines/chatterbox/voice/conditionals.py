@@ -20,7 +20,8 @@ from torch import Tensor
 from tts_cli.audio import FRAMES_PER_TOKEN, TOKEN_RATE
 from tts_cli.engines.chatterbox.precision.smoothing import POSITIONS, Sample
 from tts_cli.engines.chatterbox.precision.tensor_cache import keep, kept, write
-from tts_cli.engines.chatterbox.t3.model import SPEAKER_WIDTH, T3, T3Prefix
+from tts_cli.engines.chatterbox.t3.model import T3
+from tts_cli.engines.chatterbox.t3.network import SPEAKER_WIDTH, T3Prefix
 from tts_cli.engines.chatterbox.weights.config import MEL_BINS, SPEAKER_SIZE, SPEECH_VOCABULARY
 from tts_cli.engines.chatterbox.weights.tensors import fingerprint
 from tts_cli.errors import ModelError, UsageError

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tts_cli.engines.chatterbox.s3gen.cached import VoicePast
-from tts_cli.engines.chatterbox.t3.model import T3Prefix
+from tts_cli.engines.chatterbox.t3.network import T3Prefix
 from tts_cli.engines.chatterbox.voice.conditionals import Conditionals
 from tts_cli.engines.chatterbox.voice.store import VoiceStore
 

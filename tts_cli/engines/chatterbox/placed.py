@@ -18,7 +18,8 @@ from torch import Tensor
 from tts_cli.engines.chatterbox.precision.choice import Precision, choose
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder
 from tts_cli.engines.chatterbox.s3gen.noise import SeededNoise
-from tts_cli.engines.chatterbox.t3.model import SPEAKER_WIDTH, T3
+from tts_cli.engines.chatterbox.t3.model import T3
+from tts_cli.engines.chatterbox.t3.network import SPEAKER_WIDTH
 from tts_cli.engines.chatterbox.voice.conditionals import sample_of
 from tts_cli.engines.chatterbox.weights.config import MEL_BINS, SPEAKER_SIZE
 from tts_cli.engines.chatterbox.weights.tensors import pick_device

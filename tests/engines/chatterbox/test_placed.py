@@ -15,8 +15,8 @@ from tests.engines.chatterbox.precision.pretend_device import PretendDevice
 from tests.given import Given
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
 from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings
+from tts_cli.engines.chatterbox.placed import Placed, found_fault, place
 from tts_cli.engines.chatterbox.precision.choice import choose
-from tts_cli.engines.chatterbox.precision.placed import Placed, found_fault, place
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder
 from tts_cli.engines.chatterbox.t3.model import T3
 from tts_cli.engines.chatterbox.weights.tensors import pick_device
@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 WARNS = """
 import sys, warnings
 from pathlib import Path
-from tts_cli.engines.chatterbox.precision.placed import place
+from tts_cli.engines.chatterbox.placed import place
 place(Path(sys.argv[1]), "cpu", "fp32")
 import torch
 warnings.warn_explicit("a fall-back", UserWarning, "t3.py", 1, module="tts_cli.engines.chatterbox.t3.model")

@@ -1,0 +1,182 @@
+"""T3's network: a GPT-2 (Radford et al. 2019) whose input begins with a speaker embedding, and its KV cache.
+
+The modules are written in plain torch under the names of upstream's state dict (`chatterbox.models.t3.t3.T3` with a
+GPT-2 backbone, chatterbox-tts 0.1.7), without the parts that speaking does not use (`text_head`, `tfmr.wte`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tts_cli.engines.chatterbox.precision.quantised_layers import Projection
+from tts_cli.engines.chatterbox.weights.config import T3Config
+
+SPEAKER_WIDTH: Final = 256
+TEXT_VOCAB: Final = 50_276
+SPEECH_VOCAB_WITH_MARKS: Final = 6563
+"""6561 tokens of sound, start and stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class T3Prefix:
+    """A voice's keys and values, each `[layers, heads, positions, width / heads]`. Read-only."""
+
+    keys: Tensor
+    values: Tensor
+
+    @property
+    def positions(self) -> int:
+        """How many positions of T3's input the voice takes."""
+        return int(self.keys.shape[2])
+
+
+@dataclass(slots=True)
+class Cache:
+    """Keys and values of one utterance, with room for all its positions; `filled` are valid."""
+
+    keys: Tensor
+    values: Tensor
+    filled: int = 0
+
+
+class Attention(nn.Module):
+    """Causal self-attention over what the cache holds and the new positions."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.c_attn = Projection(width, 3 * width)
+        self.c_proj = Projection(width, width)
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, where: Tensor | None) -> Tensor:
+        """`x` `[new, width]` are the last of the positions in `keys` and `values`, `[1, heads, all, width / heads]`.
+
+        Their own keys and values are written there, or at `where`, int64 `[new]`: that is for CUDA alone, since MPS
+        has had no `index_copy_`, or a wrong one. `mask` says who sees whom, `[new, positions]`, None for all.
+        """
+        new, width = x.shape
+        query, key, value = self.c_attn(x).view(1, new, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind()
+        if where is None:
+            keys[:, :, -new:] = key
+            values[:, :, -new:] = value
+        else:
+            keys.index_copy_(2, where, key)
+            values.index_copy_(2, where, value)
+        heard = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
+        return self.c_proj(heard.transpose(1, 2).reshape(new, width))  # type: ignore[no-any-return]
+
+
+class MLP(nn.Module):
+    """Four times as wide inside, with GPT-2's tanh approximation of GELU."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.c_fc = Projection(width, 4 * width)
+        self.c_proj = Projection(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[positions, width]` to the same shape."""
+        return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))  # type: ignore[no-any-return]
+
+
+class Block(nn.Module):
+    """One layer: attention and MLP, each on the normalised input and added to it."""
+
+    def __init__(self, config: T3Config) -> None:
+        super().__init__()
+        width, heads, eps = config.n_embd, config.n_head, config.layer_norm_epsilon
+        self.ln_1 = nn.LayerNorm(width, eps)
+        self.attn = Attention(width, heads)
+        self.ln_2 = nn.LayerNorm(width, eps)
+        self.mlp = MLP(width)
+
+    def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, where: Tensor | None) -> Tensor:
+        """As `Attention.forward`."""
+        x = x + self.attn(self.ln_1(x), keys, values, mask, where)
+        return x + self.mlp(self.ln_2(x))  # type: ignore[no-any-return]
+
+
+class Backbone(nn.Module):
+    """GPT-2 without its token embedding."""
+
+    def __init__(self, config: T3Config) -> None:
+        super().__init__()
+        self.wpe = nn.Embedding(config.n_positions, config.n_embd)
+        self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
+        self.ln_f = nn.LayerNorm(config.n_embd, config.layer_norm_epsilon)
+
+    def forward(self, x: Tensor, cache: Cache) -> Tensor:
+        """New positions `[new, width]` in, the last one's state `[width]` out; the cache grows by `new`."""
+        known, end = cache.filled, cache.filled + len(x)
+        places = torch.arange(end, device=x.device)
+        mask = places <= places[known:, None] if len(x) > 1 else None
+        state = self.at(x, places[known:], cache.keys[:, :, :end], cache.values[:, :, :end], mask)
+        cache.filled = end
+        return state
+
+    def at(
+        self, x: Tensor, places: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, where: Tensor | None = None
+    ) -> Tensor:
+        """The last one's state `[width]` of `x` at the positions `places`, int64 `[new]`.
+
+        The rest is as in `Attention.forward`, with keys and values of all layers, `[layers, …]`.
+        """
+        x = x + self.wpe(places)
+        layers = zip(self.h, keys[:, None].unbind(), values[:, None].unbind(), strict=True)
+        for block, layer_keys, layer_values in layers:
+            x = block(x, layer_keys, layer_values, mask, where)
+        return self.ln_f(x[-1])  # type: ignore[no-any-return]
+
+
+class SpeakerProjection(nn.Module):
+    """The speaker embedding as one position of the input."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.spkr_enc = nn.Linear(SPEAKER_WIDTH, width)
+
+
+class Network(nn.Module):
+    """The layers of T3, under the names of upstream's state dict."""
+
+    def __init__(self, config: T3Config) -> None:
+        super().__init__()
+        width = config.n_embd
+        self.config = config
+        self.cond_enc = SpeakerProjection(width)
+        self.text_emb = nn.Embedding(TEXT_VOCAB, width)
+        self.speech_emb = nn.Embedding(SPEECH_VOCAB_WITH_MARKS, width)
+        self.tfmr = Backbone(config)
+        self.speech_head = nn.Linear(width, SPEECH_VOCAB_WITH_MARKS)
+
+    def cache_shape(self, positions: int) -> tuple[int, int, int, int]:
+        """Shape of the keys, and of the values, of so many positions."""
+        sizes = self.config
+        return sizes.n_layer, sizes.n_head, positions, sizes.n_embd // sizes.n_head
+
+    def room(self, positions: int) -> Cache:
+        """An empty cache for so many positions."""
+        shape, weight = self.cache_shape(positions), self.speech_emb.weight
+        return Cache(weight.new_empty(shape), weight.new_empty(shape))
+
+    def read_voice(self, speaker: Tensor, voice_tokens: Tensor) -> T3Prefix:
+        """Keys and values of a voice: speaker embedding `[1, 256]`, speech tokens int64 `[1, n]`."""
+        cache = self.room(1 + voice_tokens.shape[-1])
+        known = self.speech_emb(voice_tokens.reshape(-1).to(self.speech_emb.weight.device))
+        position = self.cond_enc.spkr_enc(speaker.reshape(1, SPEAKER_WIDTH).to(known.device, known.dtype))
+        self.tfmr(torch.cat([position, known]), cache)
+        return T3Prefix(cache.keys, cache.values)
+
+    @torch.inference_mode()
+    def next_logits(self, embeddings: Tensor, cache: Cache) -> Tensor:
+        """Logits `[vocabulary]` for the token after new positions `[new, width]`; the cache grows by `new`."""
+        return self.state_logits(self.tfmr(embeddings, cache))
+
+    def state_logits(self, state: Tensor) -> Tensor:
+        """Logits `[vocabulary]` of a state `[width]`."""
+        return self.speech_head(state)  # type: ignore[no-any-return]
