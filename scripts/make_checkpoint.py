@@ -24,7 +24,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tts_cli.engines.chatterbox import TAGS
 from tts_cli.engines.chatterbox.s3gen.flow import Flow
 from tts_cli.engines.chatterbox.s3gen.hift import HiFT
-from tts_cli.engines.chatterbox.weights.config import T3_FILES, read_config
+from tts_cli.engines.chatterbox.weights.config import (
+    SPEECH_IDS,
+    SPEECH_VOCABULARY,
+    T3_FILES,
+    TEXT_VOCABULARY,
+    read_config,
+)
 from tts_cli.engines.chatterbox.weights.tensors import stored_shapes
 
 if TYPE_CHECKING:
@@ -58,8 +64,7 @@ TINY: dict[str, dict[str, Any]] = {
         "f0_cond_channels": 8,
     },
 }
-TEXT_VOCABULARY, GPT2_VOCABULARY = 50_276, 50_257
-SPEECH_IDS, SPEECH_TOKENS = 6563, 6561
+GPT2_VOCABULARY = 50_257
 
 
 def normal(shape: tuple[int, ...], scale: float, seed: int, name: str) -> torch.Tensor:
@@ -174,7 +179,7 @@ def conditionals(seed: int, tokens: int, t3_tokens: int) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(hash_of(f"{seed}:conds"))
 
     def ids(count: int) -> torch.Tensor:
-        return torch.randint(0, SPEECH_TOKENS, (1, count), generator=generator)
+        return torch.randint(0, SPEECH_VOCABULARY, (1, count), generator=generator)
 
     speaker = torch.rand(1, 256, generator=generator)
     return {

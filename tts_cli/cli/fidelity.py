@@ -87,7 +87,7 @@ def _drawings(found: Fidelity, title: str) -> Table:
     for heading in ("KL", "95 %", "Same choice"):
         table.add_column(heading, justify="right")
     table.add_column("Against fp32")
-    for row in found.drawings:
+    for row in found.tokens:
         table.add_row(row.precision, f"{row.kl:.2g}", f"{row.kl_tail:.2g}", f"{row.agreement:.1%}", row.words)
     return table
 
@@ -133,7 +133,7 @@ def _soundings(found: Fidelity, title: str) -> Table:
     for heading in ("Distance", "SNR", "Loudness", "Timbre"):
         table.add_column(heading, justify="right")
     table.add_column("Verdict")
-    for row in found.soundings:
+    for row in found.sounds:
         table.add_row(
             row.precision,
             row.strategy,

@@ -22,13 +22,13 @@ from tts_cli.engines.chatterbox.schedule.threads import Budget, Threads, apart, 
 from tts_cli.engines.chatterbox.t3.model import TokenRequest
 from tts_cli.engines.chatterbox.t3.network import T3Prefix
 from tts_cli.engines.chatterbox.t3.prompt import TextTokenizer, normalise
-from tts_cli.engines.chatterbox.t3.sampling import SILENCE, SPEECH_VOCAB, TRAILING_SILENCE, Guard, token_budget
+from tts_cli.engines.chatterbox.t3.sampling import SILENCE, TRAILING_SILENCE, Guard, token_budget
 from tts_cli.engines.chatterbox.voice.conditionals import Conditionals, prefix_of
 from tts_cli.engines.chatterbox.voice.loaded import LoadedVoices, Voice
 from tts_cli.engines.chatterbox.voice.past import past_of
 from tts_cli.engines.chatterbox.voice.store import VoiceStore
 from tts_cli.engines.chatterbox.watermark import Watermarker
-from tts_cli.engines.chatterbox.weights.config import read_config
+from tts_cli.engines.chatterbox.weights.config import SPEECH_VOCABULARY, read_config
 from tts_cli.engines.chatterbox.weights.locate import locate
 from tts_cli.engines.chatterbox.weights.tensors import fingerprint
 from tts_cli.engines.in_order import in_order
@@ -139,7 +139,7 @@ class ChatterboxEngine:
             if options.mode == "streaming" and options.parallel and number == first:
                 use(threads.t3)
             stopped = options.tokens is None and guard.stops(token)
-            if token < SPEECH_VOCAB:
+            if token < SPEECH_VOCABULARY:
                 yield token
             if stopped:
                 break

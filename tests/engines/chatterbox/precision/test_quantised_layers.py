@@ -1,4 +1,4 @@
-"""Each leaf against float32, within the error that its numbers allow."""
+"""Each layer against float32, within the error that its numbers allow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from tts_cli.engines.chatterbox.precision.conversion import lower
+from tts_cli.engines.chatterbox.precision.conversion import convert
 from tts_cli.engines.chatterbox.precision.quantised_layers import (
     GROUP,
     Bf16Conv1d,
@@ -37,16 +37,16 @@ def relative(found: Tensor, expected: Tensor) -> float:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("sizes", [(96, 160), (64, 6563), (40, 24), (1024, 64)], ids=str)
 @pytest.mark.parametrize("rows", [(), (1,), (7,), (300,), (1, 7), (2, 5)], ids=str)
-def test_a_linear_leaf_is_close_to_float32(kind: str, sizes: tuple[int, int], rows: tuple[int, ...]) -> None:
+def test_a_linear_layer_is_close_to_float32(kind: str, sizes: tuple[int, int], rows: tuple[int, ...]) -> None:
     inputs, outputs = sizes
     weight, bias, x = noise(outputs, inputs), noise(outputs, seed=1), noise(*rows, inputs, seed=2)
-    leaf = KINDS[kind](KINDS[kind].parts(weight), bias)
-    found = leaf(x)
+    layer = KINDS[kind](KINDS[kind].parts(weight), bias)
+    found = layer(x)
     assert found.dtype == torch.float32
     assert found.shape == (*rows, outputs)
     assert 0 < relative(found, F.linear(x, weight, bias)) < RELATIVE[kind]
     without = KINDS[kind](KINDS[kind].parts(weight), None)
-    # A bf16 leaf rounds the sum, bias and all, to bf16; the others add the bias in float32.
+    # A bf16 layer rounds the sum, bias and all, to bf16; the others add the bias in float32.
     near = {"rtol": 2**-7, "atol": 2**-6} if kind == "bf16" else {"rtol": 0.0, "atol": 1e-4}
     torch.testing.assert_close(without(x) + bias, found, **near)
 
@@ -56,11 +56,11 @@ def test_a_loud_row_leaves_the_others_as_exact_as_they_are_alone(biased: bool) -
     weight, bias, x = noise(96, 160), noise(96, seed=1) if biased else None, noise(40, 160, seed=2)
     x[3] *= 30
     x[7] = 0
-    leaf = Int8Linear(Int8Linear.parts(weight), bias)
-    found, expected = leaf(x), F.linear(x, weight, bias)
+    layer = Int8Linear(Int8Linear.parts(weight), bias)
+    found, expected = layer(x), F.linear(x, weight, bias)
     torch.testing.assert_close(found[7], expected[7], rtol=1e-6, atol=0)
     for index in (*range(7), *range(8, 40)):
-        alone = relative(leaf(x[index]), expected[index])
+        alone = relative(layer(x[index]), expected[index])
         assert relative(found[index], expected[index]) < 2 * alone + 0.005
 
 
@@ -74,9 +74,9 @@ def test_weights_that_fit_are_exact(kind: str) -> None:
     if kind == "int8":
         codes[:, 0] = 127
     weight = codes * 0.25
-    leaf = KINDS[kind](KINDS[kind].parts(weight), None)
+    layer = KINDS[kind](KINDS[kind].parts(weight), None)
     eye = 255 * torch.eye(64) if kind == "int8" else torch.eye(64)  # 0 and 255 are exact in 8 bits
-    found = torch.cat([leaf(row[None]) for row in eye])
+    found = torch.cat([layer(row[None]) for row in eye])
     torch.testing.assert_close(found, eye @ weight.T, rtol=1e-6, atol=0)
 
 
@@ -117,8 +117,8 @@ def test_an_int4_step_is_not_larger_than_the_range_asks() -> None:
 
 
 def test_a_row_of_zeros_stays_zeros() -> None:
-    for leaf in KINDS.values():
-        assert torch.equal(leaf(leaf.parts(torch.zeros(16, 32)), None)(noise(3, 32)), torch.zeros(3, 16))
+    for layer in KINDS.values():
+        assert torch.equal(layer(layer.parts(torch.zeros(16, 32)), None)(noise(3, 32)), torch.zeros(3, 16))
 
 
 @pytest.mark.parametrize(
@@ -163,14 +163,14 @@ def network() -> nn.Module:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_leaves_are_replaced_in_place_and_nothing_else(kind: str) -> None:
+def test_layers_are_replaced_in_place_and_nothing_else(kind: str) -> None:
     module, before = network(), network()
-    lower(module, kind)
+    convert(module, kind)
     for name in ("inner.0", "stack.0", "stack.4"):
-        leaf, old = module.get_submodule(name), before.get_submodule(name)
-        assert type(leaf) is KINDS[kind]
+        layer, old = module.get_submodule(name), before.get_submodule(name)
+        assert type(layer) is KINDS[kind]
         x = noise(5, {"inner.0": 32, "stack.0": 48, "stack.4": 2}[name], seed=9)
-        assert relative(leaf(x), old(x)) < 2 * RELATIVE[kind]
+        assert relative(layer(x), old(x)) < 2 * RELATIVE[kind]
     changed = Bf16Conv1d if kind == "bf16" else None
     assert type(module.get_submodule("stack.1")) is Odd
     assert type(module.get_submodule("stack.2")) is (changed or Named)
@@ -181,11 +181,11 @@ def test_leaves_are_replaced_in_place_and_nothing_else(kind: str) -> None:
 def test_fp32_replaces_nothing() -> None:
     module = network()
     children = dict(module.named_modules())
-    lower(module, "fp32")
+    convert(module, "fp32")
     assert dict(module.named_modules()) == children
 
 
 def test_torchs_engine_for_int8_is_put_back() -> None:
     before = torch.backends.quantized.engine
-    lower(network(), "int8")
+    convert(network(), "int8")
     assert torch.backends.quantized.engine == before

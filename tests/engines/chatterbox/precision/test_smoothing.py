@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
 from tts_cli.engines.chatterbox.options import ChatterboxSettings
-from tts_cli.engines.chatterbox.precision.conversion import install, lower
+from tts_cli.engines.chatterbox.precision.conversion import convert, install
 from tts_cli.engines.chatterbox.precision.smoothing import Sample, pairs, put_norms, smoothed
 from tts_cli.engines.chatterbox.proof.maps import errors, watch
 from tts_cli.engines.chatterbox.proof.verdict import MapError
@@ -39,7 +39,7 @@ def folder(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("config.json", "conds.pt"):
         shutil.copy(tiny / name, out / name)
     tensors = load_file(tiny / WEIGHTS)
-    for norm, _leaf in pairs(read_config(tiny).t3.n_layer):
+    for norm, _layer in pairs(read_config(tiny).t3.n_layer):
         tensors[f"{norm}.weight"][[3, 11, 14]] *= 20
         tensors[f"{norm}.weight"][5] = tensors[f"{norm}.bias"][5] = 0
     save_file(tensors, out / WEIGHTS)
@@ -76,7 +76,7 @@ def random_t3(loud: float) -> T3:
     generator = torch.Generator().manual_seed(1)
     for weight in t3.parameters():
         weight.copy_(0.05 * torch.randn(weight.shape, generator=generator))
-    for norm, _leaf in pairs(2):
+    for norm, _layer in pairs(2):
         t3.get_submodule(norm).weight.fill_(1.0)  # type: ignore[operator, union-attr]
         t3.get_submodule(norm).weight[[3, 111, 200]] *= loud  # type: ignore[index, operator]
     return t3
@@ -90,7 +90,7 @@ def test_outliers_cost_little_with_another_voice_too() -> None:
     parts = smoothed(smooth, 2, lambda: smooth.prefix(speaker, voice_tokens))
     put_norms(smooth, parts)
     install(smooth, "int8", parts)
-    lower(plain, "int8")
+    convert(plain, "int8")
     prefix = full.prefix(-speaker, voice_tokens.flip(1) // 2)
     maps = watch(full, prefix, TEXT, TOKENS)
     before, after = (errors("int8", t3, maps) for t3 in (plain, smooth))
@@ -151,6 +151,6 @@ def test_weights_without_a_voice_or_with_a_damaged_one_are_not_calibrated(folder
 def test_the_engine_calibrates_with_the_voice_that_came_with_the_weights(tiny: Path, tmp_path: Path) -> None:
     settings = ChatterboxSettings(voices_dir=tmp_path, model_dir=tiny, device="cpu", precision="int8")
     spoken, full = ChatterboxEngine(settings)._t3, T3.load(tiny)
-    norms = [norm for norm, _leaf in pairs(full.config.n_layer)]
+    norms = [norm for norm, _layer in pairs(full.config.n_layer)]
     kept = [torch.equal(*(t3.get_parameter(f"{norm}.weight") for t3 in (spoken, full))) for norm in norms]
     assert not all(kept)

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tts_cli.engines.chatterbox.options import Sampling
-from tts_cli.engines.chatterbox.precision import weight_cache as lowered
+from tts_cli.engines.chatterbox.precision import weight_cache
 from tts_cli.engines.chatterbox.precision.quantised_layers import Int4Linear, Int8Linear
 from tts_cli.engines.chatterbox.t3.model import T3, TokenRequest
 from tts_cli.engines.chatterbox.t3.network import T3Prefix
@@ -76,15 +76,15 @@ def test_logits_are_those_that_tokens_are_drawn_from(folder: Path, voice: Condit
     assert logits[:-1, :6561].argmax(-1).tolist() == greedy
 
 
-@pytest.mark.parametrize(("kind", "leaf"), [("int8", Int8Linear), ("int4", Int4Linear)])
+@pytest.mark.parametrize(("kind", "layer"), [("int8", Int8Linear), ("int4", Int4Linear)])
 def test_a_copy_is_kept_and_used(
-    folder: Path, cache: Path, voice: Conditionals, kind: str, leaf: type, monkeypatch: pytest.MonkeyPatch
+    folder: Path, cache: Path, voice: Conditionals, kind: str, layer: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = T3.load(folder, precision=kind)
     (file,) = cache.iterdir()
-    assert file == lowered.place(folder / WEIGHTS, kind)
+    assert file == weight_cache.place(folder / WEIGHTS, kind)
     before = file.stat().st_mtime_ns
-    monkeypatch.setattr(leaf, "parts", None)  # what would make it again
+    monkeypatch.setattr(layer, "parts", None)  # what would make it again
     second = T3.load(folder, precision=kind)
     assert file.stat().st_mtime_ns == before
     prefix = second.prefix(voice.speaker, voice.voice_tokens)

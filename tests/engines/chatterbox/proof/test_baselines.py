@@ -18,7 +18,8 @@ from tts_cli.audio import SAMPLES_PER_TOKEN
 from tts_cli.engines.chatterbox.options import ChatterboxSettings
 from tts_cli.engines.chatterbox.proof import baselines
 from tts_cli.engines.chatterbox.proof.baselines import names_in
-from tts_cli.engines.chatterbox.proof.upstream import MARKS, Upstream
+from tts_cli.engines.chatterbox.proof.upstream import Upstream
+from tts_cli.engines.chatterbox.weights.config import SPEECH_VOCABULARY
 from tts_cli.errors import UsageError
 
 TEXT = "One voice, two programs."
@@ -50,7 +51,7 @@ def test_what_cannot_be_compared(tts: Run, tiny: Path, options: list[str], code:
 
 def test_upstream_has_no_loader_for_nano(tiny: Path) -> None:
     with pytest.raises(UsageError, match="cannot load Chatterbox nano"):
-        baselines.Upstream(ChatterboxSettings(model="nano", model_dir=tiny))
+        baselines.UpstreamProcess(ChatterboxSettings(model="nano", model_dir=tiny))
 
 
 @pytest.mark.slow
@@ -109,7 +110,7 @@ def test_the_prototype_draws_the_tokens_of_upstreams_own_loop(upstream: Upstream
         torch.manual_seed(5)
         assert list(upstream._tokens(TEXT, 20)) == expected
     assert len(expected) == 20
-    assert max(expected) < MARKS
+    assert max(expected) < SPEECH_VOCABULARY
 
 
 @pytest.mark.slow

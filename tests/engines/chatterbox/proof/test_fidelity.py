@@ -15,8 +15,16 @@ import torch
 from tests.harness import ROOT, Run, complaint
 from tts_cli.audio import SAMPLE_RATE, Samples, as_samples
 from tts_cli.engines.chatterbox.precision.choice import choose
-from tts_cli.engines.chatterbox.proof.fidelity import computable, drawing, measure, sounding
-from tts_cli.engines.chatterbox.proof.verdict import FAIR, Drawing, Fidelity, Grade, Sounding, report, summary
+from tts_cli.engines.chatterbox.proof.fidelity import compare_logits, compare_sounds, computable, measure
+from tts_cli.engines.chatterbox.proof.verdict import (
+    FAIR,
+    Fidelity,
+    Grade,
+    SoundFidelity,
+    TokenFidelity,
+    report,
+    summary,
+)
 from tts_cli.engines.chatterbox.weights.config import read_config
 
 CPU = torch.device("cpu")
@@ -31,7 +39,7 @@ def noise(seconds: float = 10.0, seed: int = 0) -> Samples:
 class TestDrawing:
     def test_the_same_logits(self) -> None:
         logits = torch.randn(50, 100, generator=torch.Generator().manual_seed(1))
-        assert drawing("x", logits + 3, logits) == Drawing(
+        assert compare_logits("x", logits + 3, logits) == TokenFidelity(
             "x", pytest.approx(0, abs=1e-9), pytest.approx(0, abs=1e-9), 1
         )
 
@@ -40,7 +48,7 @@ class TestDrawing:
         reference = torch.tensor([[3.0, 1.0]]).log().repeat(10, 1)
         found = reference.clone()
         found[0] = found[0].flip(0)
-        row = drawing("x", found, reference)
+        row = compare_logits("x", found, reference)
         assert row.kl == pytest.approx(0.05 * math.log(3), rel=1e-6)
         assert row.kl_tail == pytest.approx(0.5 * math.log(3) * 0.55, rel=1e-6)
         assert row.agreement == pytest.approx(0.9)
@@ -57,24 +65,24 @@ class TestDrawing:
         ],
     )
     def test_grades(self, kl: float, tail: float, grade: Grade) -> None:
-        assert Drawing("x", kl, tail, 1.0).grade is grade
+        assert TokenFidelity("x", kl, tail, 1.0).grade is grade
 
     def test_words(self) -> None:
-        assert Drawing("x", 0.0008, 0.002, 1.0).words == (
+        assert TokenFidelity("x", 0.0008, 0.002, 1.0).words == (
             "as good as fp32 for the ear: another token at most 2.0% of the time"
         )
-        assert Drawing("x", 3.0, 9.0, 0.0).words == "differs audibly"
+        assert TokenFidelity("x", 3.0, 9.0, 0.0).words == "differs audibly"
 
 
-class TestSounding:
+class TestSounds:
     def test_the_same_sound(self) -> None:
-        row = sounding("fp32", "whole", noise(), noise())
+        row = compare_sounds("fp32", "whole", noise(), noise())
         assert (row.distance, row.loudness_drift, row.timbre_drift) == pytest.approx((0, 0, 0), abs=1e-6)
         assert row.snr > 100
         assert row.grade(NOISE_AWAY) is Grade.SAME
 
     def test_a_tenth_of_noise(self) -> None:
-        row = sounding("fp32", "x", noise() + 0.1 * noise(seed=1), noise())
+        row = compare_sounds("fp32", "x", noise() + 0.1 * noise(seed=1), noise())
         assert row.snr == pytest.approx(20, abs=0.1)
         assert abs(row.loudness_drift) < 0.1
 
@@ -82,7 +90,7 @@ class TestSounding:
         """2 dB in 10 s, and no other voice."""
         sound = noise(8)
         gain = as_samples(10 ** (2 * np.arange(len(sound)) / (10 * SAMPLE_RATE) / 20))
-        row = sounding("fp32", "x", sound * gain, sound)
+        row = compare_sounds("fp32", "x", sound * gain, sound)
         assert row.loudness_drift == pytest.approx(2, abs=0.02)
         assert row.timbre_drift < 0.05
 
@@ -91,14 +99,14 @@ class TestSounding:
         sound[: len(sound) // 2] *= 1e-4
         other = sound.copy()
         other[: len(sound) // 2] *= 10
-        assert abs(sounding("fp32", "x", other, sound).loudness_drift) < 1e-6
+        assert abs(compare_sounds("fp32", "x", other, sound).loudness_drift) < 1e-6
 
     def test_a_voice_that_grows_dull(self) -> None:
         sound = noise(8)
         dull = sound.copy()
         half = len(sound) // 2
         dull[half:] = np.convolve(sound[half:], np.ones(4) / 4, "same")
-        row = sounding("fp32", "x", dull, sound)
+        row = compare_sounds("fp32", "x", dull, sound)
         assert row.timbre_drift > 2
         assert "timbre drifts" in row.words(NOISE_AWAY)
 
@@ -115,16 +123,16 @@ class TestSounding:
         ],
     )
     def test_grades(self, distance: float, loudness: float, timbre: float, grade: Grade) -> None:
-        assert Sounding("fp32", "x", distance, 0.0, loudness, timbre).grade(NOISE_AWAY) is grade
+        assert SoundFidelity("fp32", "x", distance, 0.0, loudness, timbre).grade(NOISE_AWAY) is grade
 
 
 class TestSummary:
-    near = Sounding("bf16", "cached", 0.4, 20.0, 0.0, 0.1)
+    near = SoundFidelity("bf16", "cached", 0.4, 20.0, 0.0, 0.1)
     found = Fidelity(
         entropy=3.0,
         other_noise=NOISE_AWAY,
-        drawings=(Drawing("bf16", 0.0001, 0.001, 1.0), Drawing("int4", 0.03, 0.1, 0.8)),
-        soundings=(near, replace(near, precision="fp32"), replace(near, strategy="independent", distance=9.0)),
+        tokens=(TokenFidelity("bf16", 0.0001, 0.001, 1.0), TokenFidelity("int4", 0.03, 0.1, 0.8)),
+        sounds=(near, replace(near, precision="fp32"), replace(near, strategy="independent", distance=9.0)),
         decoders={"fp32": "fp32", "bf16": "bf16", "int4": "bf16"},
     )
 
@@ -151,20 +159,20 @@ def test_every_precision_there_is_on_random_weights(tiny: Path) -> None:
     found = measure(tiny, tiny / "conds.pt", device="cpu", strategies=strategies, positions=24, progress=doing.append)
     precisions = computable(CPU)
     assert precisions[:2] == ["fp32", "bf16"]
-    assert [row.precision for row in found.drawings] == precisions[1:]
+    assert [row.precision for row in found.tokens] == precisions[1:]
     assert found.decoders == {name: choose(name, CPU).s3gen for name in precisions}
-    ways = [(row.precision, row.strategy) for row in found.soundings]
+    ways = [(row.precision, row.strategy) for row in found.sounds]
     assert ways == [
         *(("fp32", name) for name in strategies),
         *(("bf16", name) for name in ["whole", *strategies]),
     ]
     assert found.random
     assert found.other_noise > 1
-    kl = {row.precision: row.kl for row in found.drawings}
+    kl = {row.precision: row.kl for row in found.tokens}
     assert 0 < kl["bf16"] < 1e-3
     if "int4" in kl:
         assert kl["bf16"] < kl["int8"] < kl["int4"] < 0.1
-    sounds = {(row.precision, row.strategy): row for row in found.soundings}
+    sounds = {(row.precision, row.strategy): row for row in found.sounds}
     assert sounds["bf16", "whole"].snr > sounds["fp32", "independent"].snr
     assert doing[0] == "T3 in fp32"
     layers = read_config(tiny).t3.n_layer
@@ -181,7 +189,7 @@ def test_one_chunk_of_fp32_is_the_reference(tiny: Path) -> None:
     found = measure(
         tiny, tiny / "conds.pt", "Hi.", device="cpu", strategies=["independent"], positions=8, chunk=8, seed=3
     )
-    row = found.soundings[0]
+    row = found.sounds[0]
     assert (row.precision, row.strategy) == ("fp32", "independent")
     assert row.distance == pytest.approx(0, abs=1e-3)
     assert row.snr > 60

@@ -17,14 +17,12 @@ from tts_cli.engines.chatterbox.t3.sampling import (
     DEAD_AIR_CAP,
     MAX_TOKENS,
     SILENCE,
-    START,
-    STOP,
     Guard,
     Sampler,
     token_budget,
 )
 from tts_cli.engines.chatterbox.t3.token_step import FixedStep
-from tts_cli.engines.chatterbox.weights.config import T3Config
+from tts_cli.engines.chatterbox.weights.config import START, STOP, T3Config
 from tts_cli.errors import ModelError, UsageError
 
 LAYERS, WIDTH, HEADS = 3, 64, 4

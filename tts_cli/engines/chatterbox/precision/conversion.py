@@ -25,8 +25,8 @@ from tts_cli.engines.chatterbox.precision.quantised_layers import (
 _LINEAR: Final[Mapping[str, Any]] = {"bf16": Bf16Linear, "int8": Int8Linear, "int4": Int4Linear}
 
 
-def lower(module: nn.Module, kind: str) -> None:
-    """Put leaves of this `kind` (`fp32`, `bf16`, `int8` or `int4`) in the place of all float32 ones inside `module`.
+def convert(module: nn.Module, kind: str) -> None:
+    """Put layers of this `kind` (`fp32`, `bf16`, `int8` or `int4`) in the place of all float32 ones inside `module`.
 
     Convolutions become bf16 or stay as they are. A subclass that computes in a way of its own stays.
     """
@@ -38,36 +38,36 @@ def lower(module: nn.Module, kind: str) -> None:
 
 
 def quantised(module: nn.Module, kind: str) -> dict[str, Parts]:
-    """The parts of each linear leaf inside `module`, by its name; none for `fp32`."""
+    """The parts of each linear layer inside `module`, by its name; none for `fp32`."""
     if kind == "fp32":
         return {}
-    return {name: _LINEAR[kind].parts(dense(leaf)) for name, leaf in leaves(module)}
+    return {name: _LINEAR[kind].parts(dense(layer)) for name, layer in linear_layers(module)}
 
 
 def install(module: nn.Module, kind: str, parts: dict[str, Parts]) -> None:
-    """Put linear leaves of this `kind` in their places inside `module`, made of `parts`, which are used up."""
+    """Put linear layers of this `kind` in their places inside `module`, made of `parts`, which are used up."""
     if kind == "fp32":
         return
 
     def build(item: tuple[str, nn.Module]) -> tuple[str, nn.Module]:
-        name, leaf = item
-        return name, _LINEAR[kind](parts.pop(name), leaf.bias)
+        name, layer = item
+        return name, _LINEAR[kind](parts.pop(name), layer.bias)
 
-    # Packing int8 takes a second a thread for Turbo's T3, and leaves Python's lock alone; what else there is to do is
+    # Packing int8 takes a second a thread for Turbo's T3, and releases Python's lock; what else there is to do is
     # quick, and in one thread it fits into the memory of the parts used up.
     with ThreadPoolExecutor(2) as pool, int8_packing():
-        for name, leaf in (pool.map if kind == "int8" else map)(build, list(leaves(module))):
-            module.set_submodule(name, leaf)
+        for name, layer in (pool.map if kind == "int8" else map)(build, list(linear_layers(module))):
+            module.set_submodule(name, layer)
 
 
-def leaves(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The linear leaves inside `module` that `install` replaces, by name."""
+def linear_layers(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The linear layers inside `module` that `install` replaces, by name."""
     for name, child in module.named_modules():
         if type(child) in (nn.Linear, Projection):
             yield name, child
 
 
-def dense(leaf: nn.Module) -> Tensor:
-    """The leaf's weight as `[outputs, inputs]`."""
-    weight = cast("Tensor", leaf.weight).detach()
-    return weight.T if isinstance(leaf, Projection) else weight
+def dense(layer: nn.Module) -> Tensor:
+    """The layer's weight as `[outputs, inputs]`."""
+    weight = cast("Tensor", layer.weight).detach()
+    return weight.T if isinstance(layer, Projection) else weight

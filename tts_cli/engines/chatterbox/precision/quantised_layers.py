@@ -233,8 +233,8 @@ def _int8_saturates() -> bool:
 def int4_works() -> bool:
     """Whether this torch has a kernel for int4 that computes here."""
     try:
-        leaf = Int4Linear(Int4Linear.parts(torch.ones(_ROWS, GROUP)), None)
-        return bool(leaf(torch.ones(1, GROUP)).eq(GROUP).all())
+        layer = Int4Linear(Int4Linear.parts(torch.ones(_ROWS, GROUP)), None)
+        return bool(layer(torch.ones(1, GROUP)).eq(GROUP).all())
     except (AttributeError, RuntimeError):  # another version of torch, or a CPU it has no kernel for
         return False
 

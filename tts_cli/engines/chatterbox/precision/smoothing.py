@@ -7,7 +7,7 @@ SmoothQuant's with α = 0.5 (arXiv:2211.10438). A map is changed only where that
 without a layer norm before them stay as they are.
 
 The largest inputs are those that a voice's prefix has in fp32. One voice, the one that came with the weights, stands
-for all: voices share the kept weights, and which channels are large is for the weights to say rather than for a voice.
+for all: voices share the weight cache, and which channels are large is for the weights to say rather than for a voice.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tts_cli.engines.chatterbox.precision.conversion import dense, leaves
+from tts_cli.engines.chatterbox.precision.conversion import dense, linear_layers
 from tts_cli.engines.chatterbox.precision.quantised_layers import Int8Linear, Parts
 
 POSITIONS: Final = 100
@@ -54,15 +54,15 @@ def pairs(layers: int) -> Iterator[tuple[str, str]]:
 
 @torch.no_grad()
 def smoothed(t3: nn.Module, layers: int, run: Callable[[], object]) -> dict[str, Parts]:
-    """The int8 parts of each linear leaf of the fp32 `t3`, by name, and `weight` and `bias` of each changed norm.
+    """The int8 parts of each linear layer of the fp32 `t3`, by name, and `weight` and `bias` of each changed norm.
 
     `run` runs it over what is typical.
     """
-    norms = {leaf: norm for norm, leaf in pairs(layers)}
+    norms = {linear: norm for norm, linear in pairs(layers)}
     seen = _seen(t3, layers, run)
     made: dict[str, Parts] = {}
-    for name, leaf in leaves(t3):
-        weight, parts = dense(leaf), Int8Linear.parts(dense(leaf))
+    for name, layer in linear_layers(t3):
+        weight, parts = dense(layer), Int8Linear.parts(dense(layer))
         if name in norms:
             rows = seen.pop(norms[name])
             factors = _factors(rows, weight)
@@ -92,18 +92,18 @@ def _seen(t3: nn.Module, layers: int, run: Callable[[], object]) -> dict[str, Te
     seen: dict[str, Tensor] = {}
     last = "tfmr.ln_f"
 
-    def keep(name: str, given: Tensor) -> None:
+    def record(name: str, given: Tensor) -> None:
         seen[name] = given
 
     with ExitStack() as hooks:
-        for name, _leaf in pairs(layers):
+        for name, _layer in pairs(layers):
             if name != last:
                 module = t3.get_submodule(name)
-                hook = module.register_forward_hook(lambda _module, _taken, given, name=name: keep(name, given))
+                hook = module.register_forward_hook(lambda _module, _taken, given, name=name: record(name, given))
                 hooks.callback(hook.remove)
         # The network itself applies the last norm to its last position only.
         end, final = t3.get_submodule(f"tfmr.h.{layers - 1}"), t3.get_submodule(last)
-        hook = end.register_forward_hook(lambda _module, _taken, given: keep(last, final(given)))
+        hook = end.register_forward_hook(lambda _module, _taken, given: record(last, final(given)))
         hooks.callback(hook.remove)
         run()
     return seen

@@ -24,7 +24,7 @@ def write(tensors: Mapping[str, Tensor], key: str, file: Path) -> None:
         _write(tensors, key, stream)
 
 
-def keep(tensors: Mapping[str, Tensor], key: str, file: Path) -> None:
+def store(tensors: Mapping[str, Tensor], key: str, file: Path) -> None:
     """Put `tensors` at `file`, whole, if the disk allows; if not, nothing is left behind."""
     with contextlib.suppress(OSError):  # they will be computed again, and nobody waits for a disk
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def _write(tensors: Mapping[str, Tensor], key: str, stream: BinaryIO) -> None:
     stream.write(save(content | {_SUM: _sum(content)}, {"key": key}))
 
 
-def kept(file: Path, key: str) -> dict[str, Tensor] | None:
+def stored(file: Path, key: str) -> dict[str, Tensor] | None:
     """The tensors in `file`, mapped into memory; None where it is missing, damaged or of another key."""
     try:
         with safe_open(file, framework="pt") as content:  # type: ignore[no-untyped-call]

@@ -1,9 +1,9 @@
-"""T3's weights in 8 or 4 bits, kept in the user's cache, so that the gigabyte they come from stays unread.
+"""The weight cache: T3's weights in 8 or 4 bits, in a file of the user's cache, so that the full ones stay unread.
 
-One file for each weights file and precision, in `TTS_CACHE_DIR` or the user's cache folder. It holds the
-parts of each leaf (`leaves`) and says what it was made of: a copy of other weights, of another version of
-this format or of torch, or one that is damaged, is made again and overwritten. A disk that is full or
-read-only costs the time to make it again, and nothing else.
+There is one file for each weights file and precision, in `TTS_CACHE_DIR` or the user's cache folder. It holds the parts
+of each quantised layer (`quantised_layers`) and a key that says what they were made of. A copy of other weights, of
+another version of this format or of torch, or a damaged one, is made again and overwritten. Where the disk is full or
+read-only, nothing is stored, and the parts are made again each time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from platformdirs import user_cache_path
 from torch import Tensor
 
 from tts_cli.engines.chatterbox.precision.quantised_layers import Parts
-from tts_cli.engines.chatterbox.precision.tensor_cache import keep, kept
+from tts_cli.engines.chatterbox.precision.tensor_cache import store, stored
 from tts_cli.engines.chatterbox.weights.tensors import fingerprint
 from tts_cli.paths import expanded
 
@@ -32,23 +32,36 @@ def cache_dir() -> Path:
     return expanded(chosen) if chosen else user_cache_path("tts", appauthor=False)
 
 
-def lowered(weights: Path, kind: str, sizes: str, make: Callable[[], dict[str, Parts]]) -> dict[str, Parts]:
-    """Parts of leaves of this `kind`, by name: those kept of the file `weights`, mapped, or what `make` makes.
+def cached_parts(weights: Path, kind: str, sizes: str, make: Callable[[], dict[str, Parts]]) -> dict[str, Parts]:
+    """The parts of quantised layers, from the weight cache or newly made.
 
-    What was made is kept, if the disk allows. `sizes` is what else the parts depend on: the network's, and
-    the voice that they were calibrated with.
+    Parameters
+    ----------
+    weights
+        The file of fp32 weights that the layers belong to.
+    kind
+        `int8` or `int4`.
+    sizes
+        What else the parts depend on: the sizes of the network, and the voice that they were calibrated with.
+    make
+        Computes the parts. It is called where the cache has none that fit; its result is stored, if the disk allows.
+
+    Returns
+    -------
+    dict
+        The parts by the name of their layer. From the cache they are mapped into memory.
     """
     file, key = place(weights, kind), _key(weights, kind, sizes)
-    tensors = kept(file, key)
+    tensors = stored(file, key)
     if tensors is not None:
         parts: dict[str, dict[str, Tensor]] = {}
         for name, tensor in tensors.items():
-            leaf, _, part = name.rpartition(".")
-            parts.setdefault(leaf, {})[part] = tensor
+            layer, _, part = name.rpartition(".")
+            parts.setdefault(layer, {})[part] = tensor
         return dict(parts)
     made = make()
-    tensors = {f"{leaf}.{part}": tensor for leaf, each in made.items() for part, tensor in each.items()}
-    keep(tensors, key, file)
+    tensors = {f"{layer}.{part}": tensor for layer, each in made.items() for part, tensor in each.items()}
+    store(tensors, key, file)
     return made
 
 

@@ -31,7 +31,7 @@ CHUNK: Final = 10
 """Tokens in a chunk where ours chooses as it goes: the prototype's own default."""
 
 
-class Upstream:
+class UpstreamProcess:
     """Upstream's model in its process. Asked for one sound at a time."""
 
     def __init__(self, settings: ChatterboxSettings) -> None:
@@ -103,7 +103,7 @@ class Baseline:
     precision = "fp32"
     strategy = ""
 
-    def __init__(self, upstream: Upstream, way: str) -> None:
+    def __init__(self, upstream: UpstreamProcess, way: str) -> None:
         self._upstream = upstream
         self._way = way
 
@@ -134,9 +134,12 @@ class Baseline:
 
 @contextmanager
 def opened(settings: EngineSettings, names: str) -> Iterator[Mapping[str, Engine]]:
-    """The baselines of those names; their process ends with the block. Raises as `names_in` and `Upstream` do."""
+    """The baselines of those names. Their process ends with the block.
+
+    Raises as `names_in` and `UpstreamProcess` do.
+    """
     wanted = names_in(names)
-    with closing(Upstream(cast(ChatterboxSettings, settings))) as upstream:
+    with closing(UpstreamProcess(cast(ChatterboxSettings, settings))) as upstream:
         yield {name: Baseline(upstream, name) for name in wanted}
 
 

@@ -21,7 +21,7 @@ from tts_cli.engines.chatterbox.options import PRECISIONS
 from tts_cli.engines.chatterbox.precision.choice import choose
 from tts_cli.engines.chatterbox.proof.maps import errors as map_errors
 from tts_cli.engines.chatterbox.proof.maps import watch
-from tts_cli.engines.chatterbox.proof.verdict import WHOLE, Drawing, Fidelity, MapError, Sounding
+from tts_cli.engines.chatterbox.proof.verdict import WHOLE, Fidelity, MapError, SoundFidelity, TokenFidelity
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder
 from tts_cli.engines.chatterbox.t3.model import T3, TokenRequest
 from tts_cli.engines.chatterbox.t3.prompt import TextTokenizer, normalise
@@ -67,17 +67,17 @@ def measure(
     reference = t3.logits(prefix, ids, tokens[:-1])
     watched = watch(t3, prefix, ids, tokens)
     del t3
-    drawings = []
+    token_rows = []
     errors: list[MapError] = []
     for name in chosen:
         if name != "fp32":
             progress(f"T3 in {name}")
             t3 = T3.load(folder, place, name, sample_of(folder))
-            drawings.append(drawing(name, t3.logits(prefix, ids, tokens[:-1]), reference))
+            token_rows.append(compare_logits(name, t3.logits(prefix, ids, tokens[:-1]), reference))
             errors += map_errors(name, t3, watched)
             del t3
     del watched
-    soundings: list[Sounding] = []
+    sound_rows: list[SoundFidelity] = []
     whole = other = np.empty(0, np.float32)
     for name in dict.fromkeys(each.s3gen for each in chosen.values()):  # fp32 first: it is the reference
         progress(f"S3Gen in {name}: {WHOLE}")
@@ -85,18 +85,18 @@ def measure(
         if name == "fp32":
             whole, other = (decoder.whole(known.gen, tokens, noise) for noise in (seed, seed + 1))
         else:
-            soundings.append(sounding(name, WHOLE, decoder.whole(known.gen, tokens, seed), whole))
+            sound_rows.append(compare_sounds(name, WHOLE, decoder.whole(known.gen, tokens, seed), whole))
         for strategy in strategies:
             progress(f"S3Gen in {name}: {strategy}")
             sound = np.concatenate(list(_streamed(decoder, known.gen, tokens, strategy, chunk, seed)))
-            soundings.append(sounding(name, strategy, sound, whole))
+            sound_rows.append(compare_sounds(name, strategy, sound, whole))
         del decoder
     likely = reference.double().log_softmax(dim=-1)
     return Fidelity(
         entropy=float(-(likely.exp() * likely).sum(dim=-1).mean()),
         other_noise=distance(other, whole, SAMPLE_RATE),
-        drawings=tuple(drawings),
-        soundings=tuple(soundings),
+        tokens=tuple(token_rows),
+        sounds=tuple(sound_rows),
         decoders={name: each.s3gen for name, each in chosen.items()},
         maps=tuple(errors),
     )
@@ -124,12 +124,12 @@ def _streamed(
     yield stream.push([], final=True)
 
 
-def drawing(precision: str, found: Tensor, reference: Tensor) -> Drawing:
+def compare_logits(precision: str, found: Tensor, reference: Tensor) -> TokenFidelity:
     """Compare logits `[positions, vocabulary]`."""
     right, other = (logits.double().log_softmax(dim=-1) for logits in (reference, found))
     divergence = (right.exp() * (right - other)).sum(dim=-1)
     same = reference.argmax(dim=-1) == found.argmax(dim=-1)
-    return Drawing(
+    return TokenFidelity(
         precision,
         float(divergence.mean()),
         float(divergence.quantile(0.95)),
@@ -137,9 +137,9 @@ def drawing(precision: str, found: Tensor, reference: Tensor) -> Drawing:
     )
 
 
-def sounding(precision: str, strategy: str, found: Samples, reference: Samples) -> Sounding:
+def compare_sounds(precision: str, strategy: str, found: Samples, reference: Samples) -> SoundFidelity:
     """Compare sounds of the same length."""
-    return Sounding(
+    return SoundFidelity(
         precision,
         strategy,
         distance(found, reference, SAMPLE_RATE),

@@ -43,7 +43,7 @@ def watch(t3: T3, prefix: T3Prefix, ids: list[int], tokens: Sequence[int]) -> li
     try:
         with ExitStack() as hooks:
             for name, rows in seen.items():
-                hook = t3.get_submodule(name).register_forward_pre_hook(_keeper(rows))
+                hook = t3.get_submodule(name).register_forward_pre_hook(_recorder(rows))
                 hooks.callback(hook.remove)
             t3.logits(prefix, ids, list(tokens[:TOKENS]))
     finally:
@@ -66,20 +66,20 @@ def errors(precision: str, t3: T3, maps: Sequence[Map]) -> list[MapError]:
 
 def _chains(layers: int) -> list[tuple[int | None, str, tuple[str, ...]]]:
     """Layer, name and modules of each map, in the order in which they are computed."""
-    norms = {leaf: norm for norm, leaf in pairs(layers)}
+    norms = {linear: norm for norm, linear in pairs(layers)}
     chains: list[tuple[int | None, str, tuple[str, ...]]] = []
     for layer in range(layers):
         for name in ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"):
-            leaf = f"tfmr.h.{layer}.{name}"
-            chains.append((layer, name, (norms[leaf], leaf) if leaf in norms else (leaf,)))
+            linear = f"tfmr.h.{layer}.{name}"
+            chains.append((layer, name, (norms[linear], linear) if linear in norms else (linear,)))
     return [*chains, (None, "speech_head", (norms["speech_head"], "speech_head"))]
 
 
-def _keeper(rows: list[Tensor]) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
-    def keep(_module: nn.Module, taken: tuple[Tensor, ...]) -> None:
+def _recorder(rows: list[Tensor]) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+    def record(_module: nn.Module, taken: tuple[Tensor, ...]) -> None:
         rows.append(taken[0].reshape(-1, taken[0].shape[-1]).clone())
 
-    return keep
+    return record
 
 
 def _through(t3: nn.Module, modules: Sequence[str], x: Tensor) -> Tensor:

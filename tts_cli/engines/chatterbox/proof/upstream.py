@@ -20,11 +20,11 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from tts_cli.engines.chatterbox.weights.config import SPEECH_VOCABULARY
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-MARKS: Final = 6561
-"""Ids from here on, start and stop, mean no sound."""
 MOST_TOKENS: Final = 1001
 """The first, and the 1000 more that `T3.inference_turbo` draws at most."""
 IMPOSSIBLE: Final = -1e9
@@ -56,7 +56,7 @@ class Upstream:
         bias = self._model.t3.speech_head.bias.data
         bias.copy_(self._bias)
         if tokens is not None:
-            bias[MARKS:] = IMPOSSIBLE
+            bias[SPEECH_VOCABULARY:] = IMPOSSIBLE
         limit = MOST_TOKENS if tokens is None else tokens
         return iter([self._whole(text, limit)]) if way == "upstream" else self._independent(text, limit, chunk)
 
@@ -70,7 +70,7 @@ class Upstream:
     def _independent(self, text: str, limit: int, chunk: int) -> Iterator[Tensor]:
         piece: list[int] = []
         for token in self._tokens(text, limit):
-            if token < MARKS:
+            if token < SPEECH_VOCABULARY:
                 piece.append(token)
             if len(piece) == chunk:
                 yield self._decoded(piece)

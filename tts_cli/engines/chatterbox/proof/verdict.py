@@ -27,10 +27,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 
-from tts_cli.engines.chatterbox.t3.sampling import SPEECH_VOCAB
+from tts_cli.engines.chatterbox.weights.config import SPEECH_VOCABULARY
 
 WHOLE: Final = "whole"
-FAIR: Final = math.log(SPEECH_VOCAB)
+FAIR: Final = math.log(SPEECH_VOCABULARY)
 """Entropy of a fair draw among all tokens, in nats."""
 FLAT: Final = 0.75
 """From this share of it on, weights look random: trained models of speech tokens stay far below."""
@@ -68,7 +68,7 @@ class Grade(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class TokenFidelity:
     """T3's next-token distributions in one precision, against fp32's."""
 
     precision: str
@@ -103,7 +103,7 @@ class MapError:
 
 
 @dataclass(frozen=True, slots=True)
-class Sounding:
+class SoundFidelity:
     """S3Gen's sound in one precision and strategy, against fp32 decoded whole, from the same tokens and noise."""
 
     precision: str
@@ -139,9 +139,9 @@ class Fidelity:
     """Of fp32's next-token distribution, mean, in nats."""
     other_noise: float
     """dB from the reference to the same with other noise."""
-    drawings: tuple[Drawing, ...]
+    tokens: tuple[TokenFidelity, ...]
     """Of every precision but fp32."""
-    soundings: tuple[Sounding, ...]
+    sounds: tuple[SoundFidelity, ...]
     """Of every precision of S3Gen and every strategy, but the reference."""
     decoders: Mapping[str, str]
     """The precision of S3Gen that goes with each precision."""
@@ -162,9 +162,9 @@ def summary(found: Fidelity) -> list[str]:
             f"These weights look random: T3's next token has {found.entropy:.1f} nats of entropy, of {FAIR:.1f} that a "
             "fair draw has. So nothing here proves anything about how speech sounds."
         )
-    drawn = {"fp32": Grade.SAME} | {row.precision: row.grade for row in found.drawings}
+    drawn = {"fp32": Grade.SAME} | {row.precision: row.grade for row in found.tokens}
     ways: dict[Grade, dict[str, list[str]]] = {grade: {} for grade in Grade}
-    for row in found.soundings:
+    for row in found.sounds:
         for precision in (name for name, decoder in found.decoders.items() if decoder == row.precision):
             grade = max(drawn[precision], row.grade(found.other_noise))
             ways[grade].setdefault(row.strategy, []).append(precision)
@@ -189,7 +189,7 @@ def report(found: Fidelity) -> dict[str, Any]:
                 "same_choice": round(row.agreement, 4),
                 "verdict": row.words,
             }
-            for row in found.drawings
+            for row in found.tokens
         ],
         "t3_maps": [
             {"precision": row.precision, "layer": row.layer, "map": row.map, "error": round(row.error, 6)}
@@ -205,7 +205,7 @@ def report(found: Fidelity) -> dict[str, Any]:
                 "timbre_drift_db": round(row.timbre_drift, 3),
                 "verdict": row.words(found.other_noise),
             }
-            for row in found.soundings
+            for row in found.sounds
         ],
         "s3gen_of": dict(found.decoders),
         "summary": summary(found),

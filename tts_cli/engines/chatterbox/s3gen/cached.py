@@ -69,16 +69,16 @@ class FlowState:
 class CachedFlow:
     """A flow made ready to decode block by block. Read-only, but for what it learns to look up."""
 
-    def __init__(self, flow: Flow, kept: torch.dtype = torch.float32) -> None:
-        """`kept` is the type in which the estimator's keys and values are kept and used."""
+    def __init__(self, flow: Flow, dtype: torch.dtype = torch.float32) -> None:
+        """`dtype` is the type in which the estimator's keys and values are stored and used."""
         self.flow = flow
-        self.kept = kept
+        self.dtype = dtype
         self._steps = flow.decoder.steps(flow.device)
         self._toward: tuple[int, list[Tensor]] = 0, []
 
     def voice(self, prompt: Prompt, noise: Tensor) -> VoicePast:
         """What `prompt`, begun from noise `[80, its frames]`, leaves to those who come behind it."""
-        encoder, steps = Recorder(torch.float32), [Recorder(self.kept) for _ in self._steps]
+        encoder, steps = Recorder(torch.float32), [Recorder(self.dtype) for _ in self._steps]
         self.flow.mels(prompt.tokens, noise, prompt.speaker, prompt.mels, self._steps, encoder, steps)
         return VoicePast(encoder.trace(), tuple(step.trace() for step in steps), prompt.speaker, len(prompt.tokens))
 
@@ -130,16 +130,16 @@ class CachedFlow:
 class Recorder(NoTokens):
     """No past, but a good memory: writes down what a pass over the voice leaves behind."""
 
-    def __init__(self, kept: torch.dtype) -> None:
+    def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()
-        self._kept = kept
+        self._dtype = dtype
         self._tails: list[Tensor] = []
         self._keys: list[Tensor] = []
         self._values: list[Tensor] = []
 
-    def behind(self, x: Tensor, reach: int) -> Tensor:
+    def with_tail(self, x: Tensor, reach: int) -> Tensor:
         """See `Past`."""
-        extended = super().behind(x, reach)
+        extended = super().with_tail(x, reach)
         self._tails.append(extended[..., -reach:].clone())
         return extended
 
@@ -150,8 +150,8 @@ class Recorder(NoTokens):
 
     def recall(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """See `EncoderPast`."""
-        self._keys.append(key.to(self._kept).contiguous())
-        self._values.append(value.to(self._kept).contiguous())
+        self._keys.append(key.to(self._dtype).contiguous())
+        self._values.append(value.to(self._dtype).contiguous())
         return key, value
 
     def trace(self) -> Trace:
@@ -160,16 +160,16 @@ class Recorder(NoTokens):
 
 
 @dataclass(slots=True)
-class Tails:
+class ConvolutionTails:
     """The last inputs of a network's convolutions, each replaced when its turn comes."""
 
-    kept: list[Tensor]
+    inputs: list[Tensor]
     turn: int = 0
 
-    def behind(self, x: Tensor, reach: int) -> Tensor:
+    def with_tail(self, x: Tensor, reach: int) -> Tensor:
         """See `Past`."""
-        extended = torch.cat((self.kept[self.turn], x), dim=-1)
-        self.kept[self.turn] = extended[..., -reach:].clone()
+        extended = torch.cat((self.inputs[self.turn], x), dim=-1)
+        self.inputs[self.turn] = extended[..., -reach:].clone()
         self.turn += 1
         return extended
 
@@ -181,7 +181,7 @@ class EncoderMemory:
         self._voice = voice
         self._spans = spans
         self._toward = toward
-        self._tails = Tails(list(voice.tails))
+        self._tails = ConvolutionTails(list(voice.tails))
         self._keys = [key[:, :, :0] for key in voice.keys]
         self._values = [value[:, :, :0] for value in voice.values]
         self._turn = 0
@@ -190,9 +190,9 @@ class EncoderMemory:
         """A new block comes: the first layer is next."""
         self._turn = self._tails.turn = 0
 
-    def behind(self, x: Tensor, reach: int) -> Tensor:
+    def with_tail(self, x: Tensor, reach: int) -> Tensor:
         """See `Past`."""
-        return self._tails.behind(x, reach)
+        return self._tails.with_tail(x, reach)
 
     def recall(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """See `EncoderPast`: the voice, then the window, which ends with `key` and `value`."""
@@ -220,7 +220,7 @@ class StepMemory:
     """A flow step's past in one utterance. Its attention knows no positions, so frames lie in a ring as they come."""
 
     voice: Trace
-    tails: Tails
+    tails: ConvolutionTails
     keys: Tensor
     """`[layers, heads, span, d]`, of which `seen` at most are filled."""
     values: Tensor
@@ -233,15 +233,17 @@ class StepMemory:
         """A memory of `voice` and of the last `span` frames, of which there are none yet."""
         heads, _, size = voice.keys[0].shape[1:]
         shape = len(voice.keys), heads, span, size
-        return cls(voice, Tails(list(voice.tails)), voice.keys[0].new_empty(shape), voice.keys[0].new_empty(shape))
+        return cls(
+            voice, ConvolutionTails(list(voice.tails)), voice.keys[0].new_empty(shape), voice.keys[0].new_empty(shape)
+        )
 
     def begin(self) -> None:
         """A new block comes: the first layer is next."""
         self.turn = self.tails.turn = 0
 
-    def behind(self, x: Tensor, reach: int) -> Tensor:
+    def with_tail(self, x: Tensor, reach: int) -> Tensor:
         """See `Past`."""
-        return self.tails.behind(x, reach)
+        return self.tails.with_tail(x, reach)
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """See `Past`: over the voice and the last `span` frames, the new ones among them."""

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from tts_cli.audio import Samples, as_samples
 from tts_cli.engines.chatterbox.precision.choice import choose
-from tts_cli.engines.chatterbox.precision.conversion import lower
+from tts_cli.engines.chatterbox.precision.conversion import convert
 from tts_cli.engines.chatterbox.s3gen.cached import CachedFlow, VoicePast
 from tts_cli.engines.chatterbox.s3gen.flow import Flow, Prompt, check_tokens
 from tts_cli.engines.chatterbox.s3gen.noise import Noise, SeededNoise
@@ -31,7 +31,7 @@ from tts_cli.engines.chatterbox.weights.tensors import load_module, pick_device
 from tts_cli.errors import UsageError
 
 Tokens: TypeAlias = "Tensor | npt.NDArray[np.integer[Any]] | Sequence[int]"
-"""Speech tokens `[n]`, ids from 0 to 6560."""
+"""Speech tokens `[n]`, ids below `SPEECH_VOCABULARY`."""
 
 
 class S3GenStream:
@@ -71,11 +71,11 @@ class S3GenStream:
 class S3GenDecoder:
     """Chatterbox Turbo's flow and vocoder. Read-only once loaded, so that utterances may share it."""
 
-    def __init__(self, flow: Flow, vocoder: Vocoder, kept: torch.dtype = torch.float32) -> None:
-        """`kept` is the type of the keys and values that `cached` keeps."""
+    def __init__(self, flow: Flow, vocoder: Vocoder, cache_dtype: torch.dtype = torch.float32) -> None:
+        """`cache_dtype` is the type of the keys and values that `cached` stores."""
         self.flow = flow
         self.vocoder = vocoder
-        self.cached = CachedFlow(flow, kept)
+        self.cached = CachedFlow(flow, cache_dtype)
         self._known: tuple[str, VoicePast] | None = None
 
     @classmethod
@@ -87,15 +87,15 @@ class S3GenDecoder:
         weights are damaged or do not fit, `UsageError` for an unknown device or precision.
         """
         folder, chosen = Path(folder), pick_device(device)
-        leaves = choose(precision, chosen).s3gen
+        kind = choose(precision, chosen).s3gen
         config = read_config(folder)
         flow = load_module(lambda: Flow(config), folder / S3GEN_FILE, "flow.", chosen)
         vocoder = Vocoder.load(folder, config, chosen)
-        if leaves == "fp32":
+        if kind == "fp32":
             return cls(flow, vocoder)
-        flow.decoder.estimator.lower(leaves)
+        flow.decoder.estimator.convert(kind)
         for part in (flow.encoder, vocoder.network.resblocks, vocoder.network.source_resblocks):
-            lower(part, leaves)
+            convert(part, kind)
         return cls(flow, vocoder, torch.bfloat16)
 
     def stream(

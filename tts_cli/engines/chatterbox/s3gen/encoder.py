@@ -28,7 +28,7 @@ UPSAMPLING: Final = 2
 class EncoderPast(Protocol):
     """What the encoder takes from the positions before: as `past.Past`, but its attention needs to know distances."""
 
-    def behind(self, x: Tensor, reach: int) -> Tensor:
+    def with_tail(self, x: Tensor, reach: int) -> Tensor:
         """`x` `[1, channels, n]` behind the `reach` positions before it: `[1, channels, reach + n]`."""
         ...
 
@@ -65,7 +65,7 @@ class PreLookahead(nn.Module):
     def forward(self, x: Tensor, past: EncoderPast, ahead: int) -> Tensor:
         """`[1, n + ahead, channels]` → `[1, n, channels]`; behind the `ahead` positions it sees zeros."""
         y = F.leaky_relu(self.conv1(F.pad(x.mT, (0, LOOKAHEAD - ahead))))
-        return x[:, : y.shape[-1]] + self.conv2(past.behind(y, 2)).mT  # type: ignore[no-any-return]
+        return x[:, : y.shape[-1]] + self.conv2(past.with_tail(y, 2)).mT  # type: ignore[no-any-return]
 
 
 class Upsample(nn.Module):
@@ -78,7 +78,7 @@ class Upsample(nn.Module):
     def forward(self, x: Tensor, past: EncoderPast) -> Tensor:
         """`[1, n, channels]` → `[1, 2n, out_channels]`."""
         repeated = x.mT.repeat_interleave(UPSAMPLING, dim=-1)
-        return self.conv(past.behind(repeated, 2 * UPSAMPLING)).mT  # type: ignore[no-any-return]
+        return self.conv(past.with_tail(repeated, 2 * UPSAMPLING)).mT  # type: ignore[no-any-return]
 
 
 class RelativeAttention(nn.Module):

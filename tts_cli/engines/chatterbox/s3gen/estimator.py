@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tts_cli.engines.chatterbox.precision.conversion import lower
+from tts_cli.engines.chatterbox.precision.conversion import convert
 from tts_cli.engines.chatterbox.s3gen.past import Past
 from tts_cli.engines.chatterbox.weights.config import EstimatorConfig
 from tts_cli.errors import ModelError
@@ -37,7 +37,7 @@ class ConvBlock(nn.Module):
 
     def forward(self, x: Tensor, past: Past) -> Tensor:
         """`[1, dim, n]` → `[1, dim_out, n]`."""
-        return F.mish(self.block["2"](self.block["0"](past.behind(x, REACH)).mT).mT)
+        return F.mish(self.block["2"](self.block["0"](past.with_tail(x, REACH)).mT).mT)
 
 
 class ResnetBlock(nn.Module):
@@ -179,17 +179,17 @@ class Estimator(nn.Module):
         self.final_block = ConvBlock(dim, dim)
         self.final_proj = nn.Conv1d(dim, config.out_channels, 1)
 
-    def lower(self, kind: str) -> None:
-        """Put leaves of this `kind` (see `leaves`) in place, but not where times become shifts."""
+    def convert(self, kind: str) -> None:
+        """Put layers of this `kind` in place (see `conversion`), but not where times become shifts."""
         for module in self.modules():
             if isinstance(module, Attention):
                 module.fuse()
         for part in (self.down_blocks, self.mid_blocks, self.up_blocks, self.final_block):
-            lower(part, kind)
+            convert(part, kind)
         for module in self.modules():  # what only the next product or softmax reads need not become float32 between
-            leaf = {Attention: "to_qkv", Projection: "proj"}.get(type(module))
-            if leaf is not None:
-                getattr(module, leaf).raw = True
+            layer = {Attention: "to_qkv", Projection: "proj"}.get(type(module))
+            if layer is not None:
+                getattr(module, layer).raw = True
 
     def shifts(self, t: Tensor, r: Tensor) -> list[Tensor]:
         """What the step from `t` to `r`, scalars, adds in each stage's convolutions: `[1, dim, 1]` each, in order."""
@@ -206,10 +206,10 @@ class Estimator(nn.Module):
         (down,), (up,) = self.down_blocks, self.up_blocks
         first, *others, last = shifts
         skip = _stage(down, x, first, past)
-        x = down[2](past.behind(skip, REACH))
+        x = down[2](past.with_tail(skip, REACH))
         for stage, shift in zip(self.mid_blocks, others, strict=True):
             x = _stage(stage, x, shift, past)
-        x = up[2](past.behind(_stage(up, torch.cat((x, skip), dim=1), last, past), REACH))
+        x = up[2](past.with_tail(_stage(up, torch.cat((x, skip), dim=1), last, past), REACH))
         return self.final_proj(self.final_block(x, past))  # type: ignore[no-any-return]
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 class Past(Protocol):
     """Asked by a network's layers, each in its turn, always in the same order."""
 
-    def behind(self, x: Tensor, reach: int) -> Tensor:
+    def with_tail(self, x: Tensor, reach: int) -> Tensor:
         """`x` `[1, channels, n]` behind the `reach` positions before it: `[1, channels, reach + n]`."""
         ...
 
@@ -27,7 +27,7 @@ class Past(Protocol):
 class Nothing:
     """No past: convolutions see zeros, attention sees what is there."""
 
-    def behind(self, x: Tensor, reach: int) -> Tensor:
+    def with_tail(self, x: Tensor, reach: int) -> Tensor:
         """See `Past`."""
         return F.pad(x, (reach, 0))
 

@@ -28,7 +28,7 @@ SETTLED: Final = 28
 cost of as many frames again; what is held is missing in the listener's buffer, which is empty at first. With a first
 chunk of 7 tokens and then 10 at a time, it is for two chunks that something has to be."""
 
-Sound: TypeAlias = Callable[[], Tensor]
+PendingSound: TypeAlias = Callable[[], Tensor]
 """Samples float32 `[m]` that wait for the vocoder: to be called once, in the order in which they were begun. The flow
 of what comes behind may be computed meanwhile."""
 
@@ -56,7 +56,7 @@ class Utterance:
             self.prompt, tokens, torch.cat((self.noise.prompt(self.prompt.frames), drawn), dim=1)
         )
 
-    def alone(self, tokens: Tensor, start: int = 0, *, onset: bool = True) -> Sound:
+    def alone(self, tokens: Tensor, start: int = 0, *, onset: bool = True) -> PendingSound:
         """The sound `[960 n]` of tokens `[n]` decoded with nothing before or behind them but the voice."""
         if not len(tokens):
             return _silence
@@ -68,7 +68,7 @@ class Utterance:
 class Strategy(Protocol):
     """One utterance being decoded in one way."""
 
-    def push(self, tokens: Tensor, final: bool) -> Sound:
+    def push(self, tokens: Tensor, final: bool) -> PendingSound:
         """The samples that `tokens` `[n]` make possible; after `final` nothing is held back.
 
         The flow's part is done at once, the vocoder's when the sound is called.
@@ -80,13 +80,13 @@ class Strategy(Protocol):
 class Independent:
     """Every chunk alone, as upstream's `inference` would decode it: the baseline to beat.
 
-    Sound comes with every push. Each chunk begins with the muted and faded 40 ms of an utterance's start.
+    PendingSound comes with every push. Each chunk begins with the muted and faded 40 ms of an utterance's start.
     """
 
     utterance: Utterance
     position: int = 0
 
-    def push(self, tokens: Tensor, final: bool) -> Sound:  # noqa: ARG002 - there is nothing to hold back
+    def push(self, tokens: Tensor, final: bool) -> PendingSound:  # noqa: ARG002 - there is nothing to hold back
         """See `Strategy`."""
         sound = self.utterance.alone(tokens, self.position)
         self.position += len(tokens)
@@ -107,7 +107,7 @@ class Overlap:
     held: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
     tail: Tensor = field(default_factory=lambda: torch.empty(0))
 
-    def push(self, tokens: Tensor, final: bool) -> Sound:
+    def push(self, tokens: Tensor, final: bool) -> PendingSound:
         """See `Strategy`."""
         fresh, tokens = len(tokens), torch.cat((self.held, tokens))
         keep = 0 if final else min(self.overlap, len(tokens))
@@ -155,7 +155,7 @@ class Context:
     def __post_init__(self) -> None:
         self.state = self.utterance.vocoder.start(self.utterance.noise)
 
-    def push(self, tokens: Tensor, final: bool) -> Sound:
+    def push(self, tokens: Tensor, final: bool) -> PendingSound:
         """See `Strategy`."""
         self.held = torch.cat((self.held, tokens))
         done = len(self.held) if final else max(0, len(self.held) - self.lookahead)
@@ -190,16 +190,16 @@ class Cached:
         self.flow = self.utterance.cached.start(self.utterance.past(), self.window)
         self.sound = self.utterance.vocoder.start(self.utterance.noise)
 
-    def push(self, tokens: Tensor, final: bool) -> Sound:
+    def push(self, tokens: Tensor, final: bool) -> PendingSound:
         """See `Strategy`. More tokens than the flow takes at once are decoded in several blocks."""
         self.held = torch.cat((self.held, tokens))
-        pieces: list[Sound] = [_silence]
+        pieces: list[PendingSound] = [_silence]
         while len(self.held) > (0 if final else LOOKAHEAD):
             count = min(len(self.held) - (0 if final else LOOKAHEAD), self.flow.block)
             pieces.append(self._block(count, final and count == len(self.held)))
         return lambda: torch.cat([piece() for piece in pieces])
 
-    def _block(self, count: int, last: bool) -> Sound:
+    def _block(self, count: int, last: bool) -> PendingSound:
         """The sound that the next `count` tokens make possible."""
         ahead = min(LOOKAHEAD, len(self.held) - count)
         begin, end = FRAMES_PER_TOKEN * self.flow.position, FRAMES_PER_TOKEN * (self.flow.position + count)

@@ -81,7 +81,7 @@ class Sum:
     def __call__(self, *streams: Tensor, tails: Tails) -> Tensor:
         """The sums that the next positions of all `streams` make possible."""
         keys = [(self, number) for number in range(len(streams))]
-        known = [_behind(tails.get(key), x) for key, x in zip(keys, streams, strict=True)]
+        known = [_joined(tails.get(key), x) for key, x in zip(keys, streams, strict=True)]
         count = min(x.shape[2] for x in known)
         tails.update((key, x[..., count:].clone()) for key, x in zip(keys, known, strict=True))
         first, *others = known
@@ -99,7 +99,7 @@ class Mirror:
         held = tails.get(self)
         if x.shape[2] == 0 or (held is not None and held.shape[2] == 0):
             return x
-        x = _behind(held, x)
+        x = _joined(held, x)
         started = x.shape[2] > 1
         tails[self] = x.new_empty(1, x.shape[1], 0) if started else x
         return torch.cat((x[..., 1:2], x), dim=2) if started else x[..., :0]
@@ -110,5 +110,5 @@ def _plain(conv: Layer) -> TypeGuard[nn.Conv1d]:
     return isinstance(conv, nn.Conv1d) and type(conv).forward is nn.Conv1d.forward
 
 
-def _behind(before: Tensor | None, x: Tensor) -> Tensor:
+def _joined(before: Tensor | None, x: Tensor) -> Tensor:
     return x if before is None or before.shape[2] == 0 else torch.cat((before, x), dim=2)

@@ -15,7 +15,7 @@ from tts_cli.engines.chatterbox.schedule.due import MOST, Schedule
 from tts_cli.engines.chatterbox.schedule.threads import Threads, use
 from tts_cli.engines.prefetch import Prefetch
 
-Sounding: TypeAlias = Callable[[], Samples]
+PendingSamples: TypeAlias = Callable[[], Samples]
 """A chunk whose mel frames are there: called, the vocoder makes samples of them."""
 
 
@@ -43,7 +43,7 @@ def side_by_side(
             yield sound()
 
 
-def _with_threads(number: int, chunks: Iterator[Sounding]) -> Iterator[Sounding]:
+def _with_threads(number: int, chunks: Iterator[PendingSamples]) -> Iterator[PendingSamples]:
     """`chunks`, computed with so many threads; the number is each thread's own."""
     use(number)
     yield from chunks
@@ -51,7 +51,7 @@ def _with_threads(number: int, chunks: Iterator[Sounding]) -> Iterator[Sounding]
 
 def _chunks(
     tokens: Iterator[int], waiting: Callable[[], int], stream: S3GenStream, when: Schedule, ended: Event
-) -> Iterator[Sounding]:
+) -> Iterator[PendingSamples]:
     """Chunks of `tokens` as they fall due, the flow's part done; until `ended`."""
     held: list[int] = []
     for token in tokens:
@@ -66,7 +66,7 @@ def _chunks(
         yield stream.begin(held, final=True)
 
 
-def _finish(sound: Sounding, tokens: int, begun: float, when: Schedule) -> Samples:
+def _finish(sound: PendingSamples, tokens: int, begun: float, when: Schedule) -> Samples:
     samples = sound()
     when.decoded(tokens, len(samples), time.perf_counter() - begun)
     return samples

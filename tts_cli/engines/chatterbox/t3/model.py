@@ -23,17 +23,11 @@ from tts_cli.engines.chatterbox.precision.choice import choose
 from tts_cli.engines.chatterbox.precision.conversion import install, quantised
 from tts_cli.engines.chatterbox.precision.quantised_layers import Parts
 from tts_cli.engines.chatterbox.precision.smoothing import Sample, put_norms, smoothed
-from tts_cli.engines.chatterbox.precision.weight_cache import lowered
-from tts_cli.engines.chatterbox.t3.network import SPEECH_VOCAB_WITH_MARKS, Cache, Network, T3Prefix
-from tts_cli.engines.chatterbox.t3.sampling import (
-    MAX_TOKENS,
-    SPEECH_VOCAB,
-    START,
-    STOP,
-    Sampler,
-)
+from tts_cli.engines.chatterbox.precision.weight_cache import cached_parts
+from tts_cli.engines.chatterbox.t3.network import Cache, Network, T3Prefix
+from tts_cli.engines.chatterbox.t3.sampling import MAX_TOKENS, Sampler
 from tts_cli.engines.chatterbox.t3.token_step import FixedStep, TracedStep
-from tts_cli.engines.chatterbox.weights.config import T3Config, read_config
+from tts_cli.engines.chatterbox.weights.config import SPEECH_IDS, SPEECH_VOCABULARY, START, STOP, T3Config, read_config
 from tts_cli.engines.chatterbox.weights.tensors import load_module
 
 
@@ -87,7 +81,7 @@ class T3(Network):
         t3 = full()
         if kind != "fp32":
             depends = f"{config.t3} {sample.digest}" if kind == "int8" and sample else str(config.t3)
-            parts = made() if kind == "bf16" else lowered(file, kind, depends, made)
+            parts = made() if kind == "bf16" else cached_parts(file, kind, depends, made)
             put_norms(t3, parts)
             install(t3, kind, parts)
             t3.full = full
@@ -109,7 +103,7 @@ class T3(Network):
     def tokens(self, request: TokenRequest) -> Iterator[int]:
         """Speech tokens, each as soon as it is drawn, exactly those of upstream's `inference_turbo`.
 
-        The stop token ends them and is not among them; ids from `SPEECH_VOCAB` on, which mean no sound, can
+        The stop token ends them and is not among them; ids from `SPEECH_VOCABULARY` on, which mean no sound, can
         be. Upstream does not look at the very first token when it decides to stop, so a leading stop token
         is yielded.
         """
@@ -118,7 +112,7 @@ class T3(Network):
         limit = min(limit for limit in limits if limit is not None)
         # A token is drawn on the CPU, wherever its logits were computed: a seed says the same on every device, and a
         # device waits for the program no oftener than it must to hand over a token.
-        sampler = Sampler(request.sampling, torch.Generator().manual_seed(request.seed), SPEECH_VOCAB_WITH_MARKS)
+        sampler = Sampler(request.sampling, torch.Generator().manual_seed(request.seed), SPEECH_IDS)
         cache, logits = self._read(request.prefix, request.text_ids, limit)
         step = self._stepper(cache)
         for index in range(limit):
@@ -163,4 +157,4 @@ class T3(Network):
 
 def _without_marks(logits: Tensor) -> Tensor:
     """The same logits, but start and stop are all but impossible."""
-    return F.pad(logits[:SPEECH_VOCAB], (0, len(logits) - SPEECH_VOCAB), value=-1e9)
+    return F.pad(logits[:SPEECH_VOCABULARY], (0, len(logits) - SPEECH_VOCABULARY), value=-1e9)

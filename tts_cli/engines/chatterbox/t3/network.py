@@ -14,12 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tts_cli.engines.chatterbox.precision.quantised_layers import Projection
-from tts_cli.engines.chatterbox.weights.config import T3Config
+from tts_cli.engines.chatterbox.weights.config import SPEECH_IDS, TEXT_VOCABULARY, T3Config
 
 SPEAKER_WIDTH: Final = 256
-TEXT_VOCAB: Final = 50_276
-SPEECH_VOCAB_WITH_MARKS: Final = 6563
-"""6561 tokens of sound, start and stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +146,10 @@ class Network(nn.Module):
         width = config.n_embd
         self.config = config
         self.cond_enc = SpeakerProjection(width)
-        self.text_emb = nn.Embedding(TEXT_VOCAB, width)
-        self.speech_emb = nn.Embedding(SPEECH_VOCAB_WITH_MARKS, width)
+        self.text_emb = nn.Embedding(TEXT_VOCABULARY, width)
+        self.speech_emb = nn.Embedding(SPEECH_IDS, width)
         self.tfmr = Backbone(config)
-        self.speech_head = nn.Linear(width, SPEECH_VOCAB_WITH_MARKS)
+        self.speech_head = nn.Linear(width, SPEECH_IDS)
 
     def cache_shape(self, positions: int) -> tuple[int, int, int, int]:
         """Shape of the keys, and of the values, of so many positions."""

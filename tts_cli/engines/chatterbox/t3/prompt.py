@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from tts_cli.engines.chatterbox.t3.network import TEXT_VOCAB
+from tts_cli.engines.chatterbox.weights.config import TEXT_VOCABULARY
 from tts_cli.errors import MissingError, ModelError
 from tts_cli.segment import Ending
 
@@ -46,7 +46,7 @@ def normalise(text: str, ending: Ending = "sentence") -> str:
 class TextTokenizer:
     """GPT-2's byte-level BPE with the model's added tokens (`[laugh]`, …), from a folder's files."""
 
-    def __init__(self, folder: Path, tokens: int = TEXT_VOCAB) -> None:
+    def __init__(self, folder: Path, tokens: int = TEXT_VOCABULARY) -> None:
         """Read the files.
 
         Raises `MissingError` where there are none, or where the file that lists the added tokens is not there: without

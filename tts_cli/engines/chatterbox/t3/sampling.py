@@ -14,13 +14,10 @@ import torch
 
 from tts_cli.audio import TOKEN_RATE
 from tts_cli.engines.chatterbox.options import Sampling
+from tts_cli.engines.chatterbox.weights.config import START
 from tts_cli.errors import ModelError
 from tts_cli.text.pace import seconds
 
-SPEECH_VOCAB: Final = 6561
-"""Speech tokens that mean sound have ids below this."""
-START: Final = 6561
-STOP: Final = 6562
 SILENCE: Final = 4299
 """A speech token of silence; upstream ends every utterance with three."""
 TRAILING_SILENCE: Final = 3

@@ -156,15 +156,15 @@ def prepare(sound: Samples, folder: Path, progress: Progress = lambda _: None) -
     """
     progress("loading the speech tokenizer, speaker encoder and voice encoder")
     with _quiet():
-        upstream = _Upstream(folder)
+        encoders = _ReferenceEncoders(folder)
     progress("computing the voice")
     sound = at_upstream_loudness(sound)
     low = resample(sound, SAMPLE_RATE, LOW_RATE)[: T3_SECONDS * LOW_RATE]
     with _quiet(), torch.inference_mode():
-        tokens, _ = upstream.tokenizer([low], max_len=VOICE_TOKENS)
-        embeddings = upstream.voice_encoder.embeds_from_wavs([low], sample_rate=LOW_RATE)
+        tokens, _ = encoders.tokenizer([low], max_len=VOICE_TOKENS)
+        embeddings = encoders.voice_encoder.embeds_from_wavs([low], sample_rate=LOW_RATE)
         speaker = torch.from_numpy(embeddings).mean(dim=0, keepdim=True)
-        gen = upstream.reference(torch.from_numpy(sound[: S3GEN_SECONDS * SAMPLE_RATE])[None])
+        gen = encoders.reference(torch.from_numpy(sound[: S3GEN_SECONDS * SAMPLE_RATE])[None])
     return Conditionals(speaker.clone(), tokens.clone(), gen)
 
 
@@ -177,7 +177,7 @@ def at_upstream_loudness(sound: Samples) -> Samples:
     return as_samples(sound * gain)
 
 
-class _Upstream:
+class _ReferenceEncoders:
     """Upstream's three reference encoders, with the weights in a folder."""
 
     def __init__(self, folder: Path) -> None:

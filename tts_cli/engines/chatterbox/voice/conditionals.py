@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tts_cli.audio import FRAMES_PER_TOKEN, TOKEN_RATE
 from tts_cli.engines.chatterbox.precision.smoothing import POSITIONS, Sample
-from tts_cli.engines.chatterbox.precision.tensor_cache import keep, kept, write
+from tts_cli.engines.chatterbox.precision.tensor_cache import store, stored, write
 from tts_cli.engines.chatterbox.t3.model import T3
 from tts_cli.engines.chatterbox.t3.network import SPEAKER_WIDTH, T3Prefix
 from tts_cli.engines.chatterbox.weights.config import MEL_BINS, SPEAKER_SIZE, SPEECH_VOCABULARY
@@ -165,7 +165,7 @@ def save_prefix(prefix: T3Prefix, key: str, file: Path) -> None:
 
 def load_prefix(file: Path, key: str, t3: T3) -> T3Prefix | None:
     """The prefix in `file`, mapped into memory; None where it is missing, damaged or of another key."""
-    tensors = kept(file, key)
+    tensors = stored(file, key)
     if tensors is None or tensors.keys() != {"keys", "values"}:
         return None
     weight = t3.speech_emb.weight
@@ -184,5 +184,5 @@ def prefix_of(voice: Conditionals, file: Path, model: str, t3: T3) -> T3Prefix:
     if known is not None:
         return known
     prefix = t3.prefix(voice.speaker, voice.voice_tokens)
-    keep({"keys": prefix.keys, "values": prefix.values}, key, file)
+    store({"keys": prefix.keys, "values": prefix.values}, key, file)
     return prefix

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from torch import Tensor
 
-from tts_cli.engines.chatterbox.precision.tensor_cache import keep, kept, write
+from tts_cli.engines.chatterbox.precision.tensor_cache import store, stored, write
 from tts_cli.engines.chatterbox.s3gen.cached import Trace, VoicePast
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder
 from tts_cli.engines.chatterbox.weights.config import S3GEN_FILE
@@ -27,11 +27,11 @@ def past_of(gen: Mapping[str, Any], file: Path, folder: Path, decoder: S3GenDeco
     is that of the weights in `folder`.
     """
     key = _key(gen, folder, decoder)
-    known = kept(file, key)
+    known = stored(file, key)
     if known is not None:
         return _unpacked({name: tensor.to(decoder.flow.device) for name, tensor in known.items()})
     past = decoder.past(gen)
-    keep(_packed(past), key, file)
+    store(_packed(past), key, file)
     return past
 
 
@@ -42,7 +42,7 @@ def save_past(past: VoicePast, gen: Mapping[str, Any], file: Path, folder: Path,
 
 def _key(gen: Mapping[str, Any], folder: Path, decoder: S3GenDecoder) -> str:
     weights, prompt = fingerprint(folder / S3GEN_FILE), decoder.flow.prompt(gen)
-    digest = hashlib.sha256(f"{FORMAT} {weights} {decoder.cached.kept} {decoder.flow.device.type}".encode())
+    digest = hashlib.sha256(f"{FORMAT} {weights} {decoder.cached.dtype} {decoder.flow.device.type}".encode())
     for tensor in (prompt.tokens, prompt.mels, prompt.speaker):
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -1,4 +1,6 @@
-"""The sizes of a Chatterbox model: Turbo's, unless `config.json` in the weights' folder says otherwise.
+"""The sizes and vocabularies of a Chatterbox model.
+
+They are Turbo's, unless `config.json` in the weights' folder says otherwise.
 
 `config.json` holds up to four objects, their keys named as the arguments of the upstream constructors
 (chatterbox-tts 0.1.7): `t3` (transformers' GPT2Config), `encoder` (UpsampleConformerEncoder, and
@@ -22,6 +24,14 @@ SPEAKER_SIZE: Final = 192
 """Width of CAMPPlus' speaker embedding, which conditions the flow."""
 SPEECH_VOCABULARY: Final = 6561
 """Speech tokens have ids below this one (S3 tokenizer v2: 3 ** 8 codes)."""
+START: Final = SPEECH_VOCABULARY
+"""The id that stands before the first speech token in T3's input."""
+STOP: Final = SPEECH_VOCABULARY + 1
+"""The id with which T3 ends an utterance."""
+SPEECH_IDS: Final = STOP + 1
+"""T3 knows the ids below this one: speech tokens, start and stop."""
+TEXT_VOCABULARY: Final = 50_276
+"""Text tokens have ids below this one."""
 
 S3GEN_FILE: Final = "s3gen_meanflow.safetensors"
 CONFIG_FILE: Final = "config.json"
