@@ -1,7 +1,7 @@
 """Speak text live, while the speech is still being computed.
 
-The public Python API: `load`, `speak`, `stream`, what they give and what they raise. They are imported at first use, so
-that importing this package costs next to nothing.
+This is the public Python API: `load`, `speak` and `stream`, and the classes that they return and raise. Everything else
+may change. Each name is imported at its first use, so importing this package takes almost no time.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:  # as in `typing`, which takes longer to import than all of Python before us
+if TYPE_CHECKING:  # as `typing` defines it; importing `typing` takes longer than starting Python
     from typing import Any, Final
 
     from tts_cli.api import load, speak, stream

@@ -1,4 +1,4 @@
-"""`tts`, and `python -m tts_cli`."""
+"""The entry point of `tts` and of `python -m tts_cli`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 from tts_cli import signals
 
-signals.listen()  # the first thing that happens: Ctrl-C comes also while the rest is being imported
+signals.listen()  # first of all: Ctrl-C may come while the rest is imported
 
 
 def main() -> None:

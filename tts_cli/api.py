@@ -1,13 +1,4 @@
-"""The Python API: load an engine and speak with it, or do both for a single text.
-
-import tts_cli
-
-tts_cli.speak("Hello, world.", output="hello.wav")
-
-with tts_cli.load("builtin") as tts:
-    for chunk in tts.stream("Hello again."):
-        print(len(chunk.samples), chunk.sample_rate)
-"""
+"""The Python API: load an engine and speak with it, or do both for a single text."""
 
 from __future__ import annotations
 
@@ -30,34 +21,38 @@ if TYPE_CHECKING:
 
 
 def load(engine: str = AUTO, *, voice: str | None = None, **settings: Any) -> Session:
-    """Load an engine, to speak many times.
+    """Load an engine, to speak many texts with it.
 
     Parameters
     ----------
     engine
-        `auto`, the name of an engine (`tts engines` lists them), or an import string `module:Class`.
+        A name that `tts engines` lists, an import string `module:Class`, or `auto`: the first engine that has the voice
+        and the settings and can speak on this machine.
     voice
-        The voice to speak with; None for the engine's default.
+        The voice of the session; None for the engine's default.
     **settings
-        What the engine's settings hold, such as `model_dir` and `precision` of Chatterbox.
+        Settings of the engine, such as `model_dir` and `precision` of Chatterbox.
 
     Returns
     -------
     Session
-        A context manager.
+        A context manager. Leaving it closes the engine.
 
     Raises
     ------
     UsageError
-        For an unknown engine or voice, or a setting that the engine has not.
+        If the engine, the voice or a setting is unknown, or a value is not allowed.
     MissingError
-        Where this machine lacks something that the engine needs.
+        If this machine lacks something that the engine needs.
+    TTSError
+        If the engine cannot be loaded for another reason.
 
     Examples
     --------
-    >>> with tts_cli.load("builtin") as tts:  # doctest: +SKIP
-    ...     tts.speak("Hello, world.")
-    ...     tts.speak("This one costs no loading.")
+    >>> import tts_cli
+    >>> with tts_cli.load("builtin") as tts:
+    ...     tts.voices()
+    ['heart']
     """
     spec, made, _ = _chosen(engine, voice, settings)
     return Session(spec, made, voice)
@@ -66,26 +61,26 @@ def load(engine: str = AUTO, *, voice: str | None = None, **settings: Any) -> Se
 def stream(
     text: Text, *, voice: str | None = None, engine: str = AUTO, strict: bool = False, **given: Any
 ) -> Generator[AudioChunk, None, None]:
-    """Chunks of sound, each as soon as it is computed. Loads an engine for this one text.
+    """Load an engine and give the sound of one text, in chunks, each as soon as it is computed.
 
-    Parameters
-    ----------
-    text, voice, strict
-        As for `Session.stream`.
-    engine
-        As for `load`.
-    **given
-        Settings and options of the engine.
+    The parameters are described in `tts_cli.speak`.
 
-    Returns
-    -------
-    Generator of AudioChunk
-        Closing it ends the computation.
+    Yields
+    ------
+    AudioChunk
+        In order. Closing the generator ends the computation.
 
     Raises
     ------
     TTSError
-        As `Session.stream` does, and as `load` does.
+        As `speak` does. What is known before the first chunk is raised by the call, the rest while iterating.
+
+    Examples
+    --------
+    >>> import tts_cli
+    >>> chunks = list(tts_cli.stream("Hello, world.", engine="builtin"))
+    >>> chunks[0].sample_rate
+    24000
     """
     known = checked_text(text)
     spec, settings, options = _chosen(engine, voice, given)
@@ -113,26 +108,50 @@ def speak(
     device: str | int | None = None,
     **given: Any,
 ) -> Snapshot:
-    """Play a text, or write it to a file. Loads an engine for this one text.
+    """Load an engine and play one text, or write it to a file.
 
     Parameters
     ----------
-    text, voice, strict, output, device
-        As for `Session.speak`.
+    text
+        A whole text, or an iterable of its pieces. Complete sentences are spoken while the next piece is awaited.
+    voice
+        The voice to speak with; None for the default.
     engine
         As for `load`.
+    strict
+        Whether the first piece of text that the engine fails on ends everything. Otherwise that piece is left out.
+    output
+        The file to write: .wav, .flac, .mp3 or .ogg. None to play.
+    device
+        The audio device, by its number or a part of its name; None for the system's default.
     **given
-        Settings and options of the engine.
+        Settings of the engine, as for `load`, and options. All engines have the options `chunk` (in speech tokens of
+        40 ms; None lets the engine choose), `mode` (`streaming` or `simple`), `seed` and `pause` (in seconds).
 
     Returns
     -------
     Snapshot
-        The measurements.
+        The measurements, when all sound was heard or written.
 
     Raises
     ------
-    TTSError
-        As `Session.speak` does, and as `load` does.
+    UsageError
+        If the request is wrong: an unknown voice, a text without words, a value that is not allowed.
+    MissingError
+        If this machine lacks something: a package, weights, an audio device.
+    UnspokenError
+        After all other sound was heard or written, if the engine failed on some of the text.
+    SegmentError
+        If it failed and `strict` is set, or if it failed on five pieces in a row.
+    OutputError
+        If the sound cannot be delivered, for example because the disk is full.
+
+    Examples
+    --------
+    >>> import tts_cli
+    >>> measured = tts_cli.speak("Hello, world.", engine="builtin", output="hello.wav")  # doctest: +SKIP
+    >>> measured.chunks  # doctest: +SKIP
+    3
     """
     known = checked_text(text)
     spec, settings, options = _chosen(engine, voice, given)
@@ -143,7 +162,7 @@ def speak(
 def _chosen(
     engine: str, voice: str | None, given: Mapping[str, Any]
 ) -> tuple[EngineSpec, EngineSettings, dict[str, Any]]:
-    """The engine, its settings, and what else was given: its options, which `Session` checks."""
+    """The engine, its settings, and everything else that was given: the options, which `Session` checks."""
     instance("engine", engine, str, "a name")
     instance("voice", voice, (str, NoneType), "a name or None")
     spec, _ = choose(engine, voice, given)

@@ -1,10 +1,4 @@
-"""An engine that is loaded once and speaks many times, from any thread.
-
-with tts_cli.load("builtin") as tts:
-    tts.speak("Hello, world.")
-    for chunk in tts.stream("And again."):
-        ...
-"""
+"""An engine that is loaded once and speaks many texts, from any thread."""
 
 from __future__ import annotations
 
@@ -35,37 +29,33 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """A loaded engine. Its methods may be called from several threads at once.
-
-    `tts_cli.load` makes one. Closing it cancels the utterances that `speak` and `start` began, waits for them and lets
-    the engine go.
+    """A loaded engine, as `tts_cli.load` returns it. Its methods may be called from several threads at once.
 
     Parameters
     ----------
     spec
-        The engine.
+        The engine to load.
     settings
-        What it is told when it loads.
+        Its settings.
     voice
-        The voice to speak with; None for the engine's default.
+        The voice of the session; None for the engine's default.
 
     Attributes
     ----------
-    spec : EngineSpec
-        What is known of the engine.
     engine : Engine
-        The engine itself.
-    voice : str
-        The voice that is spoken with where no other is asked for.
+        The loaded engine.
 
     Raises
     ------
-    MissingError
-        Where this machine lacks something that the engine needs.
-    UsageError
-        For a voice that the engine has not.
     TTSError
-        Whatever else loading raises.
+        As `tts_cli.load` does.
+
+    Examples
+    --------
+    >>> import tts_cli
+    >>> with tts_cli.load("builtin") as tts:
+    ...     sum(len(chunk.samples) for chunk in tts.stream("Hello, world.")) > 20_000
+    True
     """
 
     def __init__(self, spec: EngineSpec, settings: EngineSettings, voice: str | None = None) -> None:
@@ -82,47 +72,29 @@ class Session:
 
     @property
     def notice(self) -> str:
-        """What the engine did not do as it was asked to when it loaded, such as using a GPU. Usually empty."""
+        """What the engine did not do as it was asked to when it loaded, such as using a GPU; usually empty."""
         return str(getattr(self.engine, "notice", ""))
 
     def voices(self) -> list[str]:
-        """Names of the voices that it can speak with, the engine's default first."""
+        """Names of the voices that the engine can speak with, its default first."""
         return self.engine.voices()
 
     def stream(
         self, text: Text | ReadyText, *, voice: str | None = None, strict: bool = False, **options: Any
     ) -> Generator[AudioChunk, None, None]:
-        """Chunks of sound, each as soon as it is computed.
+        """Give the sound of a text, in chunks, each as soon as it is computed.
 
-        Parameters
-        ----------
-        text
-            A whole text, or an iterable of its pieces.
-        voice
-            One of `voices()`; None for the session's own.
-        strict
-            Whether a piece of text that the engine fails on ends everything. Else it is left out.
-        **options
-            What the engine's options hold: `chunk`, `mode`, `seed`, `speed`, `pause`, and more where it has more.
+        The parameters are described in `tts_cli.speak`; without `voice`, the session's voice speaks.
 
-        Returns
-        -------
-        Generator of AudioChunk
-            Closing it ends the computation.
+        Yields
+        ------
+        AudioChunk
+            In order. Closing the generator ends the computation.
 
         Raises
         ------
-        UnspokenError
-            After the last chunk, where the engine failed on some of the text.
-        SegmentError
-            Where it did, with `strict`.
         TTSError
-            For what a caller can mend: at once where it is known already, else while iterating.
-
-        Examples
-        --------
-        >>> with tts_cli.load("builtin") as tts:  # doctest: +SKIP
-        ...     seconds = sum(chunk.seconds for chunk in tts.stream("Hello, world."))
+            As `tts_cli.stream` does.
         """
         chosen, made = self._checked(voice), self.options(options)
         return self._stream(checked_text(text), chosen, made, strict)
@@ -146,16 +118,9 @@ class Session:
         device: str | int | None = None,
         **options: Any,
     ) -> Snapshot:
-        """Play a text, or write it to a file. Returns when it is heard, or written.
+        """Play a text, or write it to a file; return when it was heard or written.
 
-        Parameters
-        ----------
-        text, voice, strict, **options
-            As for `stream`.
-        output
-            A file to write: .wav, .flac, .mp3 or .ogg. None to play.
-        device
-            The audio output, by its number or a part of its name; None for the system's default.
+        The parameters are described in `tts_cli.speak`; without `voice`, the session's voice speaks.
 
         Returns
         -------
@@ -164,12 +129,8 @@ class Session:
 
         Raises
         ------
-        UnspokenError
-            After everything else was heard or written, where the engine failed on some of the text.
-        SegmentError
-            Where it did, with `strict`.
         TTSError
-            For what a caller can mend.
+            As `tts_cli.speak` does.
         """
         meter = Meter()
         utterance = self.start(text, voice=voice, strict=strict, output=output, device=device, meter=meter, **options)
@@ -195,24 +156,24 @@ class Session:
     ) -> Utterance:
         """Begin to speak a text, and return at once.
 
+        The parameters that `speak` has, too, mean the same here.
+
         Parameters
         ----------
-        text, voice, strict, output, device, **options
-            As for `speak`.
         sink
-            Where the sound goes, in place of `output` and `device`. It is closed at the end.
+            Where the sound goes instead of to `output` or `device`. It is closed at the end.
         meter
-            Takes the measurements.
+            Takes the measurements; None for a meter that nobody reads.
 
         Returns
         -------
         Utterance
-            To wait for, pause, skip in or cancel.
+            The running utterance: wait for it, pause it, skip in it or cancel it.
 
         Raises
         ------
         TTSError
-            For what is known to be wrong already; `Utterance.result` raises the rest.
+            If the request is known to be wrong already. `Utterance.result` raises all other errors.
         """
         chosen, made, known = self._checked(voice), self.options(options), checked_text(text)
         measuring = meter or Meter()
@@ -234,21 +195,24 @@ class Session:
         return utterance
 
     def options(self, given: Mapping[str, object]) -> SpeakOptions:
-        """The engine's options: what was `given` by name, the rest by default.
+        """The engine's options: the values `given` by name, and the defaults of all others.
 
         Raises
         ------
         UsageError
-            For an option that the engine has not, or a value that is not allowed.
+            If the engine does not have such an option, or a value is not allowed.
         """
         check_has(self.spec, given)
         for name in given:
             if name not in declared(self.spec.options):
-                raise UsageError(f"{name} is told to the engine {self.spec.name} once", "give it to tts_cli.load")
+                raise UsageError(f"{name} is a setting of the engine {self.spec.name}", "give it to tts_cli.load")
         return make(self.spec.options, given)
 
     def close(self) -> None:
-        """Cancel what is running, wait for it, and let the engine go. Calling it twice is harmless."""
+        """Cancel the utterances that `speak` and `start` began, wait for them, and close the engine.
+
+        Calling it twice is harmless.
+        """
         with self._starting:
             self._closed = True
             running = list(self._running)
@@ -276,7 +240,7 @@ class Session:
         noticed: Callable[[str], None] = lambda _: None,
         strict: bool = False,
     ) -> TextSegments:
-        """The segments of a text, as this engine takes them: see `TextSegments`."""
+        """The segments of a text for this engine. The parameters are described in `TextSegments`."""
         return TextSegments(
             source,
             meter,
@@ -289,7 +253,7 @@ class Session:
         )
 
     def _checked(self, voice: str | None) -> str:
-        """`voice`, or the session's own for None. Raises `UsageError` for one that the engine has not."""
+        """`voice`, or the session's voice for None. Raises `UsageError` if the engine does not have it."""
         if self._closed:
             raise UsageError("this session is closed", "load another with tts_cli.load")
         instance("voice", voice, (str, NoneType), "a name or None")

@@ -102,7 +102,10 @@ class Utterance:
             raise self._closing_error
 
     def pause(self) -> None:
-        """Fall silent, with a fade, until `resume`. Computing goes on as far as the sink takes it."""
+        """Fade out and be silent until `resume`. Computing goes on as far as the sink takes chunks.
+
+        What the device has buffered is still heard, about 0.2 s of sound; see `docs/playback.md`.
+        """
         with self._steer:
             self._paused = True
             if self._ready is not None and not self._ready.sink.pause():

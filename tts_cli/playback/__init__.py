@@ -1,147 +1,131 @@
-"""Where sound goes. `Sink` is the protocol; each kind of sink has a file of its own."""
+"""Playback: chunks of sound are played, or written to a file or a pipe.
+
+Chunks come in, one sample rate for each sink. Sound goes out to a speaker (`speaker`), a file (`file`) or an open
+descriptor (`stream`); `opening` opens them. Modules outside use `Sink`, `SinkStatus`, the sink classes and
+`prebuffer.Forecast`. `ring`, `playout` and `watch` serve the sinks.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from typing import Final
 
 from tts_cli.audio import AudioChunk
 from tts_cli.errors import OutputError, TTSError
 from tts_cli.paths import cannot, is_full
 
 CHECK_SECONDS: Final = 0.1
-"""How often a sink is asked whether it can still deliver (`Sink.check`)."""
+"""Seconds from one call of `Sink.check` to the next."""
 
 
 @dataclass(frozen=True, slots=True)
 class SinkStatus:
-    """How delivery stands; what is said of playback is zero for a sink that does not play."""
+    """How delivery stands. All fields but `delivered` are zero or false for a sink that does not play."""
 
     delivered: float = 0.0
-    """Seconds of sound taken: written to a file or a pipe, or given to a loudspeaker, played or still `buffered`."""
+    """Seconds of sound taken: written to a file or a pipe, or played, or still `buffered`."""
     playing: bool = False
     buffered: float = 0.0
-    """Seconds of sound waiting to be played."""
+    """Seconds of sound that wait to be played."""
     needed: float = 0.0
     """Seconds of sound to gather before playing starts (`prebuffer`)."""
     starved_frames: int = 0
-    """Frames of silence inserted because the sound was not computed in time."""
+    """Frames of silence that were played because the sound was not computed in time."""
     device_underflows: int = 0
-    """Times the system reported that it was not served in time, whatever was in our buffer."""
+    """How often the system reported that it got no sound in time, although the ring may have held some."""
     rate: int = 0
-    """Frames a second that the device plays."""
+    """Frames a second of the device."""
 
 
-class Sink(Protocol):
-    """Takes sound. One thread writes, finishes and closes; all else may be called from another."""
+class Sink:
+    """Where sound goes. One thread calls `write`, `finish`, `play_out` and `close`; the rest may come from any thread.
+
+    The methods here are those of a sink that does not play and has nothing to wait for. Each kind of sink overrides
+    the ones in which it differs.
+    """
 
     def write(self, chunk: AudioChunk, needed: float) -> None:
-        """Take a chunk, waiting for room where there is none. All chunks of a sink have one sample rate.
+        """Take a chunk, after waiting for room if there is none.
 
-        `needed`: seconds of sound to gather before playing starts; of no meaning to a sink that does not play.
-        Raises `OutputError` when the sound cannot be delivered any more.
+        Parameters
+        ----------
+        chunk
+            The sound. All chunks of a sink have one sample rate.
+        needed
+            Seconds of sound to gather before playing starts. A sink that does not play ignores it.
+
+        Raises
+        ------
+        OutputError
+            If the sound cannot be delivered any more.
         """
-        ...
 
     def pause(self) -> bool:
-        """Play silence until `resume`; whether this sink plays. One that does not is to be given nothing meanwhile."""
-        ...
+        """Play silence until `resume`. Returns whether this sink plays; one that does not must get no chunks then."""
+        return False
 
     def resume(self) -> None:
-        """Go on with the sample after the last one that was played."""
-        ...
+        """Continue with the sample after the last one that was played."""
 
     def skip(self, by: int) -> int | None:
-        """Go `by` segments on or back; the number of the segment that plays then. None for a sink that does not play.
+        """Go `by` segments forward, or back if `by` is negative.
 
-        A segment that has not been written yet plays when it comes.
+        Returns the number of the segment that plays next, or None if this sink does not play. A segment that has not
+        been written yet plays when it comes.
         """
-        ...
+        del by
+        return None
 
     def text_pending(self) -> None:
-        """No more text is known for now: what has been written is to be heard, and silence behind it is no fault."""
-        ...
+        """No more text is known for now. Play what was written; silence after it does not count as starved."""
 
     def check(self) -> None:
-        """Raise `OutputError` where sound cannot be delivered any more. Called every `CHECK_SECONDS` until `finish`."""
-        ...
+        """Raise `OutputError` if sound cannot be delivered any more. Called every `CHECK_SECONDS` until `finish`."""
 
     def finish(self) -> None:
-        """All sound has been written: deliver it, and return when it is delivered."""
-        ...
+        """Deliver what was written, after the last chunk. Returns when it is delivered."""
 
     def play_out(self) -> None:
-        """No more comes, though this is not all: what was written is heard to its end, and a file stays incomplete."""
-        ...
+        """Play what was written to its end, after an error. A file stays incomplete."""
 
     def interrupt(self) -> None:
-        """Fall silent now, and end every wait. A file keeps the sound that it was given so far."""
-        ...
+        """Fall silent, and end every wait. A file contains the sound that was written so far."""
 
     def close(self) -> None:
-        """Let go of everything. A file that was neither finished nor interrupted leaves no trace."""
-        ...
+        """Release everything. A file that was neither finished nor interrupted is removed."""
 
     def status(self) -> SinkStatus:
         """How delivery stands."""
-        ...
+        return SinkStatus()
 
 
 def cannot_write(where: str, error: OSError) -> TTSError:
-    """The error for an output that cannot be written, and what to do about it."""
+    """The error for an output that cannot be written, with its remedy."""
     remedy = "free some space or choose another place with -o" if is_full(error) else "choose another place with -o"
     return cannot("write", where, error, remedy, OutputError)
 
 
-class NullSink:
-    """Takes sound and forgets it: for measuring."""
-
-    def write(self, chunk: AudioChunk, needed: float) -> None:
-        """Forget it."""
-
-    def pause(self) -> bool:
-        """Nothing plays."""
-        return False
-
-    def resume(self) -> None:
-        """Nothing to do."""
-
-    def skip(self, by: int) -> int | None:  # noqa: ARG002
-        """Nothing plays."""
-        return None
-
-    def text_pending(self) -> None:
-        """Nothing to do."""
-
-    def check(self) -> None:
-        """Nothing can go wrong."""
-
-    def finish(self) -> None:
-        """Nothing to do."""
-
-    def play_out(self) -> None:
-        """Nothing to do."""
-
-    def interrupt(self) -> None:
-        """Nothing to do."""
-
-    def close(self) -> None:
-        """Nothing to do."""
-
-    def status(self) -> SinkStatus:
-        """All zero."""
-        return SinkStatus()
+class NullSink(Sink):
+    """Takes sound and drops it, for measuring."""
 
 
-class BothSinks(NullSink):
-    """The same sound into two sinks: a file, and the speaker that tells how playback stands."""
+class BothSinks(Sink):
+    """Writes the same sound to two sinks.
+
+    Parameters
+    ----------
+    file
+        A sink that does not play.
+    speaker
+        A sink that plays, and that `pause`, `resume` and `skip` apply to.
+    """
 
     def __init__(self, file: Sink, speaker: Sink) -> None:
         self._file = file
         self._speaker = speaker
 
     def write(self, chunk: AudioChunk, needed: float) -> None:
-        """Write to the file, then to the speaker (which may wait for room)."""
+        """Write to the file, then to the speaker, which may wait for room."""
         self._file.write(chunk, needed)
         self._speaker.write(chunk, needed)
 
@@ -154,7 +138,7 @@ class BothSinks(NullSink):
         self._speaker.resume()
 
     def skip(self, by: int) -> int | None:
-        """Skip in the speaker. What is skipped before it was computed is missing in the file."""
+        """Skip in the speaker. Sound that is skipped before it is computed is missing in the file."""
         return self._speaker.skip(by)
 
     def text_pending(self) -> None:
@@ -171,12 +155,12 @@ class BothSinks(NullSink):
         self._speaker.play_out()
 
     def finish(self) -> None:
-        """Complete the file first, since the speaker takes its time."""
+        """Complete the file first, because the speaker plays to the end."""
         self._file.finish()
         self._speaker.finish()
 
     def interrupt(self) -> None:
-        """Interrupt the speaker first, since somebody listens."""
+        """Interrupt the speaker first, because it is heard."""
         self._speaker.interrupt()
         self._file.interrupt()
 
@@ -188,5 +172,5 @@ class BothSinks(NullSink):
             self._speaker.close()
 
     def status(self) -> SinkStatus:
-        """The speaker's, but for what was delivered: that is said of the file."""
+        """The status of the speaker, with `delivered` of the file."""
         return replace(self._speaker.status(), delivered=self._file.status().delivered)

@@ -1,4 +1,4 @@
-"""Audio devices as PortAudio knows them, and the one place where sounddevice is imported."""
+"""Audio devices as PortAudio lists them. This is the only module that imports sounddevice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ INSTALL_PORTAUDIO: Final = "install it (Debian: apt-get install libportaudio2) o
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """An output device. `rate` and `channels` are those we play with, chosen by `find_device`."""
+    """An output device.
+
+    `list_devices` fills `rate` and `channels` with the device's default rate and the most channels it has;
+    `find_device` with those to open it with.
+    """
 
     index: int
     name: str
@@ -26,7 +30,7 @@ class Device:
 
 
 def sounddevice() -> ModuleType:
-    """The sounddevice module, loaded at the first call. Raises `MissingError` where PortAudio is not installed."""
+    """The sounddevice module, imported at the first call. Raises `MissingError` if PortAudio is not installed."""
     try:
         return importlib.import_module("sounddevice")
     except OSError as error:
@@ -53,17 +57,27 @@ def list_devices() -> list[Device]:
 
 
 def find_device(wanted: str | None, rate: int) -> Device:
-    """The device called `wanted` (a number, a name, or a part of one name), or the system's default for None.
+    """Find an output device.
 
-    It comes back with the rate and channels to open it with: `rate` and mono where it takes that, else its own rate,
-    and as many channels as it insists on.
+    Parameters
+    ----------
+    wanted
+        Its number, its name or a part of its name; None for the system's default.
+    rate
+        Samples a second of the sound.
+
+    Returns
+    -------
+    Device
+        With the rate and the channels to open it with: `rate` if the device accepts it, otherwise its own rate; mono if
+        it accepts that, otherwise as many channels as it requires.
 
     Raises
     ------
     UsageError
-        For a name that fits none or several.
+        If the name fits no device, or several.
     MissingError
-        Where there is no device to play on.
+        If there is no device, or none of its formats works.
     """
     devices = list_devices()
     if not devices:

@@ -1,4 +1,4 @@
-"""Sound into a file, written while it streams: beside its place first, renamed when it is whole."""
+"""Writes sound to a file: to a draft beside it while sound is computed, and renamed when it is complete."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import soundfile
 from tts_cli.audio import AudioChunk, to_pcm16
 from tts_cli.errors import OutputError, UsageError
 from tts_cli.paths import check_place
-from tts_cli.playback import NullSink, SinkStatus, cannot_write
+from tts_cli.playback import Sink, SinkStatus, cannot_write
 from tts_cli.replace import Draft
 
 FORMATS: Final[dict[str, tuple[str, str]]] = {
@@ -20,11 +20,19 @@ FORMATS: Final[dict[str, tuple[str, str]]] = {
     ".mp3": ("MP3", "MPEG_LAYER_III"),
     ".ogg": ("OGG", "VORBIS"),
 }
-"""libsndfile's container and encoding for each suffix we write."""
+"""libsndfile's container and encoding for each suffix."""
 
 
 def check_target(path: Path) -> None:
-    """Raise unless a sound file could be written at `path`. Nothing is created."""
+    """Check, before anything is created, that a sound file can be written at `path`.
+
+    Raises
+    ------
+    UsageError
+        If the suffix is unknown, or there is no such directory.
+    OutputError
+        If the system does not let us look.
+    """
     if path.suffix.lower() not in FORMATS:
         raise UsageError(
             f"cannot tell a sound format from the name {str(path)!r}",
@@ -34,22 +42,34 @@ def check_target(path: Path) -> None:
 
 
 def already_there(path: Path) -> UsageError:
-    """The error for a file that is not to be replaced."""
+    """The error for a file that must not be replaced."""
     return UsageError(f"{path} exists already", "choose another name with -o, or leave out --no-clobber")
 
 
-class FileSink(NullSink):
-    """Writes WAV, FLAC, MP3 or Ogg Vorbis, by the suffix of `path`; mono, `rate` samples a second.
+class FileSink(Sink):
+    """Writes WAV, FLAC, MP3 or Ogg Vorbis, mono.
 
-    An interrupted file is complete and valid up to the interruption. After an error, and where no sound was written,
-    nothing is left, and a file that was there before is as it was.
+    An interrupted file is complete and valid up to the interruption. After an error, and if no sound was written,
+    nothing is left, and a file that was there before stays as it was.
+
+    Parameters
+    ----------
+    path
+        The file. Its suffix, one of `FORMATS`, chooses the format.
+    rate
+        Samples a second.
+    clobber
+        Whether a file at `path` may be replaced. If not, one that is there at the end is a `UsageError`.
+
+    Raises
+    ------
+    UsageError
+        If the suffix is unknown, or there is no such directory.
+    OutputError
+        If no file can be made there.
     """
 
     def __init__(self, path: Path, rate: int, clobber: bool = True) -> None:
-        """Raises `UsageError` for a suffix we do not write, `OutputError` where no file can be made.
-
-        Without `clobber` a file that appears at `path` in the meantime is not replaced either, but a `UsageError`.
-        """
         check_target(path)
         self._path = path
         self._rate = rate
@@ -71,7 +91,7 @@ class FileSink(NullSink):
             raise
 
     def write(self, chunk: AudioChunk, needed: float) -> None:  # noqa: ARG002
-        """Encode and write. Raises `OutputError` for a full disk."""
+        """Encode and write. Raises `OutputError`, for example if the disk is full."""
         with self._using:
             assert self._sound is not None
             try:
@@ -88,11 +108,11 @@ class FileSink(NullSink):
         self._settle()
 
     def interrupt(self) -> None:
-        """Keep what there is; `close` completes it."""
+        """Let `close` complete the file with the sound written so far."""
         self._keep = True
 
     def close(self) -> None:
-        """Move the file into place if it was finished or interrupted, else remove it."""
+        """Move the file into place if it was finished or interrupted; otherwise remove it."""
         self._settle()
 
     def status(self) -> SinkStatus:
@@ -123,7 +143,7 @@ class FileSink(NullSink):
 
 
 class _Recorder:
-    """A binary file that remembers a failed write instead of raising it into libsndfile, where it would be lost."""
+    """A binary file that stores the error of a failed write, because libsndfile would lose an exception."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -150,7 +170,7 @@ class _Recorder:
         return self._file.tell()
 
     def flush(self) -> None:
-        """Libsndfile asks for it; `close` does it."""
+        """Called by libsndfile. The file is flushed when it is closed."""
 
     def close(self) -> None:
         try:

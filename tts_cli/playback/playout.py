@@ -1,6 +1,6 @@
-"""What the audio callback plays: sound from the ring, or silence that does not click.
+"""What the audio callback plays: sound from the ring, or silence, with fades between them.
 
-`Playout` alone decides whether sound flows. Other threads set plain flags; the callback only ever calls `fill`.
+Only `Playout` decides whether sound flows. Other threads set plain flags; the callback calls `fill` and nothing else.
 """
 
 from __future__ import annotations
@@ -16,21 +16,28 @@ FADE_SECONDS: Final = 0.005
 class Playout:
     """Fills the blocks that a device asks for.
 
-    Sound flows as soon as `needed` samples wait in the ring. When the ring runs low before the sound is complete, it
-    fades out over its last 5 ms, and every frame of silence counts as *starved* until `needed` samples wait again; then
-    it fades in.
+    Sound flows as soon as `needed` samples wait in the ring. When the ring holds too little for a block and more sound
+    is to come, the sound fades out over its last 5 ms. Every frame of silence then counts as starved, until `needed`
+    samples wait again and the sound fades in.
+
+    Parameters
+    ----------
+    ring
+        What is read.
+    rate
+        Frames a second of the device.
 
     Attributes
     ----------
     needed
         Samples to gather before sound flows.
     draining
-        What is in the ring is all there is for now: the text has ended or is not known yet. It is played to its last
-        sample, and the silence after it counts as nobody's fault.
+        Whether the ring holds all sound for now, because the text has ended or is not known yet. The sound is then
+        played to its last sample, and the silence after it does not count as starved.
     paused
-        The listener wants silence. Sound fades out, and goes on with the next sample when this is unset.
+        Whether to be silent. Sound fades out, and continues with the next sample when this is unset.
     cut
-        Sound fades out at once and stays silent.
+        Whether to be silent for good. Sound fades out.
     """
 
     def __init__(self, ring: Ring, rate: int) -> None:
@@ -44,9 +51,9 @@ class Playout:
         self._open = False
         self._starved = False
         self._rising = False
-        """Whether what comes next is faded in."""
+        """Whether the next sound is faded in."""
         self._fade = round(FADE_SECONDS * rate)
-        # One ramp for each length, since what is left to fade may be shorter than a fade should be.
+        # One ramp for each length, because fewer samples may be left than a fade takes.
         self._up = [raised_cosine(length) for length in range(self._fade + 1)]
         self._down = [ramp[::-1].copy() for ramp in self._up]
 
@@ -56,7 +63,7 @@ class Playout:
         return self._open and not self.paused and self.ring.available > 0
 
     def fill(self, out: Samples) -> None:
-        """Write `len(out)` samples to `out`. Real-time: copies and counts, nothing else."""
+        """Write a block of samples `[n]` to `out`. Called in real time: it only copies, multiplies and counts."""
         if self.cut or self.paused or self.ring.moving:
             self._hush(out)
             if not self.cut and self.ring.move():
@@ -70,7 +77,7 @@ class Playout:
                     self.starved_frames += len(out)
                 return
             self._open, self._starved = True, False
-        # Enough must stay in the ring to fade out with, should nothing follow.
+        # Enough samples must stay in the ring for a fade, in case nothing is written before the next block.
         enough = self.ring.available >= len(out) + (0 if draining else self._fade)
         count = self.ring.read(out)
         out[count:] = 0
@@ -86,11 +93,11 @@ class Playout:
             self._starved = self._rising = True
             self._open = False
             self.starved_frames += len(out) - count
-        elif not self.ring.available:  # what follows gathers anew
+        elif not self.ring.available:  # the next sound gathers a pre-buffer of its own
             self._open = False
 
     def _hush(self, out: Samples) -> None:
-        """Silence, after a fade where sound flowed until now."""
+        """Write silence, after a fade if sound was flowing."""
         length = 0
         if self._open and not self._rising:
             length = self.ring.read(out[: self._fade])

@@ -1,15 +1,16 @@
-"""How much sound to gather before playing it, so that it plays without a gap.
+"""How much sound to gather before playing starts, so that it plays without a gap.
 
-The rule. Let `r` be the marginal RTF (compute time over sound time, without the first chunk once there are more), taken
-10 % worse than measured, `c` the seconds of sound in a chunk, and `R` the seconds of sound still to come from the text
-that is known. Then playing may start with
+Playing may start when the ring holds
 
-    0.12 s + r·c + max(0, r − 1)·R      seconds in the buffer.
+    0.12 s + r·c + max(0, r − 1)·R
 
-The first term absorbs the scheduler's jitter; the second lasts until the next chunk is here; the third is what an
-engine slower than real time falls behind until its last chunk. `R` is what is left of the text's characters at the
-pace heard so far. Where the text is complete, playing starts at once with what there is. After a starvation the rule
-is asked again.
+- `r` is the RTF measured so far, taken 10 % worse. The first chunk is left out once there are more.
+- `c` is the length of a chunk, in seconds of sound.
+- `R` is the seconds of sound still to come from the text that is known, estimated from its characters.
+
+The first term absorbs the scheduler's jitter. The second lasts until the next chunk is computed. The third is the time
+that an engine slower than real time loses until its last chunk. The rule is this project's own; docs/playback.md says
+when playing starts without it.
 """
 
 from __future__ import annotations
@@ -21,17 +22,34 @@ from tts_cli.metrics import Snapshot
 JITTER: Final = 0.12
 CAUTION: Final = 1.1
 SECONDS_PER_CHARACTER: Final = 0.07
-"""The pace of speech assumed until some has been heard."""
+"""The pace of speech that is assumed until a segment has been spoken."""
 
 
 def seconds_needed(rtf: float, chunk: float, remaining: float) -> float:
-    """Seconds of sound to gather: `rtf` as measured, `chunk` and `remaining` in seconds of sound."""
+    """Seconds of sound to gather.
+
+    Parameters
+    ----------
+    rtf
+        Compute time over sound time, as measured.
+    chunk
+        Seconds of sound in a chunk.
+    remaining
+        Seconds of sound still to come from the text that is known.
+
+    Examples
+    --------
+    >>> round(seconds_needed(rtf=0.5, chunk=0.4, remaining=10), 2)
+    0.34
+    >>> round(seconds_needed(rtf=2, chunk=0.4, remaining=10), 2)
+    13.0
+    """
     rtf *= CAUTION
     return JITTER + rtf * chunk + max(0.0, rtf - 1.0) * remaining
 
 
 class Forecast:
-    """Foresees, chunk by chunk, how much sound must be gathered in one run."""
+    """Estimates, chunk by chunk, how much sound one run must gather."""
 
     def __init__(self) -> None:
         self._first: Snapshot | None = None
@@ -39,18 +57,22 @@ class Forecast:
         self._complete = (0, 0.0)
 
     def needed(self, run: Snapshot, chunk: float, begun: int, waiting: int) -> float:
-        """Seconds to gather, now that a chunk of `chunk` seconds is computed and counted in `run`.
+        """Seconds of sound to gather when a chunk has been computed.
 
         Parameters
         ----------
+        run
+            The measurements, in which the chunk is counted.
+        chunk
+            Seconds of sound in the chunk.
         begun
-            Characters of the texts up to the one that the chunk belongs to.
+            Characters of all segments up to the chunk's own.
         waiting
-            Characters that are known and come after those.
+            Characters after those, as far as the text is known.
         """
         if self._first is None:
             self._first = run
-        if begun != self._characters:  # a new text: the ones before it are spoken, and teach the pace
+        if begun != self._characters:  # a new segment: those before it are complete and give the pace
             self._complete = self._characters, run.sound - chunk
             self._characters = begun
 

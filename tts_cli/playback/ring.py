@@ -1,8 +1,8 @@
-"""A ring of samples between one writer and one reader, with nothing in it that could make the reader wait.
+"""A ring of samples between one writer and one reader, in which the reader never waits.
 
-The reader is the audio callback: it may not allocate, lock, print or raise. Two counters are all the shared state; each
-is written by one side alone, after the samples it counts are in place. Positions count samples from the first one
-written.
+The reader is the audio callback: it must not allocate, lock, print or raise. The two sides share two counters. Each
+counter is written by one side only, after the samples that it counts are in place. A position is the number of samples
+written before it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tts_cli.audio import Samples
 
 
 class Ring:
-    """Holds samples that wait to be read, and the ones read last.
+    """Stores samples that wait to be read, and those that were read last.
 
     Parameters
     ----------
@@ -21,6 +21,14 @@ class Ring:
         How many samples may wait.
     history
         How many samples stay after they were read, so that the reader can move back to them.
+
+    Examples
+    --------
+    >>> ring = Ring(capacity=4)
+    >>> ring.write(np.ones(6, np.float32))
+    4
+    >>> ring.read(np.zeros(3, np.float32)), ring.available
+    (3, 1)
     """
 
     def __init__(self, capacity: int, history: int = 0) -> None:
@@ -59,7 +67,7 @@ class Ring:
         return max(0, self._written - self._size)
 
     def write(self, samples: Samples) -> int:
-        """Copy in as many samples as fit; how many did."""
+        """Copy in as many of `samples` `[n]` as fit; return how many that were."""
         count = min(len(samples), self.space)
         start = self._written % self._size
         head = min(count, self._size - start)
@@ -69,7 +77,7 @@ class Ring:
         return count
 
     def read(self, out: Samples) -> int:
-        """Copy out as many samples as there are, `len(out)` at most; how many were. The rest of `out` stays."""
+        """Copy as many samples to the beginning of `out` `[n]` as there are, and return how many that were."""
         count = min(len(out), self.available)
         start = self._read % self._size
         head = min(count, self._size - start)
@@ -79,15 +87,16 @@ class Ring:
         return count
 
     def want(self, position: int) -> int:
-        """Ask the reader to move to `position`, or as near to it as there are samples; the position it will move to.
+        """Ask the reader to move to `position`, or to the nearest one that is stored; return where it will move.
 
-        Called by the writer's side, while nothing is being written. What the reader will need stays until it has moved.
+        Called by the writer's side while nothing is being written. The samples after that position stay until the
+        reader has moved.
         """
         self._wanted = target = min(max(position, self.oldest), self._written)
         return target
 
     def move(self) -> bool:
-        """Called by the reader: move where the other side asked for; whether it did ask."""
+        """Move to where `want` asked for; return whether it asked. Called by the reader."""
         wanted = self._wanted
         if wanted is None:
             return False

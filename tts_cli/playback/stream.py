@@ -1,4 +1,4 @@
-"""Sound into what is already open or cannot be replaced: standard output, a named pipe, a device file."""
+"""Writes sound to an open descriptor: standard output, a named pipe or a device file."""
 
 from __future__ import annotations
 
@@ -15,19 +15,27 @@ from typing import Final
 
 from tts_cli.audio import AudioChunk, to_pcm16
 from tts_cli.errors import OutputError
-from tts_cli.playback import NullSink, SinkStatus, cannot_write
+from tts_cli.playback import Sink, SinkStatus, cannot_write
 
 UNKNOWN_LENGTH: Final = 0xFFFF_FFFF
-"""What a WAV header says where the length is not known yet; players then read to the end, as they do from ffmpeg."""
+"""The length in a WAV header when it is not known yet, as ffmpeg writes it. Players then read to the end."""
 HEADER_BYTES: Final = 44
 SAMPLE_BYTES: Final = 2
 POLL_SECONDS: Final = 0.05
-"""How often a wait for a reader looks whether it was interrupted. Nothing wakes a wait for a pipe to be opened, so
-one rule serves all waits."""
+"""Seconds after which a wait for a reader looks whether it was interrupted. A wait for a pipe to be opened cannot be
+woken, so all waits look."""
 
 
 def wav_header(rate: int, data: int = UNKNOWN_LENGTH - 36) -> bytes:
-    """A 44-byte RIFF header for 16-bit mono PCM; `data`: bytes of it, by default an unknown number."""
+    """A 44-byte RIFF header for 16-bit mono PCM.
+
+    Parameters
+    ----------
+    rate
+        Samples a second.
+    data
+        Bytes of PCM after the header; by default, the value for an unknown length.
+    """
     return struct.pack(
         "<4sI4s4sIHHIIHH4sI",
         *(b"RIFF", data + 36, b"WAVE", b"fmt ", 16, 1, 1, rate, rate * SAMPLE_BYTES, SAMPLE_BYTES, 8 * SAMPLE_BYTES),
@@ -36,13 +44,30 @@ def wav_header(rate: int, data: int = UNKNOWN_LENGTH - 36) -> bytes:
 
 
 def open_stream(path: Path, rate: int, cancelled: threading.Event) -> StreamSink | None:
-    """A sink for a named pipe or a device file at `path`, which no file may replace; None for anything else.
+    """Open a named pipe or a device file, which a file must not replace. Waits for the reader of a pipe.
 
-    Waits for the reader of a named pipe. Raises `OutputError` where it cannot be opened, or was `cancelled`.
+    Parameters
+    ----------
+    path
+        The pipe or the device file.
+    rate
+        Samples a second.
+    cancelled
+        Ends the wait.
+
+    Returns
+    -------
+    StreamSink or None
+        None if `path` is a regular file, a directory or nothing.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be opened, or the wait was cancelled.
     """
     try:
         mode = path.stat().st_mode
-    except OSError:  # whoever makes a file there will say what is wrong
+    except OSError:  # `FileSink` will say what is wrong
         return None
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         return None
@@ -53,9 +78,9 @@ def open_stream(path: Path, rate: int, cancelled: threading.Event) -> StreamSink
 
 
 def _opened(path: Path, mode: int) -> int | None:
-    """A descriptor to write to; None where `path` is a named pipe that nobody reads yet."""
+    """A descriptor to write to; None if `path` is a named pipe that nobody reads yet."""
     try:
-        # Without waiting: from that, nothing could call the opening back.
+        # Without waiting, because nothing could end the wait.
         return os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError as error:
         if error.errno == errno.ENXIO and stat.S_ISFIFO(mode):
@@ -63,10 +88,23 @@ def _opened(path: Path, mode: int) -> int | None:
         raise cannot_write(str(path), error) from error
 
 
-class StreamSink(NullSink):
-    """Writes WAV (or bare 16-bit PCM) to the descriptor `handle`, each chunk at once. Closes it only if it is `owned`.
+class StreamSink(Sink):
+    """Writes WAV or bare 16-bit PCM to a descriptor, each chunk at once.
 
-    Sizes in the header are unknown while sound is written. Where `handle` is a regular file, `close` puts them right.
+    The sizes in the header are unknown while sound is written. In a regular file, `close` corrects them.
+
+    Parameters
+    ----------
+    handle
+        The descriptor.
+    name
+        What error messages call it.
+    rate
+        Samples a second.
+    raw
+        Whether to leave out the WAV header.
+    owned
+        Whether `close` closes the descriptor.
     """
 
     def __init__(self, handle: int, name: str, rate: int, raw: bool, owned: bool = False) -> None:
@@ -85,12 +123,12 @@ class StreamSink(NullSink):
         self._poll.register(handle, select.POLLOUT)
 
     def write(self, chunk: AudioChunk, needed: float) -> None:  # noqa: ARG002
-        """Write, waiting for the reader. Raises `OutputError` when the reader has gone or the disk is full."""
+        """Write, and wait for the reader. Raises `OutputError` if the reader is gone or the disk is full."""
         self._send(self._header + to_pcm16(chunk.samples).tobytes())
         self._header = b""
 
     def finish(self) -> None:
-        """A header even for no sound at all, so that the result is always a WAV."""
+        """Write the header if there was no sound, so that the result is always a WAV file."""
         self._send(self._header)
 
     def interrupt(self) -> None:
@@ -98,7 +136,7 @@ class StreamSink(NullSink):
         self._interrupted.set()
 
     def close(self) -> None:
-        """Complete the header, and close the file if it is ours. What could not be written has been reported before."""
+        """Correct the header, and close an owned descriptor. Errors of writing were raised by `write` before."""
         with self._using:
             self._complete_header()
             if self._owned:
@@ -128,16 +166,16 @@ class StreamSink(NullSink):
             raise cannot_write(f"to {self._name}", error) from error
 
     def _write_some(self, data: memoryview) -> int:
-        """Bytes written; 0 where there was no room for `POLL_SECONDS`."""
+        """Bytes written; 0 if there was no room for `POLL_SECONDS`."""
         if self._regular:
             return os.write(self._handle, data)
-        # Standard output is shared with other processes, so it must not be set to non-blocking. So much can be
-        # written without waiting to a pipe that has room (POSIX).
+        # Other processes share standard output, so it must not be set to non-blocking. A pipe that has room takes
+        # `PIPE_BUF` bytes without waiting (POSIX).
         if not self._poll.poll(POLL_SECONDS * 1000):
             return 0
         try:
             return os.write(self._handle, data[: select.PIPE_BUF])
-        except BlockingIOError:  # somebody else's bytes have taken the room
+        except BlockingIOError:  # another process has filled the pipe
             self._interrupted.wait(POLL_SECONDS)
             return 0
 
@@ -145,12 +183,12 @@ class StreamSink(NullSink):
         data = self._sent - self._header_bytes
         if self._header_at is None or not 0 <= data < UNKNOWN_LENGTH - 36:
             return
-        with contextlib.suppress(OSError):  # then the sizes stay unknown, which is no fault
+        with contextlib.suppress(OSError):  # the sizes then stay unknown, and players read to the end
             handle, own = self._handle, None
-            if _appends(handle):  # Linux appends with `pwrite`, too, unless the file is opened anew
+            if _appends(handle):  # on Linux `pwrite` appends, too, unless the file is opened again
                 handle = own = os.open(f"/dev/fd/{handle}", os.O_WRONLY | os.O_CLOEXEC)
             try:
-                if not _appends(handle):  # on macOS, what is opened anew there appends as before
+                if not _appends(handle):  # on macOS, opening it again does not help
                     os.pwrite(handle, wav_header(self._rate, data), self._header_at)
             finally:
                 if own is not None:
@@ -162,5 +200,5 @@ def _appends(handle: int) -> bool:
 
 
 def _position(handle: int) -> int:
-    """Where the next byte will stand in a regular file."""
+    """The offset of the next byte in a regular file."""
     return os.fstat(handle).st_size if _appends(handle) else os.lseek(handle, 0, os.SEEK_CUR)

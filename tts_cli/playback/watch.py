@@ -1,4 +1,4 @@
-"""A look at a sink, again and again, while others wait for text or compute: a lost device must not wait for a write."""
+"""Checks a sink again and again, so that a lost device is noticed also while nothing is written."""
 
 from __future__ import annotations
 
@@ -11,11 +11,23 @@ from tts_cli.playback import CHECK_SECONDS, Sink
 
 
 class Watch:
-    """Asks a sink, every `CHECK_SECONDS`, whether it can still deliver."""
+    """Calls `check` of a sink every `CHECK_SECONDS`, in a thread of its own.
+
+    Parameters
+    ----------
+    sink
+        The sink.
+    lost
+        Called once when the sink cannot deliver any more.
+
+    Attributes
+    ----------
+    failure : TTSError or None
+        What `check` raised.
+    """
 
     def __init__(self, sink: Sink, lost: Callable[[], None]) -> None:
         self.failure: TTSError | None = None
-        """What the sink said when it could not deliver any more."""
         self._sink = sink
         self._lost = lost
         self._ended = threading.Event()
@@ -26,7 +38,7 @@ class Watch:
         self._thread.start()
 
     def end(self) -> None:
-        """Look no more; returns when the last look is over."""
+        """Stop checking; return when the last check is over."""
         self._ended.set()
         self._thread.join()
 
@@ -41,8 +53,10 @@ class Watch:
 
 @contextmanager
 def watched(sink: Sink, lost: Callable[[], None]) -> Iterator[Watch]:
-    """Watch `sink` while the block runs. Calls `lost` once where it cannot deliver any more, to end what waits in the
-    block, and raises what the sink said when the block has ended, however it did.
+    """Watch a sink while the block runs.
+
+    When the sink cannot deliver any more, `lost` is called once; it should end what waits in the block. After the
+    block, what `check` raised is raised.
     """
     watch = Watch(sink, lost)
     watch.start()
