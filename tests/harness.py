@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,8 @@ LOSABLE = 12_000
 """Samples of a sound that may be lost where a device ran dry: PortAudio drops what its callback filled meanwhile."""
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
+PCM: TypeAlias = npt.NDArray[np.int16]
+"""Sound as files and monitors have it: `[n]`."""
 
 
 def clean_environment() -> dict[str, str]:
@@ -104,7 +107,7 @@ class Recording:
         return len(self._data) / 4 / self.rate
 
     @property
-    def samples(self) -> npt.NDArray[np.int16]:
+    def samples(self) -> PCM:
         """int16 `[n]`, all that was recorded so far."""
         with self._more:
             data = bytes(self._data[: len(self._data) // 4 * 4])
@@ -122,7 +125,7 @@ class Gap:
     """How much of the sound is missing behind it."""
 
 
-def gaps(heard: npt.NDArray[np.int16], sound: npt.NDArray[np.int16]) -> list[Gap]:
+def gaps(heard: PCM, sound: PCM) -> list[Gap]:
     """Where a player that got no more samples in time made a pause in `sound`; both int16.
 
     Everything else has to be there, equal to the last bit and in its order, with silence before and behind it: raises
@@ -148,7 +151,7 @@ def gaps(heard: npt.NDArray[np.int16], sound: npt.NDArray[np.int16]) -> list[Gap
         start, begin = resumed, begin + lost
 
 
-def _lost(heard: npt.NDArray[np.int16], sound: npt.NDArray[np.int16]) -> int | None:
+def _lost(heard: PCM, sound: PCM) -> int | None:
     """How many samples of `sound` `heard` leaves out at its beginning; None where it is not that sound."""
     if not len(heard):
         return len(sound) if len(sound) < LOSABLE else None

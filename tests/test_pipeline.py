@@ -12,12 +12,12 @@ import pytest
 
 from tests.harness import PATIENCE
 from tests.sample_engines import ToneEngine
-from tts_cli.audio import SAMPLE_RATE, AudioChunk
+from tts_cli.audio import SAMPLE_RATE, AudioChunk, Samples
 from tts_cli.engines import EngineSettings, Mode, SpeakOptions
 from tts_cli.errors import OutputError, TextError
 from tts_cli.metrics import Meter
 from tts_cli.pipeline import synthesize
-from tts_cli.playback import NullSink
+from tts_cli.playback import NullSink, Sink
 from tts_cli.playback.file import FileSink
 from tts_cli.segment import MAX_CHARS, Segment
 from tts_cli.segments import TextSegments
@@ -82,7 +82,7 @@ def test_a_group_takes_no_more_than_an_engine_takes() -> None:
 @pytest.mark.parametrize("grouped", [True, False])
 @pytest.mark.parametrize("mode", ["streaming", "simple"])
 def test_a_paragraph_begins_after_a_longer_pause(grouped: bool, mode: Mode) -> None:
-    def sound(text: str) -> np.ndarray:
+    def sound(text: str) -> Samples:
         engine, meter = Recording(), Meter()
         options = SpeakOptions(pause=0.25, mode=mode)
         chunks = list(synthesize(engine, "sine", options, segments(text_argument(text), meter, grouped), meter))
@@ -141,7 +141,7 @@ class FullSink(NullSink):
             raise OutputError("the disk is full")
 
 
-def speaking(prepare: Callable[[ExitStack], tuple[ToneEngine, NullSink]]) -> Utterance:
+def speaking(prepare: Callable[[ExitStack], tuple[ToneEngine, Sink]]) -> Utterance:
     source, meter = text_argument("Hello."), Meter()
 
     def ready(stack: ExitStack, _pending: Callable[[], None]) -> Ready:
@@ -180,7 +180,7 @@ class Loading:
         self.begun, self.wanted = threading.Event(), threading.Event()
         self.engine = Engine(EngineSettings())
 
-    def __call__(self, stack: ExitStack) -> tuple[ToneEngine, NullSink]:
+    def __call__(self, stack: ExitStack) -> tuple[ToneEngine, Sink]:
         stack.enter_context(closing(self.sink))
         self.begun.set()
         self.wanted.wait()
@@ -250,7 +250,7 @@ def test_abandoned_while_it_is_stuck_a_run_leaves_nothing(tmp_path: Path) -> Non
 def test_abandoned_while_it_closes_by_itself_that_is_waited_for() -> None:
     closing, go_on = threading.Event(), threading.Event()
 
-    def fail(stack: ExitStack) -> tuple[ToneEngine, NullSink]:
+    def fail(stack: ExitStack) -> tuple[ToneEngine, Sink]:
         stack.callback(go_on.wait)
         stack.callback(closing.set)
         raise OutputError("no such device")
@@ -268,7 +268,7 @@ def test_abandoned_while_it_closes_by_itself_that_is_waited_for() -> None:
 
 
 def test_what_fails_while_loading_is_told() -> None:
-    def fail(_stack: ExitStack) -> tuple[ToneEngine, NullSink]:
+    def fail(_stack: ExitStack) -> tuple[ToneEngine, Sink]:
         raise OutputError("no such device")
 
     run = speaking(fail)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,11 +44,11 @@ def together(chunks: Sequence[AudioChunk]) -> Samples:
     return np.concatenate([chunk.samples for chunk in chunks]) if chunks else np.zeros(0, np.float32)
 
 
-def alone(session: Session, **options: object) -> list[Samples]:
+def alone(session: Session, **options: Any) -> list[Samples]:
     return [together(list(session.stream(text, seed=seed, **options))) for seed, text in enumerate(TEXTS)]
 
 
-def interleaved(session: Session, rng: random.Random, **options: object) -> list[tuple[Samples, bool]]:
+def interleaved(session: Session, rng: random.Random, **options: Any) -> list[tuple[Samples, bool]]:
     """All texts at once, chunk by chunk in a random order, some left early: their sound, and whether it is whole."""
     streams = [session.stream(text, seed=seed, **options) for seed, text in enumerate(TEXTS)]
     patience = [rng.choice([10_000, 10_000, 1]) for _ in TEXTS]
@@ -67,7 +68,7 @@ def interleaved(session: Session, rng: random.Random, **options: object) -> list
     return [(together(chunks), all_of_it) for chunks, all_of_it in zip(found, whole, strict=True)]
 
 
-def check_interleavings(session: Session, number: int, **options: object) -> None:
+def check_interleavings(session: Session, number: int, **options: Any) -> None:
     expected = alone(session, **options)
     cut = 0
     for seed in range(number):
@@ -77,7 +78,7 @@ def check_interleavings(session: Session, number: int, **options: object) -> Non
     assert cut > number / 2, "some have to be left early"
 
 
-def check_threads(session: Session, **options: object) -> None:
+def check_threads(session: Session, **options: Any) -> None:
     expected = alone(session, **options)
 
     def speak(seed: int) -> Samples:
@@ -98,7 +99,13 @@ def test_four_at_once_say_what_each_says_alone(tmp_path: Path) -> None:
 def test_four_at_once_on_one_chatterbox_say_what_each_says_alone(tiny: Path, tmp_path: Path) -> None:
     import torch
 
-    settings = {"model_dir": tiny, "voices_dir": tmp_path, "device": "cpu", "precision": "fp32", "watermark": False}
+    settings: dict[str, Any] = {
+        "model_dir": tiny,
+        "voices_dir": tmp_path,
+        "device": "cpu",
+        "precision": "fp32",
+        "watermark": False,
+    }
     threads = torch.get_num_threads()
     with tts_cli.load("chatterbox", **settings) as session:
         list(session.stream("Hello.", tokens=4))  # the voice is loaded and kept
@@ -111,9 +118,12 @@ def test_four_at_once_on_one_chatterbox_say_what_each_says_alone(tiny: Path, tmp
 def test_an_engine_loads_once(monkeypatch: pytest.MonkeyPatch) -> None:
     loads: list[EngineSettings] = []
     load: Callable[[ToneEngine, EngineSettings], None] = ToneEngine.__init__
-    monkeypatch.setattr(
-        ToneEngine, "__init__", lambda self, settings: (loads.append(settings), load(self, settings))[1]
-    )
+
+    def counted(self: ToneEngine, settings: EngineSettings) -> None:
+        loads.append(settings)
+        load(self, settings)
+
+    monkeypatch.setattr(ToneEngine, "__init__", counted)
     with tts_cli.load(TONE) as session:
         for _ in range(3):
             assert list(session.stream("Hello."))

@@ -10,7 +10,7 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from tests.harness import PATIENCE, TTS, Run, complaint, terminal
 from tts_cli.signals import SIGNALS
 
 Process = subprocess.Popen
+Start = Callable[..., "Process[bytes]"]
 LONG = "This is a sentence. " * 200
 SLOW = ("--engine", "tests.sample_engines:SlowEngine")
 TONE = ("--engine", "tests.sample_engines:ToneEngine")
@@ -28,13 +29,13 @@ TELLING = ("--engine", "tests.sample_engines:TellingEngine")
 
 
 @pytest.fixture
-def start(environment: dict[str, str], tmp_path: Path):
+def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Start]:
     """Starts `tts`; whatever still runs at the end is killed."""
     running: list[Process[bytes]] = []
 
     def start(*arguments: str, **options: object) -> Process[bytes]:
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-        process = Process([*TTS, *arguments], env=environment, cwd=tmp_path, **streams)  # type: ignore[call-overload]
+        process: Process[bytes] = Process([*TTS, *arguments], env=environment, cwd=tmp_path, **streams)  # type: ignore[call-overload]
         running.append(process)
         return process
 
@@ -95,7 +96,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "mp3", "ogg"])
-def test_before_the_first_sound_the_old_file_stays(start, tmp_path: Path, suffix: str) -> None:
+def test_before_the_first_sound_the_old_file_stays(start: Start, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"old.{suffix}"
     path.write_bytes(b"precious")
     process = start("speak", "-o", path.name, *TONE, stdin=subprocess.PIPE)
@@ -106,7 +107,7 @@ def test_before_the_first_sound_the_old_file_stays(start, tmp_path: Path, suffix
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_simple_mode_reports_what_was_delivered(start, tmp_path: Path, number: int) -> None:
+def test_simple_mode_reports_what_was_delivered(start: Start, tmp_path: Path, number: int) -> None:
     process = start("speak", LONG, "-o", "x.wav", "--mode", "simple", "--json", *TELLING)
     while line(process) != b"computing":
         pass
@@ -120,7 +121,7 @@ def test_simple_mode_reports_what_was_delivered(start, tmp_path: Path, number: i
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_what_is_reported_is_in_the_file(start, tmp_path: Path, number: int) -> None:
+def test_what_is_reported_is_in_the_file(start: Start, tmp_path: Path, number: int) -> None:
     process = start("speak", LONG, "-o", "x.wav", "--json", *SLOW)
     draft(tmp_path, process, size=9600)
     out, err = end(process, number)
@@ -131,7 +132,7 @@ def test_what_is_reported_is_in_the_file(start, tmp_path: Path, number: int) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["x.wav"]
 
 
-def test_a_second_ctrl_c_does_not_wait_and_keeps_the_sound(start, tmp_path: Path) -> None:
+def test_a_second_ctrl_c_does_not_wait_and_keeps_the_sound(start: Start, tmp_path: Path) -> None:
     process = start("speak", LONG, "-o", "x.wav", "--engine", "tests.sample_engines:StuckEngine")
     draft(tmp_path, process, size=30_000)
     process.send_signal(signal.SIGINT)
@@ -151,7 +152,7 @@ def test_a_terminal_that_is_closed_ends_the_run_as_ctrl_c_does(environment: dict
     assert [path.name for path in tmp_path.iterdir()] == ["x.wav"]
 
 
-def test_after_nohup_the_run_survives_its_terminal(start, tmp_path: Path) -> None:
+def test_after_nohup_the_run_survives_its_terminal(start: Start, tmp_path: Path) -> None:
     process = start(
         *("speak", "-o", "x.wav", *TONE),
         stdin=subprocess.PIPE,
@@ -164,7 +165,7 @@ def test_after_nohup_the_run_survives_its_terminal(start, tmp_path: Path) -> Non
     assert soundfile.info(tmp_path / "x.wav").frames > 0
 
 
-def test_a_named_pipe_that_nobody_reads(start, tmp_path: Path) -> None:
+def test_a_named_pipe_that_nobody_reads(start: Start, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     process = start("speak", "Hello.", "-o", "fifo", *TELLING)
     assert line(process) == b"loaded"
@@ -181,7 +182,7 @@ def test_a_named_pipe_and_no_such_engine(tts: Run, tmp_path: Path) -> None:
     complaint(result)
 
 
-def test_a_named_pipe_whose_reader_stalls(start, tmp_path: Path) -> None:
+def test_a_named_pipe_whose_reader_stalls(start: Start, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     process = start("speak", LONG, "-o", "fifo", "--json", *TONE)
     with (tmp_path / "fifo").open("rb") as reader, full_pipe(process, reader.fileno()):
@@ -190,7 +191,7 @@ def test_a_named_pipe_whose_reader_stalls(start, tmp_path: Path) -> None:
     assert json.loads(out)["delivered_ms"] == pytest.approx(len(sound) / 48, abs=0.1)
 
 
-def test_a_named_pipe_with_a_reader_gets_all(start, tmp_path: Path) -> None:
+def test_a_named_pipe_with_a_reader_gets_all(start: Start, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     process = start("speak", "Hello, world.", "-o", "fifo", "--json", *TONE)
     with (tmp_path / "fifo").open("rb") as reader:
@@ -201,7 +202,7 @@ def test_a_named_pipe_with_a_reader_gets_all(start, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="nothing tells when it has begun to wait")
-def test_text_from_a_named_pipe_that_nobody_writes(start, tmp_path: Path) -> None:
+def test_text_from_a_named_pipe_that_nobody_writes(start: Start, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     process = start("speak", "-f", "fifo", "-o", "x.wav", *TONE)
     waits = Path(f"/proc/{process.pid}/wchan")  # in Linux's kernel
@@ -212,14 +213,15 @@ def test_text_from_a_named_pipe_that_nobody_writes(start, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_standard_output_whose_reader_stalls(start, number: int) -> None:
+def test_standard_output_whose_reader_stalls(start: Start, number: int) -> None:
     process = start("speak", LONG, "-o", "-", *TONE)
+    assert process.stdout is not None
     with full_pipe(process, process.stdout.fileno()):
         process.send_signal(number)
         assert process.wait(PATIENCE) == 128 + number
 
 
-def test_results_that_nobody_takes(start) -> None:
+def test_results_that_nobody_takes(start: Start) -> None:
     ours, theirs = os.pipe()
     os.set_blocking(theirs, False)
     with suppress(BlockingIOError):
@@ -233,7 +235,7 @@ def test_results_that_nobody_takes(start) -> None:
     os.close(theirs)
 
 
-def test_a_file_that_appears_meanwhile_is_not_clobbered(start, tmp_path: Path) -> None:
+def test_a_file_that_appears_meanwhile_is_not_clobbered(start: Start, tmp_path: Path) -> None:
     process = start("speak", "-o", "x.wav", "--no-clobber", *TONE, stdin=subprocess.PIPE)
     draft(tmp_path, process)
     (tmp_path / "x.wav").write_bytes(b"precious")

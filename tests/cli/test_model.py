@@ -384,21 +384,22 @@ class TestRefusal:
 
 class TestBars:
     def test_show_each_file_and_the_total(self) -> None:
-        console = Console(file=io.StringIO(), force_terminal=True, width=100)
+        screen = io.StringIO()
+        console = Console(file=screen, force_terminal=True, width=100)
         with download_bars(console) as report:
             assert report is not None
             report(Transfer("a.json", 10, 10, 10, 4000))
             report(Transfer(T3, 1990, 3990, 2000, 4000))
-        shown = console.file.getvalue()
+        shown = screen.getvalue()
         assert "a.json" in shown
         assert T3 in shown
         assert "2.0/4.0 kB" in shown
 
     def test_are_silent_where_nobody_looks(self) -> None:
-        console = Console(file=io.StringIO())
-        with download_bars(console) as report:
+        screen = io.StringIO()
+        with download_bars(Console(file=screen)) as report:
             assert report is None
-        assert console.file.getvalue() == ""
+        assert screen.getvalue() == ""
 
 
 class TestOffline:

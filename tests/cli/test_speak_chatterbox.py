@@ -17,23 +17,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import soundfile
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.harness import PATIENCE, TTS, Run, clean_environment, complaint, terminal
+from tests.harness import PATIENCE, PCM, TTS, Run, clean_environment, complaint, terminal
 from tests.hub import COMMIT, Hub, HubServer
 from tts_cli.audio import SAMPLES_PER_TOKEN
 from tts_cli.engines.chatterbox.schedule.due import FIRST
-from tts_cli.engines.chatterbox.t3.sampling import STOP, TRAILING_SILENCE, token_budget
+from tts_cli.engines.chatterbox.t3.sampling import TRAILING_SILENCE, token_budget
+from tts_cli.engines.chatterbox.weights.config import STOP
 
 TEXT = "Hi."
 TOKENS = token_budget(TEXT) + TRAILING_SILENCE
 """Random weights do not know when to stop: the guard ends them."""
 T3, S3GEN = "t3_turbo_v1.safetensors", "s3gen_meanflow.safetensors"
 
-Spoken = Callable[..., "tuple[np.ndarray, dict[str, Any]]"]
+Spoken = Callable[..., "tuple[PCM, dict[str, Any]]"]
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def spoken(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Spoken:
     shutil.copy(tiny / "conds.pt", voices / "bob.pt")
 
     @cache
-    def speak(*options: str) -> tuple[np.ndarray, dict[str, Any]]:
+    def speak(*options: str) -> tuple[PCM, dict[str, Any]]:
         out = tmp_path_factory.mktemp("spoken") / "x.wav"
         arguments = ("--model-dir", str(tiny), "--voices-dir", str(voices), "-o", str(out), "--json", "--quiet")
         command = [*TTS, "speak", TEXT, *arguments, *options]
@@ -156,8 +158,9 @@ class TestSpeaking:
     def test_ctrl_c_in_the_middle_ends_both_threads(self, tiny: Path, environment: dict[str, str]) -> None:
         text = "Nobody is going to listen to all of this. " * 100
         command = [*TTS, "speak", text, "--model-dir", str(tiny), "-o", "-", "--raw", "--parallel"]
-        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        with subprocess.Popen(command, env=environment, **streams) as process:
+        with subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
             assert process.stdout is not None
             assert process.stderr is not None
             assert len(process.stdout.read(19_200)) == 19_200
@@ -261,7 +264,7 @@ class TestVoices:
         ids=["short", "silent", "corrupt"],
     )
     def test_a_recording_that_cannot_be_cloned(
-        self, tts: Run, tiny: Path, tmp_path: Path, sound: np.ndarray | bytes, says: str
+        self, tts: Run, tiny: Path, tmp_path: Path, sound: npt.NDArray[np.float64] | bytes, says: str
     ) -> None:
         file = tmp_path / "qb.wav"
         if isinstance(sound, bytes):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tts_cli.audio import Samples
 from tts_cli.playback.playout import FADE_SECONDS, Playout
 from tts_cli.playback.ring import Ring
 
@@ -15,13 +19,13 @@ STEEPEST = np.pi / 2 / FADE * 1.05
 """The largest step between two samples in a raised-cosine fade of a constant 1."""
 
 
-def playout(samples: np.ndarray) -> Playout:
+def playout(samples: npt.NDArray[np.floating[Any]]) -> Playout:
     result = Playout(Ring(200_000), RATE)
     result.ring.write(samples.astype(np.float32))
     return result
 
 
-def blocks(player: Playout, *sizes: int) -> np.ndarray:
+def blocks(player: Playout, *sizes: int) -> Samples:
     played = []
     for size in sizes:
         out = np.full(size, 9.0, np.float32)
@@ -89,7 +93,7 @@ def test_counts_the_silence_of_a_starvation_until_it_is_opened_again() -> None:
 
 def test_what_is_to_be_drained_is_not_shut_in_by_a_callback_that_ran_at_that_moment() -> None:
     class Interleaved(Ring):
-        def read(self, out: np.ndarray) -> int:
+        def read(self, out: Samples) -> int:
             player.draining = True
             return super().read(out)
 

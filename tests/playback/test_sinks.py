@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.harness import PATIENCE, clean_environment
-from tts_cli.audio import AudioChunk, to_pcm16
+from tts_cli.audio import AudioChunk, Samples, to_pcm16
 from tts_cli.errors import OutputError, UsageError
 from tts_cli.playback import BothSinks, cannot_write
 from tts_cli.playback.file import FORMATS, FileSink
@@ -50,7 +50,7 @@ def piped(raw: bool = False) -> Iterator[tuple[StreamSink, Callable[[int], bytes
         os.close(ours)
 
 
-def chunk(samples: np.ndarray) -> AudioChunk:
+def chunk(samples: Samples) -> AudioChunk:
     return AudioChunk(samples, 24_000, Segment.of("Hello."))
 
 
@@ -229,7 +229,12 @@ def test_space_is_asked_for_only_where_it_is_missing() -> None:
 
 def test_a_reader_that_stalls_holds_the_sound_up_and_an_interruption_ends_that() -> None:
     with piped() as (sink, read):
-        writer = threading.Thread(target=lambda: [sink.write(chunk(TONE), 0.0) for _ in range(10)])
+
+        def write_ten() -> None:
+            for _ in range(10):
+                sink.write(chunk(TONE), 0.0)
+
+        writer = threading.Thread(target=write_ten)
         writer.start()
         first = read(44 + 2 * 48_000)
         assert len(first) == 44 + 2 * 48_000

@@ -9,13 +9,14 @@ import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 import soxr
 
-from tests.harness import PATIENCE, TTS, DamagedError, Gap, Recording, Speaker, despite_stalls, gaps
+from tests.harness import PATIENCE, PCM, TTS, DamagedError, Gap, Recording, Speaker, despite_stalls, gaps
 from tts_cli.audio import to_pcm16
 
 pytestmark = pytest.mark.speaker
@@ -28,7 +29,7 @@ LONG_TEXT = (
 )
 
 
-def say(speaker: Speaker, *arguments: str, **options: object) -> tuple[Recording, dict[str, object]]:
+def say(speaker: Speaker, *arguments: str, **options: object) -> tuple[Recording, dict[str, Any]]:
     """Run `tts speak --json` on the speaker; what was heard, and what it reported."""
     with speaker.recording() as recording:
         result = subprocess.run(  # type: ignore[call-overload]
@@ -43,13 +44,14 @@ def say(speaker: Speaker, *arguments: str, **options: object) -> tuple[Recording
     return recording, json.loads(result.stdout)
 
 
-def written(speaker: Speaker, folder: Path, *arguments: str) -> np.ndarray:
+def written(speaker: Speaker, folder: Path, *arguments: str) -> PCM:
     """The same words into a file: int16 `[n]`."""
     subprocess.run([*TTS, "speak", "-q", "-o", "x.wav", *arguments], env=speaker.environment, cwd=folder, check=True)
-    return soundfile.read(folder / "x.wav", dtype="int16")[0]
+    sound: PCM = soundfile.read(folder / "x.wav", dtype="int16")[0]
+    return sound
 
 
-def silences(samples: np.ndarray) -> list[int]:
+def silences(samples: PCM) -> list[int]:
     """Lengths of the runs of exact silence between the first and the last sound."""
     loud = np.flatnonzero(samples)
     gaps = np.diff(loud) - 1
@@ -346,7 +348,7 @@ def test_a_resampled_sound_is_played_to_its_last_sample_at_a_pause_in_the_text(s
     assert_same(recording.samples[loud[second + 1] : last + 1], resampled)
 
 
-def assert_same(heard: np.ndarray, sound: np.ndarray) -> None:
+def assert_same(heard: PCM, sound: PCM) -> None:
     """Equal but for the smallest differences, and for silence at both ends of `sound`."""
     loud = np.flatnonzero(sound)
     assert abs(len(heard) - (loud[-1] + 1 - loud[0])) <= 2
@@ -360,7 +362,7 @@ def test_file_and_speaker_together(speaker: Speaker, tmp_path: Path) -> None:
     assert gaps(recording.samples, sound) == []
 
 
-def joined(*parts: np.ndarray | int) -> np.ndarray:
+def joined(*parts: PCM | int) -> PCM:
     """A recording of these parts of a sound; a number is so much silence."""
     return np.concatenate([np.zeros(part, np.int16) if isinstance(part, int) else part for part in parts])
 
@@ -378,7 +380,7 @@ SOUND = np.random.default_rng(5).integers(-9, 10, 20_000).astype(np.int16)
         (joined(900, SOUND[:19_500], 500), [Gap(19_500, 500, 500)]),
     ],
 )
-def test_the_comparison_knows_an_underrun(heard: np.ndarray, found: list[Gap]) -> None:
+def test_the_comparison_knows_an_underrun(heard: PCM, found: list[Gap]) -> None:
     assert gaps(heard, SOUND) == found
 
 
@@ -407,6 +409,6 @@ def test_the_comparison_knows_an_underrun(heard: np.ndarray, found: list[Gap]) -
         "silence",
     ],
 )
-def test_the_comparison_knows_damage(heard: np.ndarray) -> None:
+def test_the_comparison_knows_damage(heard: PCM) -> None:
     with pytest.raises(DamagedError):
         gaps(heard, SOUND)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tts_cli
-from tests.harness import PATIENCE, Recording, Speaker, despite_stalls
+from tests.harness import PATIENCE, PCM, Recording, Speaker, despite_stalls
 from tts_cli.audio import to_pcm16
 from tts_cli.playback.playout import FADE_SECONDS
 
@@ -46,7 +46,7 @@ def steered(speaker: Speaker, steps: str) -> Recording:
     return recording
 
 
-def sound() -> tuple[np.ndarray, list[int]]:
+def sound() -> tuple[PCM, list[int]]:
     """The whole of `TEXT`, int16, and where its segments begin."""
     chunks = list(tts_cli.stream(TEXT, engine="builtin"))
     starts, length, number = [], 0, -1
@@ -58,12 +58,12 @@ def sound() -> tuple[np.ndarray, list[int]]:
     return to_pcm16(np.concatenate([chunk.samples for chunk in chunks])), starts
 
 
-def trimmed(samples: np.ndarray) -> np.ndarray:
+def trimmed(samples: PCM) -> PCM:
     loud = np.flatnonzero(samples)
     return samples[loud[0] : loud[-1] + 1]
 
 
-def same_from_the_front(heard: np.ndarray, expected: np.ndarray) -> int:
+def same_from_the_front(heard: PCM, expected: PCM) -> int:
     """How many samples are equal before the first that is not."""
     length = min(len(heard), len(expected))
     differs = np.flatnonzero(heard[:length] != expected[:length])

@@ -6,8 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
-from scripts.resolve import SYSTEMS, resolve
+from resolve import SYSTEMS, resolve
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from tts_cli.text.idle import Idle
 from tts_cli.text.splitting import split
 from tts_cli.text.stream import SpeakableSentences
+
+Pieces = Callable[[str], "list[str]"]
 
 TEXT = (
     "Pi is 3.14159, e.g. 1,000 of the U.S. say so at 5 p.m. today. Dr. J. Foo [clear throat] agrees: hello!\n"
@@ -51,13 +54,13 @@ def lines(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("pieces", [characters, halves_of_words, words, lines])
-def test_a_writer_who_never_pauses_for_long_is_spoken_as_one_who_does_not_pause(pieces) -> None:
+def test_a_writer_who_never_pauses_for_long_is_spoken_as_one_who_does_not_pause(pieces: Pieces) -> None:
     assert drip(pieces(TEXT), 0.69) == drip([TEXT], 0)
 
 
 @pytest.mark.parametrize("pause", [0.7, 1.99, 2.0, 4.99])
 @pytest.mark.parametrize("pieces", [characters, halves_of_words, words, lines])
-def test_a_pause_parts_no_word_no_number_and_nothing_from_what_it_belongs_to(pieces, pause: float) -> None:
+def test_a_pause_parts_no_word_no_number_and_nothing_from_what_it_belongs_to(pieces: Pieces, pause: float) -> None:
     said = drip(pieces(TEXT), pause)
     assert " ".join(said) == " ".join(TEXT.split()), "cut only where white space is"
     for before, _ in pairwise(said):
@@ -65,7 +68,7 @@ def test_a_pause_parts_no_word_no_number_and_nothing_from_what_it_belongs_to(pie
 
 
 @pytest.mark.parametrize("pieces", [characters, halves_of_words])
-def test_a_short_pause_parts_no_sentence_whose_end_is_not_shown_by_a_mark(pieces) -> None:
+def test_a_short_pause_parts_no_sentence_whose_end_is_not_shown_by_a_mark(pieces: Pieces) -> None:
     text = "The cost is 3.14 in the U.S. today\nIt rose to 1,000 then. And fell, e.g. here.\n"
     assert drip(pieces(text), 0.7) == [sentence.text for sentence in split(text, 300)]
 

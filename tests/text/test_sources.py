@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from tts_cli.segment import Sentence
 from tts_cli.text.sources import AHEAD, LiveText, ReadyText, TextSource, text_argument, text_file
 
 
-def next_text(source: TextSource, pending: Callable[[], object] = lambda: None) -> str | None:
+def next_text(source: TextSource, pending: Callable[[], None] = lambda: None) -> str | None:
     sentence = source.next_sentence(pending)
     return None if sentence is None else sentence.text
 
@@ -35,24 +35,33 @@ def anything(_: Sentence) -> bool:
 def test_a_sentence_is_there_before_the_next_is_written() -> None:
     go_on = threading.Event()
 
-    def pieces():
+    def pieces() -> Iterator[str]:
         yield "First sentence.\n"
         assert go_on.wait(60)
         yield "Second"
         yield " one.\n"
 
+    def waiting() -> None:
+        waits.append(True)
+        go_on.set()
+
     source = LiveText(pieces())
-    waits = []
+    waits: list[bool] = []
     assert next_text(source) == "First sentence."
     assert source.join_next(anything) is None
-    assert next_text(source, lambda: (waits.append(True), go_on.set())) == "Second one."
+    assert next_text(source, waiting) == "Second one."
     assert waits == [True]
     assert source.next_sentence(lambda: None) is None
 
 
 def test_closing_ends_a_wait() -> None:
     never = threading.Event()
-    source = LiveText(iter(lambda: never.wait(60) and "", None))
+
+    def pieces() -> Iterator[str]:
+        never.wait(60)
+        yield ""
+
+    source = LiveText(pieces())
     assert source.next_sentence(source.close) is None
     never.set()
 
@@ -141,7 +150,7 @@ def test_a_huge_file_is_read_as_it_is_spoken(tmp_path: Path) -> None:
 def test_a_fast_writer_has_to_wait() -> None:
     written = 0
 
-    def pieces():
+    def pieces() -> Iterator[str]:
         nonlocal written
         while True:
             written += 1
@@ -158,7 +167,7 @@ def test_a_fast_writer_has_to_wait() -> None:
 def test_closing_ends_a_reader_that_waits_for_room() -> None:
     ended = threading.Event()
 
-    def pieces():
+    def pieces() -> Iterator[str]:
         try:
             while True:
                 yield "Some sentence.\n" * 1000
@@ -176,7 +185,7 @@ def test_closing_ends_a_reader_that_waits_for_room() -> None:
     "error", [UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no"), ValueError("no"), KeyboardInterrupt()]
 )
 def test_whatever_ends_the_reading_is_raised_where_the_text_is_asked_for(error: BaseException) -> None:
-    def pieces():
+    def pieces() -> Iterator[str]:
         yield "One.\nTwo"
         raise error
 
@@ -190,7 +199,7 @@ def test_whatever_ends_the_reading_is_raised_where_the_text_is_asked_for(error: 
 def test_what_a_writer_leaves_unfinished_is_spoken_when_it_pauses() -> None:
     now, split, go_on = 0.0, threading.Event(), threading.Event()
 
-    def pieces():
+    def pieces() -> Iterator[str]:
         yield "Let me check that. And I"
         split.set()  # the next piece is asked for
         assert go_on.wait(60)
@@ -211,7 +220,7 @@ def test_what_a_writer_leaves_unfinished_is_spoken_when_it_pauses() -> None:
 def test_without_idle_flush_unfinished_text_waits() -> None:
     now, go_on = 0.0, threading.Event()
 
-    def pieces():
+    def pieces() -> Iterator[str]:
         yield "Let me check that."
         assert go_on.wait(60)
         yield ".. again."
@@ -255,7 +264,7 @@ def test_a_line_typed_is_spoken_without_punctuation() -> None:
     long_line = "and more, " * 12 + "of it"
     waiting = threading.Event()
 
-    def lines():
+    def lines() -> Iterator[str]:
         yield "hello\n"
         yield long_line + "\n"
         assert waiting.wait(60)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.given import Given
 from tests.harness import clean_environment
 from tts_cli import load
-from tts_cli.audio import AUDIBLE, SAMPLE_RATE, first_audible
+from tts_cli.audio import AUDIBLE, SAMPLE_RATE, Samples, first_audible
 from tts_cli.engines import EngineSettings, SpeakOptions
 from tts_cli.engines.builtin.engine import BuiltinEngine, decode_blocks, split_phonemes, trim_silence
 from tts_cli.errors import NothingToSayError, UsageError
@@ -29,7 +29,7 @@ def engine() -> BuiltinEngine:
     return BuiltinEngine(EngineSettings())
 
 
-def spoken(engine: BuiltinEngine, text: str, **options: object) -> np.ndarray:
+def spoken(engine: BuiltinEngine, text: str, **options: object) -> Samples:
     chunks = list(engine.stream(Given(text), "heart", SpeakOptions(**options)))  # type: ignore[arg-type]
     return np.concatenate([chunk.samples for chunk in chunks]) if chunks else np.zeros(0, np.float32)
 
@@ -110,7 +110,7 @@ def test_a_repeated_sentence_is_not_the_same_take(engine: BuiltinEngine) -> None
 def test_a_tag_that_another_engine_acts_out_is_not_read_out() -> None:
     with load("builtin") as tts:
 
-        def sound(text: str) -> np.ndarray:
+        def sound(text: str) -> Samples:
             return np.concatenate([chunk.samples for chunk in tts.stream(text)])
 
         assert np.array_equal(sound("Well [laugh] then."), sound("Well   then."))

@@ -21,7 +21,8 @@ def decoder(tiny: Path) -> S3GenDecoder:
 @pytest.fixture(scope="session")
 def voice(tiny: Path) -> dict[str, Any]:
     """`Conditionals.gen` of the tiny checkpoint's built-in voice."""
-    return torch.load(tiny / "conds.pt", weights_only=True)["gen"]
+    gen: dict[str, Any] = torch.load(tiny / "conds.pt", weights_only=True)["gen"]
+    return gen
 
 
 @pytest.fixture(scope="session")

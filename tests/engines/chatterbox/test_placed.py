@@ -51,8 +51,8 @@ def test_bf16_is_near_enough(tiny: Path) -> None:
 
 @pytest.mark.parametrize("factor", [0.0, 0.5, float("nan")])
 def test_wrong_speech_tokens_are_found(placed: Placed, tiny: Path, factor: float) -> None:
-    attention = placed.t3.tfmr.h[0].attn
-    attention.c_proj.weight.data = attention.c_proj.weight * factor + 0.1
+    weight = placed.t3.get_parameter("tfmr.h.0.attn.c_proj.weight")
+    weight.data = weight * factor + 0.1
     assert found_fault(placed, tiny) == "compute speech tokens right"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tts_cli.audio import SAMPLES_PER_TOKEN, Samples
+from tts_cli.audio import SAMPLES_PER_TOKEN, Samples, as_samples
 from tts_cli.engines.chatterbox import watermark
 from tts_cli.engines.chatterbox.watermark import FADE, Watermarker
 from tts_cli.errors import MissingError
@@ -31,7 +31,7 @@ def speech() -> Samples:
     from hibari import Hibari
 
     text = "A stream of sound carries its mark from the first chunk to the last, and nobody hears it."
-    return np.concatenate(list(Hibari(voice="heart").stream(text, seed=0))).astype(np.float32)
+    return as_samples(np.concatenate(list(Hibari(voice="heart").stream(text, seed=0))))
 
 
 def streamed(marker: Watermarker, sound: Samples, chunk: int) -> Samples:

@@ -40,42 +40,44 @@ class MixedDevicesError(RuntimeError):
 class Elsewhere(Tensor):
     """A tensor that lies on another device, to all that can be asked in Python. torch's C++ takes it for the CPU's."""
 
-    inner: Tensor
-    mode: PretendDevice
+    held: Tensor
+    pretended: PretendDevice
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]  # bound by torch itself
 
     @staticmethod
-    def __new__(cls, inner: Tensor, mode: PretendDevice) -> Elsewhere:
+    def __new__(cls, held: Tensor, pretended: PretendDevice) -> Elsewhere:
         made: Elsewhere = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
-            cls, inner.size(), strides=inner.stride(), storage_offset=inner.storage_offset(), dtype=inner.dtype
+            cls, held.size(), strides=held.stride(), storage_offset=held.storage_offset(), dtype=held.dtype
         )
-        made.inner, made.mode = inner, mode
+        made.held, made.pretended = held, pretended
         return made
 
     @property
     def device(self) -> torch.device:  # type: ignore[override]
-        return self.mode.device
+        return self.pretended.device
 
     @property
     def is_cuda(self) -> bool:  # type: ignore[override]
-        return self.mode.device.type == "cuda"
+        return self.pretended.device.type == "cuda"
 
     def __repr__(self) -> str:  # type: ignore[override]
-        return f"Elsewhere({self.mode.device}, {list(self.shape)})"
+        return f"Elsewhere({self.pretended.device}, {list(self.shape)})"
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(  # type: ignore[override]  # torch declares it as the function that turns it off
+        cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         kwargs = kwargs or {}
         found = (each for each in _leaves((*args, *kwargs.values())) if isinstance(each, Elsewhere))
-        return next(found).mode.compute(func, args, kwargs)
+        return next(found).pretended.compute(func, args, kwargs)
 
 
 class PretendDevice(TorchDispatchMode):
     """To be entered as a context, within `torch.inference_mode`, by the one thread that computes."""
 
     def __init__(self, device: str) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.device = torch.device(device)
         self.operators: Counter[str] = Counter()
         """How often each was computed on the device."""
@@ -88,11 +90,11 @@ class PretendDevice(TorchDispatchMode):
     def __enter__(self) -> PretendDevice:
         self._depth += 1
         _move_in_sight(True)
-        super().__enter__()
+        super().__enter__()  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *reason: Any) -> None:
-        super().__exit__(*reason)
+        super().__exit__(*reason)  # type: ignore[no-untyped-call]
         self._depth -= 1
         _move_in_sight(self._depth > 0)
 
@@ -119,7 +121,7 @@ class PretendDevice(TorchDispatchMode):
         if kwargs.get("device") is not None:
             plain["device"] = "cpu"
         result = func(*_mapped(_inner, args), **plain)
-        known = {id(each.inner): each for each in here}
+        known = {id(each.held): each for each in here}
         return _mapped(lambda each: self._there(each, known), result)
 
     def _moved(self, func: Any, tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -129,7 +131,7 @@ class PretendDevice(TorchDispatchMode):
         } | kwargs
         here = isinstance(tensor, Elsewhere)
         target = given.get("device") or tensor.device
-        plain = tensor.inner if isinstance(tensor, Elsewhere) else tensor
+        plain = tensor.held if isinstance(tensor, Elsewhere) else tensor
         result = plain.to(
             given.get("dtype") or plain.dtype, copy=here != self._meant(target) or given.get("copy", False)
         )
@@ -138,7 +140,7 @@ class PretendDevice(TorchDispatchMode):
         self.operators["_to_copy"] += 1
         if here and not self._meant(target):
             self.fetched[_our_function()] += 1
-        return self._there(result, {}) if self._meant(target) else result  # type: ignore[no-any-return]
+        return self._there(result, {}) if self._meant(target) else result
 
     def _meant(self, device: Any) -> bool:
         return device is not None and torch.device(device).type == self.device.type
@@ -185,7 +187,7 @@ def _our_function() -> str:
 
 
 def _inner(value: Any) -> Any:
-    return value.inner if isinstance(value, Elsewhere) else value
+    return value.held if isinstance(value, Elsewhere) else value
 
 
 def _leaves(value: Any) -> Iterator[Any]:

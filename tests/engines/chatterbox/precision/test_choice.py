@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 
+from tts_cli.engines.chatterbox.options import PRECISIONS
 from tts_cli.engines.chatterbox.precision import choice as precision
-from tts_cli.engines.chatterbox.precision.choice import PRECISIONS, choose
+from tts_cli.engines.chatterbox.precision.choice import choose
 from tts_cli.errors import UsageError
 
 CPU, CUDA, MPS = torch.device("cpu"), torch.device("cuda"), torch.device("mps")

@@ -20,7 +20,11 @@ from tts_cli.engines.chatterbox.precision.quantised_layers import (
     int4_codes,
 )
 
-KINDS = {"bf16": Bf16Linear, "int8": Int8Linear, "int4": Int4Linear}
+KINDS: dict[str, type[Bf16Linear | Int8Linear | Int4Linear]] = {
+    "bf16": Bf16Linear,
+    "int8": Int8Linear,
+    "int4": Int4Linear,
+}
 # Relative error of a sum of products of normal numbers: 2^-9 uniform for bf16 inputs and weights, and again for the
 # output; a 127th and a 255th of the range for int8; a 15th of the range of 32 for int4.
 RELATIVE = {"bf16": 0.004, "int8": 0.02, "int4": 0.1}
@@ -47,8 +51,8 @@ def test_a_linear_layer_is_close_to_float32(kind: str, sizes: tuple[int, int], r
     assert 0 < relative(found, F.linear(x, weight, bias)) < RELATIVE[kind]
     without = KINDS[kind](KINDS[kind].parts(weight), None)
     # A bf16 layer rounds the sum, bias and all, to bf16; the others add the bias in float32.
-    near = {"rtol": 2**-7, "atol": 2**-6} if kind == "bf16" else {"rtol": 0.0, "atol": 1e-4}
-    torch.testing.assert_close(without(x) + bias, found, **near)
+    rtol, atol = (2**-7, 2**-6) if kind == "bf16" else (0.0, 1e-4)
+    torch.testing.assert_close(without(x) + bias, found, rtol=rtol, atol=atol)
 
 
 @pytest.mark.parametrize("biased", [True, False])

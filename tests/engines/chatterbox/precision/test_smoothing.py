@@ -77,7 +77,7 @@ def random_t3(loud: float) -> T3:
     for weight in t3.parameters():
         weight.copy_(0.05 * torch.randn(weight.shape, generator=generator))
     for norm, _layer in pairs(2):
-        t3.get_submodule(norm).weight.fill_(1.0)  # type: ignore[operator, union-attr]
+        t3.get_submodule(norm).weight.fill_(1.0)  # type: ignore[operator]
         t3.get_submodule(norm).weight[[3, 111, 200]] *= loud  # type: ignore[index, operator]
     return t3
 

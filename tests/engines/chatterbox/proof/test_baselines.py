@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from tests.harness import Run, complaint
-from tts_cli.audio import SAMPLES_PER_TOKEN
+from tts_cli.audio import SAMPLES_PER_TOKEN, Samples
 from tts_cli.engines.chatterbox.options import ChatterboxSettings
 from tts_cli.engines.chatterbox.proof import baselines
 from tts_cli.engines.chatterbox.proof.baselines import names_in
@@ -82,7 +82,7 @@ def upstream(full: Path) -> Upstream:
         return Upstream(str(full), "cpu")
 
 
-def said(upstream: Upstream, way: str, voice: Path, **options: Any) -> list[np.ndarray]:
+def said(upstream: Upstream, way: str, voice: Path, **options: Any) -> list[Samples]:
     import torch
 
     with torch.random.fork_rng(devices=[]), silence():

@@ -115,7 +115,7 @@ def _encoded(encoder: Any, embedded: Tensor, at_tokens: Sight, at_frames: Sight,
     """Hidden frames `[2n, size]` of embedded tokens `[n, input_size]`."""
     x = _embed(encoder.embed, embedded)
     first, second = encoder.pre_lookahead_layer.conv1, encoder.pre_lookahead_layer.conv2
-    ahead = [_conv(first, part.T, right=AHEAD) for part in x.split(parts) if len(part)]
+    ahead = [_conv(first, part.T, right=AHEAD) for part in torch.split(x, parts) if len(part)]
     x = x + _conv(second, F.leaky_relu(torch.cat(ahead, dim=1)), left=2).T
     for block in encoder.encoders:
         x = _encoder_block(block, x, at_tokens)
@@ -180,13 +180,15 @@ def _stage(stage: Any, x: Tensor, time: Tensor, sight: Sight) -> Tensor:
     for block in blocks:
         y = y + attention(block.attn1, block.norm1(y), sight)
         y = y + block.ff(block.norm3(y))
-    return y.T
+    columns: Tensor = y.T
+    return columns
 
 
 def attention(layer: Any, x: Tensor, sight: Sight) -> Tensor:
     """`[n, dim]`, shape kept: attention without positions."""
     query, key, value = (_heads(to(x), layer.heads) for to in (layer.to_q, layer.to_k, layer.to_v))
-    return layer.to_out[0](_mixed(query @ key.mT, value, sight))  # type: ignore[no-any-return]
+    mixed: Tensor = layer.to_out[0](_mixed(query @ key.mT, value, sight))
+    return mixed
 
 
 def _heads(x: Tensor, heads: int) -> Tensor:

@@ -40,7 +40,8 @@ def masked(decoder: S3GenDecoder, prompt: Prompt, n: int, at_tokens: Sight, at_f
 
 def whole(decoder: S3GenDecoder, prompt: Prompt, n: int) -> Tensor:
     noise = torch.cat((NOISE.prompt(prompt.frames), NOISE.mels(0, 2 * n)), dim=1)
-    return decoder.flow(prompt, TOKENS[:n], noise)
+    mels: Tensor = decoder.flow(prompt, TOKENS[:n], noise)
+    return mels
 
 
 def sights(prompt: Prompt, pushes: Sequence[int], window: int) -> tuple[Sight, Sight]:
@@ -80,8 +81,8 @@ def test_the_prompt_is_decoded_as_if_nothing_followed(decoder: S3GenDecoder, pro
 def test_a_block_attends_as_if_window_and_prompt_were_all_there_is(decoder: S3GenDecoder) -> None:
     p, window, blocks = 5, 9, [(0, 3), (3, 4), (4, 7), (7, 10), (10, 13), (13, 15)]
     sight = block_causal(p, blocks, window)
-    relative = decoder.flow.encoder.encoders[0].self_attn
-    placeless = decoder.flow.decoder.estimator.down_blocks[0][1][0].attn1
+    relative = decoder.flow.encoder.encoders.get_submodule("0.self_attn")
+    placeless = decoder.flow.decoder.estimator.down_blocks.get_submodule("0.1.0.attn1")
     x = torch.randn(20, 16, generator=torch.Generator().manual_seed(0))
     one, two = relative_attention(relative, x, sight), attention(placeless, x, sight)
     assert torch.allclose(one[:p], relative(x[None, :p], NoTokens())[0], atol=1e-5)
@@ -123,15 +124,15 @@ def test_every_part_of_the_rule_is_heard_in_this_checkpoint(decoder: S3GenDecode
     at_tokens, at_frames = sights(prompt, PUSHES, window)
     wider = sights(prompt, PUSHES, window + 1)  # its blocks are as long
     proper = masked(decoder, prompt, n, at_tokens, at_frames, p, n)
-    others = {
-        "distances at token rate": (Sight(at_tokens.visible, everything(p + n).distance), at_frames, p, n),
-        "distances at frame rate": (at_tokens, Sight(at_frames.visible, everything(2 * (p + n)).distance), p, n),
-        "window at token rate": (wider[0], at_frames, p, n),
-        "window at frame rate": (at_tokens, wider[1], p, n),
-        "where the prompt's lookahead ends": (at_tokens, at_frames, p + n),
-        "blocks at token rate": (sights(prompt, [n], window)[0], at_frames, p, n),
-        "blocks at frame rate": (at_tokens, sights(prompt, [n], window)[1], p, n),
+    others: dict[str, tuple[Sight, Sight, list[int]]] = {
+        "distances at token rate": (Sight(at_tokens.visible, everything(p + n).distance), at_frames, [p, n]),
+        "distances at frame rate": (at_tokens, Sight(at_frames.visible, everything(2 * (p + n)).distance), [p, n]),
+        "window at token rate": (wider[0], at_frames, [p, n]),
+        "window at frame rate": (at_tokens, wider[1], [p, n]),
+        "where the prompt's lookahead ends": (at_tokens, at_frames, [p + n]),
+        "blocks at token rate": (sights(prompt, [n], window)[0], at_frames, [p, n]),
+        "blocks at frame rate": (at_tokens, sights(prompt, [n], window)[1], [p, n]),
     }
-    for other in others.values():
-        changed = masked(decoder, prompt, n, *other) - proper
+    for tokens, frames, parts in others.values():
+        changed = masked(decoder, prompt, n, tokens, frames, *parts) - proper
         assert changed[:, 2 * p :].abs().max() > 1e-2

@@ -91,7 +91,7 @@ def streamed(
 ) -> list[Samples]:
     """The sound that each push of so many `TOKENS` brings, and an empty one at the end."""
     stream = decoder.stream(voice, way, seed, past=past)
-    parts = TOKENS[: sum(sizes)].split(list(sizes))
+    parts = torch.split(TOKENS[: sum(sizes)], list(sizes))
     return [*(stream.push(part) for part in parts), stream.push([], final=True)]
 
 
@@ -145,7 +145,7 @@ def test_utterances_on_one_decoder_do_not_disturb_each_other(
     utterances = [(voice, 3), (other, 3), (other, 9)]
     alone = [streamed(S3GenDecoder.load(tiny), each, [6] * 6, way, seed) for each, seed in utterances]
     streams = [decoder.stream(each, way, seed) for each, seed in utterances]
-    mixed = [[stream.push(part) for stream in streams] for part in TOKENS[:36].split(6)]
+    mixed = [[stream.push(part) for stream in streams] for part in torch.split(TOKENS[:36], 6)]
     mixed.append([stream.push([], final=True) for stream in streams])
     for found, expected in zip(zip(*mixed, strict=True), alone, strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
@@ -176,10 +176,11 @@ def held(value: object, seen: dict[int, int] | None = None) -> int:
 
 def test_memory_stops_growing_once_the_window_is_full(decoder: S3GenDecoder, voice: dict[str, Any]) -> None:
     stream, sizes = decoder.stream(voice, partial(Cached, window=9)), []
-    for part in TOKENS.split(5):
+    for part in torch.split(TOKENS, 5):
         stream.push(part)
         sizes.append(held(stream))
     frames = 2 * (10 + 9)
+    assert isinstance(stream._strategy, Cached)
     assert held(stream._strategy.flow) > 2 * 3 * 2 * frames * 16 * 4  # steps, layers, keys and values, width, bytes
     assert len(set(sizes[4:])) == 1
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from tts_cli.audio import Samples
 from tts_cli.engines.chatterbox import S3GenDecoder
 from tts_cli.engines.chatterbox.s3gen.noise import GivenNoise
 from tts_cli.errors import ModelError, UsageError
@@ -70,7 +71,7 @@ def _upstream_s3gen(folder: Path) -> Any:
 
 def upstream_inference(
     model: Any, voice: dict[str, Any], tokens: torch.Tensor, monkeypatch: pytest.MonkeyPatch
-) -> tuple[np.ndarray, GivenNoise]:
+) -> tuple[Samples, GivenNoise]:
     """What upstream makes of the tokens, and the noise it drew on the way."""
     drawn: dict[str, list[torch.Tensor]] = {"randn": [], "randn_like": [], "rand": []}
 
@@ -78,7 +79,7 @@ def upstream_inference(
         draw = getattr(torch, name)
 
         def record(*args: Any, **kwargs: Any) -> torch.Tensor:
-            values = draw(*args, **kwargs)
+            values: torch.Tensor = draw(*args, **kwargs)
             drawn[name].append(values.clone())
             return values
 

@@ -133,7 +133,9 @@ def test_independent_chunks_begin_as_an_utterance_does_and_others_do_not(
 def test_overlap_fades_from_one_chunk_to_the_next(decoder: S3GenDecoder, voice: dict[str, Any]) -> None:
     """In the middle of the overlap both chunks have the same share; outside of it one has all."""
     first, second, _ = streamed(decoder, voice, "overlap", [10, 10])
-    utterance = decoder.stream(voice, Overlap)._strategy.utterance
+    strategy = decoder.stream(voice, Overlap)._strategy
+    assert isinstance(strategy, Overlap)
+    utterance = strategy.utterance
     with torch.inference_mode():
         before = utterance.alone(torch.from_numpy(TOKENS[:10]))().numpy()
         after = utterance.alone(torch.from_numpy(TOKENS[8:20]), 8, onset=False)().numpy()
@@ -150,6 +152,7 @@ def test_context_remembers_a_bounded_past(decoder: S3GenDecoder, voice: dict[str
     for at in range(0, 60, 5):
         stream.push(TOKENS[at : at + 5])
         context = stream._strategy
+        assert isinstance(context, Context)
         kept = sum(tail.numel() for tail in context.state.tails.values())
         sizes.append((len(context.past), len(context.held), kept))
     assert sizes[-1][:2] == (7, 3)

@@ -23,7 +23,7 @@ def signal(sizes: list[int], channels: int = 2) -> Tensor:
 
 def streamed(step: Step, x: Tensor, sizes: list[int]) -> Tensor:
     tails: Tails = {}
-    pieces = x.split(sizes, dim=2)
+    pieces = torch.split(x, sizes, dim=2)
     return torch.cat([step(piece, tails, n == len(pieces) - 1) for n, piece in enumerate(pieces)], dim=2)
 
 
@@ -72,7 +72,8 @@ def test_spread(sizes: list[int], stride: int, more: int, data: st.DataObject) -
 @settings(max_examples=60, deadline=None)
 def test_sum(sizes: list[int], delays: list[int]) -> None:
     """Streams that are as many positions late as `delays` say."""
-    x, add, tails, at = signal(sizes), Sum(), {}, 0
+    x, add, at = signal(sizes), Sum(), 0
+    tails: Tails = {}
     pieces, ends = [], [0] * len(delays)
     for number, size in enumerate(sizes):
         at += size
@@ -93,7 +94,8 @@ def test_mirror(sizes: list[int]) -> None:
 @torch.inference_mode()
 def test_a_copy_of_the_tails_is_a_copy_of_the_past() -> None:
     conv = nn.Conv1d(1, 1, 5)
-    slide, tails, x = Slide(conv, 2), {}, torch.randn(1, 1, 12)
+    slide, x = Slide(conv, 2), torch.randn(1, 1, 12)
+    tails: Tails = {}
     slide(conv, x[..., :6], tails, False)
     past = tails.copy()
     first = slide(conv, x[..., 6:], tails, True)

@@ -201,7 +201,8 @@ class Plain(nn.Module):
         self.compute = partial(conv._conv_forward, weight=conv.weight, bias=conv.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.compute(x)
+        computed: Tensor = self.compute(x)
+        return computed
 
 
 def test_convolutions_can_be_replaced(vocoder: Vocoder) -> None:

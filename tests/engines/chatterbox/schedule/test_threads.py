@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -32,14 +32,14 @@ def engine(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> ChatterboxEn
 
 
 @pytest.fixture(autouse=True)
-def callers() -> Iterator[None]:
+def callers() -> Generator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(CALLERS)
     yield
     torch.set_num_threads(before)
 
 
-def stream(engine: ChatterboxEngine, options: ChatterboxOptions) -> Iterator[AudioChunk]:
+def stream(engine: ChatterboxEngine, options: ChatterboxOptions) -> Generator[AudioChunk, None, None]:
     return engine.stream(Given("Hi there."), "default", options)
 
 

@@ -287,13 +287,8 @@ def test_only_what_can_be_drawn_is_drawn() -> None:
     """By top-k, then by top-p of what is left."""
     logits = torch.full((6563,), -20.0)
     logits[:4] = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
-    for options, allowed in [
-        ({"top_k": 2}, {0, 1}),
-        ({"top_p": 0.75}, {0, 1}),
-        ({"top_p": 0.9}, {0, 1, 2}),
-        ({"top_k": 3, "top_p": 0.5}, {0}),
-    ]:
-        sampling = Sampling(**({"temperature": 1, "top_k": 0, "top_p": 1, "repetition_penalty": 1} | options))
+    for top_k, top_p, allowed in [(2, 1, {0, 1}), (0, 0.75, {0, 1}), (0, 0.9, {0, 1, 2}), (3, 0.5, {0})]:
+        sampling = Sampling(temperature=1, top_k=top_k, top_p=top_p, repetition_penalty=1)
         sampler = Sampler(sampling, torch.Generator().manual_seed(0), 6563)
         assert {sampler.draw(logits) for _ in range(100)} == allowed
 

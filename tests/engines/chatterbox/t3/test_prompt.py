@@ -11,6 +11,7 @@ from tokenizers import pre_tokenizers
 
 from tts_cli.engines.chatterbox.t3.prompt import TextTokenizer, normalise
 from tts_cli.errors import MissingError, ModelError
+from tts_cli.segment import Ending
 
 TAGS = ["[laugh]", "[cough]", "[clear throat]", "[chuckle]"]
 PIECES = st.sampled_from([*"aZé ß\t\n…:—–,.!?-“”‘’\"';0", " ,", "  ", "hello", " world", "'ll", "<|endoftext|>", *TAGS])
@@ -40,13 +41,15 @@ def test_what_normalising_does() -> None:
 
 
 def test_a_sentence_that_goes_on_gets_no_full_stop() -> None:
-    for ending in ("cut", "clause"):
+    endings: list[Ending] = ["cut", "clause"]
+    for ending in endings:
         assert normalise("It was a", ending) == "It was a,"
         assert normalise("It was late;", ending) == "It was late,"
         assert normalise("It was late: ", ending) == "It was late,"
         assert normalise("It was —", ending) == "It was -"
         assert normalise("", ending) == ""
-    for ending in ("sentence", "line"):
+    endings = ["sentence", "line"]
+    for ending in endings:
         assert normalise("Chapter One", ending) == "Chapter One."
 
 

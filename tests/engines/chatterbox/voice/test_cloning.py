@@ -89,7 +89,7 @@ def test_ours_reads_what_upstream_saved_after_it_spoke(tmp_path: Path) -> None:
     theirs.t3.cond_prompt_speech_emb = torch.zeros(1, 20, 64)
     network = SimpleNamespace(device="cpu", dtype=torch.float32, flow=None)
     with pytest.raises(AttributeError, match="inference"):  # of the flow that is not there: the casts are done
-        S3Token2Mel.forward(network, torch.tensor([1, 2]), None, None, theirs.gen, finalize=True)  # type: ignore[arg-type]
+        S3Token2Mel.forward(network, torch.tensor([1, 2]), None, None, theirs.gen, finalize=True)
     assert theirs.gen["prompt_token"].dtype == torch.float32
     theirs.save(tmp_path / "theirs.pt")
     assert_same(Conditionals.load(tmp_path / "theirs.pt"), ours.speaker, ours.voice_tokens, dict(ours.gen))
@@ -419,7 +419,7 @@ def upstream(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
         torch.manual_seed(0)
         s3gen, encoder = S3Gen(meanflow=True).eval(), VoiceEncoder().eval()
         hp = SimpleNamespace(speech_cond_prompt_len=375)
-        model = ChatterboxTurboTTS(SimpleNamespace(hp=hp), s3gen, encoder, None, "cpu")  # type: ignore[arg-type]
+        model = ChatterboxTurboTTS(SimpleNamespace(hp=hp), s3gen, encoder, None, "cpu")
     kept = {k: v for k, v in s3gen.state_dict().items() if k.startswith(("tokenizer.", "speaker_encoder."))}
     speaking = load_file(tiny / "s3gen_meanflow.safetensors")
     kept |= {k: v for k, v in speaking.items() if k.startswith(("flow.", "mel2wav."))}
@@ -499,5 +499,7 @@ def test_a_voice_that_was_saved_while_it_was_trained_is_read(tiny: Path, tmp_pat
     content["gen"]["embedding"].requires_grad_()
     torch.save(content, tmp_path / "v.pt")
     voice = Conditionals.load(tmp_path / "v.pt")
-    assert not voice.gen["embedding"].requires_grad
+    embedding = voice.gen["embedding"]
+    assert embedding is not None
+    assert not embedding.requires_grad
     assert prefix_key("model", voice) == expected
