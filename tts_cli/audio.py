@@ -1,4 +1,4 @@
-"""Sound as a value: the rates every stage agrees on, and a stretch of samples."""
+"""Sound as a value: samples and chunks, and the rates that every stage uses."""
 
 from __future__ import annotations
 
@@ -12,38 +12,45 @@ from tts_cli.errors import ModelError
 from tts_cli.segment import Segment
 
 Samples: TypeAlias = npt.NDArray[np.float32]
-"""Mono sound, shape `[n]`, nominally within ±1."""
+"""Mono sound: float32 `[n]`, nominally within ±1."""
 
 SAMPLE_RATE: Final = 24_000
-"""Samples a second of every engine here (Chatterbox's S3Gen and the built-in voice alike)."""
+"""Samples a second of both engines here, Chatterbox's S3Gen and the built-in voice."""
 TOKEN_RATE: Final = 25
 """Speech tokens a second (S3 tokenizer v2). `--chunk` counts in tokens for every engine."""
 SAMPLES_PER_TOKEN: Final = SAMPLE_RATE // TOKEN_RATE
 FRAMES_PER_TOKEN: Final = 2
-"""Mel frames a speech token (S3Gen upsamples its encoder's output twofold)."""
+"""Mel frames of each speech token: S3Gen's encoder doubles the rate."""
 SAMPLES_PER_FRAME: Final = SAMPLES_PER_TOKEN // FRAMES_PER_TOKEN
 
 AUDIBLE: Final = 10 ** (-60 / 20)
-"""The level, -60 dB below full scale, from which a sample counts as heard."""
+"""The amplitude from which a sample counts as audible: 60 dB below full scale."""
 
 
 @dataclass(frozen=True, slots=True)
 class AudioChunk:
-    """A stretch of finished sound, ready to be played.
+    """Sound that an engine gives at once, ready to be played.
 
-    Every engine's sound passes through here. A sample that is NaN or infinite raises `ModelError`, so that no device
-    and no file gets it.
-
-    Attributes
+    Parameters
     ----------
     samples
-        float32 mono `[n]`; nobody writes to it after the engine has let go of it.
+        float32 mono `[n]`. Nothing writes to it after the engine has given it.
     sample_rate
         Samples a second.
     segment
-        The text that it is a part of.
+        The segment that the sound is a part of.
     notice
-        What a listener may want to know about it, such as why the segment ends here; usually empty.
+        What is wrong with the sound, such as that the segment was stopped before its end; usually empty.
+
+    Raises
+    ------
+    ModelError
+        If a sample is NaN or infinite. No device and no file gets such a sample.
+
+    Examples
+    --------
+    >>> AudioChunk(np.zeros(960, np.float32), 24_000, Segment.of("Hello.")).seconds
+    0.04
     """
 
     samples: Samples
@@ -60,29 +67,41 @@ class AudioChunk:
 
     @property
     def seconds(self) -> float:
-        """How long it sounds."""
+        """The length of the sound."""
         return len(self.samples) / self.sample_rate
 
 
 def as_samples(values: Any) -> Samples:
-    """`values` as contiguous float32 mono, copied only where its type asks for it."""
+    """`values` as a contiguous float32 array. It is copied only if it is something else."""
     return np.ascontiguousarray(values, dtype=np.float32)
 
 
 def to_pcm16(samples: Samples) -> npt.NDArray[np.int16]:
-    """Little-endian 16-bit PCM, rounded; what lies beyond full scale is clipped. One conversion for every output."""
+    """Little-endian 16-bit PCM `[n]`, rounded. Samples beyond full scale are clipped. Every output uses this.
+
+    Examples
+    --------
+    >>> to_pcm16(as_samples([0, 0.5, -2])).tolist()
+    [0, 16384, -32767]
+    """
     pcm: npt.NDArray[np.int16] = np.rint(np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2")
     return pcm
 
 
 def first_audible(samples: Samples) -> int | None:
-    """Index of the first sample at or above `AUDIBLE`, or None where all is silence."""
+    """The index of the first sample at or above `AUDIBLE`, or None if there is none."""
     loud = np.abs(samples) >= AUDIBLE
     index = int(loud.argmax()) if len(loud) else 0
     return index if len(loud) and loud[index] else None
 
 
 def raised_cosine(length: int) -> Samples:
-    """A ramp from 0 to 1 over `length` samples; it and its mirror image sum to exactly one."""
+    """A ramp `[length]` from 0 to 1. It and its mirror image add up to one at every sample.
+
+    Examples
+    --------
+    >>> [round(value, 2) for value in raised_cosine(2).tolist()]
+    [0.15, 0.85]
+    """
     steps = (np.arange(length, dtype=np.float64) + 0.5) / max(length, 1)
     return as_samples(0.5 - 0.5 * np.cos(np.pi * steps))

@@ -1,4 +1,4 @@
-"""What a caller hands over, checked: one line says which value is wrong, and what is allowed in its place."""
+"""Checks of values that a caller gives. An error says which value is wrong and which are allowed."""
 
 from __future__ import annotations
 
@@ -29,15 +29,20 @@ def one_of(name: str, value: object, choices: Sequence[str]) -> None:
 
 
 def instance(name: str, value: object, kind: type | tuple[type, ...], words: str) -> None:
-    """Raise `UsageError` unless `value` is of that kind, which is called `words`."""
+    """Raise `UsageError` unless `value` is an instance of `kind`. The message calls that kind `words`."""
     if not isinstance(value, kind):
         raise _refused(name, value, words)
 
 
 def read_whole(text: str) -> int | None:
-    """The whole number that `text` writes in decimal digits; None for anything else.
+    """The whole number that `text` is, or None if it is not 1 to 18 of the digits 0 to 9.
 
-    Nothing longer than 18 digits is one: `int` would refuse thousands of them, and accept digits such as `٣`.
+    `int` is not used alone because it accepts digits such as `٣` and raises for thousands of digits.
+
+    Examples
+    --------
+    >>> read_whole("24"), read_whole("2.4")
+    (24, None)
     """
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
@@ -48,7 +53,7 @@ def _refused(name: str, value: object, allowed: str) -> UsageError:
 
 
 def _is_short(value: object) -> bool:
-    """Whether it can be shown in a line. Python refuses to write out integers of thousands of digits at all."""
+    """Whether `value` fits in a line. Python does not convert integers of thousands of digits to text at all."""
     return abs(value) < 10**40 if isinstance(value, int) else len(repr(value)) <= 60
 
 

@@ -1,6 +1,6 @@
-"""How far a streamed sound is from the whole one, and whether its joins can be told from any other place.
+"""Two measures of streamed sound: its distance to the same sound computed whole, and how much its seams stand out.
 
-Two measures over finished samples. A frame is 20 ms of sound at `rate` samples a second.
+Both are calculated from finished samples. A frame is 20 ms of sound at `rate` samples a second.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ Floats = npt.NDArray[np.float64]
 
 FRAMES_A_SECOND: Final = 50
 WINDOW_FRAMES: Final = 4
-"""Frames that a mel frame's window reaches over: 80 ms, as S3Gen's own."""
+"""Frames in the window of a mel frame: 80 ms, as in S3Gen."""
 BINS: Final = 80
 TOP: Final = 8000.0
 """Hz; the mel bands end here."""
 FLOOR: Final = 1e-4
-"""Band magnitudes below this one are as good as silent."""
+"""Band magnitudes below this one count as this one."""
 
 
 def frame_of(rate: int) -> int:
@@ -47,7 +47,7 @@ def _mel_bands(fft: int, rate: int) -> Floats:
 
 
 def _log_mel(stretches: npt.NDArray[np.float32], rate: int) -> Floats:
-    """Levels in dB `[n, 80]` of stretches of sound `[n, fft]`."""
+    """Mel levels in dB `[n, 80]` of stretches of sound `[n, fft]`."""
     window = np.hanning(stretches.shape[1] + 1)[:-1]
     spectrum = np.abs(np.fft.rfft(stretches * window, axis=1)) / window.sum()
     levels: Floats = 20 * np.log10(np.maximum(spectrum @ _mel_bands(stretches.shape[1], rate).T, FLOOR))
@@ -55,7 +55,7 @@ def _log_mel(stretches: npt.NDArray[np.float32], rate: int) -> Floats:
 
 
 def log_mel(samples: Samples, rate: int) -> Floats:
-    """Mel levels in dB, `[n / frame, 80]`: one row for each frame of sound, around its middle."""
+    """Mel levels in dB `[n / frame, 80]` of samples `[n]`: one row for each frame, centred on its middle."""
     frame = frame_of(rate)
     window = WINDOW_FRAMES * frame
     padded = np.pad(samples, (window - frame) // 2)
@@ -65,12 +65,26 @@ def log_mel(samples: Samples, rate: int) -> Floats:
 
 
 def distance(found: Samples, reference: Samples, rate: int) -> float:
-    """Root mean square, in dB, of the difference between two sounds' mel levels."""
+    """The root mean square of the difference between the mel levels of two sounds, in dB.
+
+    Parameters
+    ----------
+    found, reference
+        Samples `[n]`, as many of one as of the other.
+    rate
+        Samples a second of both.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).standard_normal(24_000).astype(np.float32)
+    >>> round(distance(noise, noise / 2, 24_000), 2)
+    6.02
+    """
     return float(np.sqrt(np.mean((log_mel(found, rate) - log_mel(reference, rate)) ** 2)))
 
 
 def chunk_distances(found: Samples, reference: Samples, joins: Sequence[int], rate: int) -> list[float]:
-    """`distance` for each chunk: the stretches between `joins`, given in samples, and behind the last."""
+    """`distance` of each chunk. `joins` are the indices of the samples at which all chunks but the first begin."""
     squares = (log_mel(found, rate) - log_mel(reference, rate)) ** 2
     frames = [0, *(join // frame_of(rate) for join in joins), len(squares)]
     return [float(np.sqrt(squares[start:stop].mean())) for start, stop in pairwise(frames) if stop > start]
@@ -78,18 +92,31 @@ def chunk_distances(found: Samples, reference: Samples, joins: Sequence[int], ra
 
 @dataclass(frozen=True, slots=True)
 class Seam:
-    """How much more a sound jumps at its joins than elsewhere; 1.0: a join looks like any other place."""
+    """How much more a sound changes at its seams than elsewhere. 1.0 means that a seam is like any other place."""
 
     spectral: float
-    """Mean change of mel levels from the 20 ms before to the 20 ms behind, joins against other places."""
+    """The mean change of mel levels from the 20 ms before to the 20 ms after, at seams over elsewhere."""
     sample: float
-    """From one sample to the next but one: the bend of the wave against its level nearby, likewise."""
+    """The largest second difference of samples, relative to the level around it, at seams over elsewhere."""
 
 
 def seam(samples: Samples, joins: Sequence[int], rate: int) -> Seam:
-    """The seam score of a sound whose chunks join before the samples numbered `joins`.
+    """Score the seams of a sound.
 
-    Both parts are 1.0 where there is no join that has 20 ms of sound on either side.
+    Parameters
+    ----------
+    samples
+        The sound `[n]`.
+    joins
+        The indices of the samples at which all chunks but the first begin. Those without 20 ms of sound on both sides
+        are left out.
+    rate
+        Samples a second.
+
+    Returns
+    -------
+    Seam
+        Both parts are 1.0 if no seam is left.
     """
     reach = frame_of(rate)
     inside = [join for join in joins if reach <= join <= len(samples) - reach]
@@ -103,11 +130,11 @@ def seam(samples: Samples, joins: Sequence[int], rate: int) -> Seam:
 
 
 def _jumps(samples: Samples, places: Sequence[int], rate: int) -> Floats:
-    """Spectral and sample jump `[n, 2]` at each place."""
+    """The spectral change and the change of samples `[n, 2]` at each place."""
     reach = frame_of(rate)
     near = np.stack([samples[place - reach : place + reach] for place in places])
     spectral = np.sqrt(((_log_mel(near[:, reach:], rate) - _log_mel(near[:, :reach], rate)) ** 2).mean(axis=1))
-    # Bends that reach over the join: the second differences around its last and its first sample.
+    # The second differences that reach across the seam.
     bend = np.abs(np.diff(near[:, reach - 2 : reach + 2], n=2)).max(axis=1)
     level = np.sqrt((near.astype(np.float64) ** 2).mean(axis=1)) + FLOOR
     return np.stack((spectral, bend / level), axis=1)

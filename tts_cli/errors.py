@@ -1,16 +1,16 @@
-"""What can go wrong, drawn as a tree. Imports nothing, so that every layer may raise from it.
+"""The errors of this package. The module imports nothing, so every layer can raise them.
 
-    TTSError                1  something failed while we worked
+    TTSError                1  something failed while working
     ├── UsageError          2  the request cannot be carried out as written
     │   ├── NothingToSayError 2  the text holds nothing that can be spoken
-    │   └── TextError       2  the text cannot be read, or not beyond some place
+    │   └── TextError       2  the text cannot be read to its end
     ├── SegmentError        1  an engine failed on a piece of the text
     ├── UnspokenError       1  some of the text could not be spoken, the rest was
     ├── MissingError        3  this machine lacks something: weights, a package, an audio device
     ├── OutputError         1  the sound could not be delivered: disk full, closed pipe, lost device
     └── ModelError          1  weights or a voice file are damaged or do not fit
 
-`cli` turns an error into one line on stderr (`message`, then `remedy`) and the exit code on its left.
+The number is the exit code. `cli` prints `message` and `remedy` on standard error, in one line.
 """
 
 from __future__ import annotations
@@ -30,7 +30,20 @@ __all__ = [
 
 
 class TTSError(Exception):
-    """An error a user can act on: `message` says what is wrong, `remedy` what to do about it."""
+    """An error that a user can act on.
+
+    Parameters
+    ----------
+    message
+        What is wrong.
+    remedy
+        What to do about it; may be empty.
+
+    Examples
+    --------
+    >>> str(TTSError("there is no voice 'x'", "choose another"))
+    "there is no voice 'x'; choose another"
+    """
 
     exit_code = 1
 
@@ -54,11 +67,11 @@ class NothingToSayError(UsageError):
 
 
 class TextError(UsageError):
-    """The text cannot be read, or not beyond some place: what stands before that is spoken."""
+    """The text cannot be read to its end. The part before that place is spoken."""
 
 
 def beginning(text: str) -> str:
-    """A piece of text as a message shows it: its first 60 characters."""
+    """The first 60 characters of a text, for a message."""
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 
@@ -68,9 +81,9 @@ class SegmentError(TTSError):
     Parameters
     ----------
     text
-        The piece, whole; the message shows its beginning.
+        The whole piece. The message shows its beginning.
     cause
-        What the engine raised.
+        The exception that the engine raised.
     """
 
     def __init__(self, text: str, cause: Exception) -> None:
@@ -85,9 +98,9 @@ class UnspokenError(TTSError):
     Parameters
     ----------
     failures
-        One for each piece, in order.
+        The error of each piece, in order.
     rest_spoken
-        Whether there was more in the text, which was spoken.
+        Whether some of the text was spoken.
     """
 
     def __init__(self, failures: list[SegmentError], rest_spoken: bool) -> None:
@@ -98,13 +111,13 @@ class UnspokenError(TTSError):
 
 
 class MissingError(TTSError):
-    """Something this machine lacks; `remedy` is the command that brings it."""
+    """This machine lacks something. `remedy` is the command that installs it."""
 
     exit_code = 3
 
 
 class OutputError(TTSError):
-    """Sound was made but could not be delivered."""
+    """Sound was computed but could not be delivered."""
 
 
 class ModelError(TTSError):

@@ -1,13 +1,13 @@
-"""The one definition of what is measured, shared by the live display, `--json` and every benchmark.
+"""Defines what is measured, for the live display, `--json` and every benchmark.
 
-The clock runs from the moment that the *text that sounds* is known: the first segment in which the engine finds an
-audible sample. Segments without sound before it are not in it. It stands still while the writer is waited for.
+The clock starts when two conditions hold: the engine is ready, and the first segment that has an audible sample is
+known. Silent segments before that one do not count. The clock stops while the writer of the text is waited for.
 
-- **TTFA**, time to first audio: from "text known, engine ready" to the first *audible* sample handed to the sink.
-- **Total**: from the same moment to the last chunk handed to the sink.
-- **Cold start**: from the start of this process to the first audible sample, by the clock on the wall: waiting counts.
-- **RTF**, real-time factor: seconds spent computing over seconds of sound computed, for the whole run. Waiting for text
-  or for room in the playback buffer is not computing.
+- **TTFA**, time to first audio: from the start of the clock until the first audible sample is given to the sink.
+- **Total**: from the start of the clock until the last chunk is given to the sink.
+- **Cold start**: from the start of this process until the first audible sample, all waiting included.
+- **RTF**, real-time factor: seconds spent computing over seconds of sound computed, in the whole run. Waiting for text
+  or for room in the ring is not computing.
 - **Gap**: seconds spent computing from one chunk to the next, while the text for it is known.
 """
 
@@ -31,11 +31,11 @@ State = Literal[
 
 
 MOST_NOTICES: Final = 100
-"""Notices of one run that are kept; a pipe may be spoken for days."""
+"""How many notices of one run are stored. A pipe may be spoken for days."""
 
 
 def process_age() -> float:
-    """Seconds since this process started, by the operating system's account (10 ms steps on Linux)."""
+    """Seconds since the operating system started this process, in steps of 10 ms on Linux."""
     if sys.platform == "linux":
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
         return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
@@ -46,7 +46,7 @@ def process_age() -> float:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What is known at one moment. Times in seconds; None for what has not happened yet."""
+    """The measurements at one moment. Times are in seconds; None if it has not happened yet."""
 
     ttfa: float | None = None
     cold_start: float | None = None
@@ -62,34 +62,44 @@ class Snapshot:
     failed_segments: int = 0
     """Pieces of text that the engine failed on."""
     notices: tuple[str, ...] = ()
-    """What is wrong with speech that was spoken all the same, and of which text: the first `MOST_NOTICES`."""
+    """What is wrong with sound that was given all the same, and the text of it: the first `MOST_NOTICES`."""
 
     @property
     def rtf(self) -> float | None:
-        """Compute time over sound time; None before there is sound."""
+        """Compute time over sound time; None if there is no sound yet."""
         return self.computed / self.sound if self.sound else None
 
 
 class Meter:
-    """Takes the time of one run. `clock` is monotonic, in seconds; `age` is the process's age in seconds.
+    """Measures one run. One thread calls all methods but `snapshot`, which any thread may call.
 
-    One thread writes: everything but `snapshot`.
+    Parameters
+    ----------
+    clock
+        A monotonic clock, in seconds.
+    age
+        How old this process is, in seconds.
+
+    Examples
+    --------
+    >>> Meter().snapshot().chunks
+    0
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter, age: Callable[[], float] = process_age) -> None:
         self._clock = clock
         self._born = clock() - age()
-        self._pending: float | None = None  # since when the writer is waited for
+        self._pending: float | None = None  # since when the writer has been waited for
         self._waited = 0.0
-        self._texts: dict[int, float] = {}  # when each segment was known; empty once one of them sounds
-        self._known: float | None = None  # these three count without the time that the writer was waited for
+        self._texts: dict[int, float] = {}  # when each segment was known; empty when one of them sounds
+        self._known: float | None = None  # this and the next two do not count waiting for the writer
         self._audible: float | None = None
         self._last: float | None = None
-        self._heard: float | None = None  # the first audible sample, by the clock on the wall
+        self._heard: float | None = None  # when the first audible sample was given, waiting included
         self._sounds = False  # whether anything audible has been computed
         self._computed = 0.0
         self._sound = 0.0
-        self._gap: float | None = None  # computing since the last chunk; None where no sound waits for the next one
+        self._gap: float | None = None  # seconds of computing since the last chunk; None if a wait is no gap
         self._longest_gap = 0.0
         self._chunks = 0
         self._characters = 0
@@ -97,13 +107,13 @@ class Meter:
         self._notices: tuple[str, ...] = ()
 
     def text_pending(self) -> None:
-        """No text is known: from now on the writer is waited for, until there is something to do again."""
+        """No text is known. The writer is waited for until the next call of another method."""
         if self._pending is None:
             self._pending = self._clock()
         self._gap = None
 
     def text_known(self, segment: Segment) -> None:
-        """The engine is ready and this text is to be spoken. The first text that sounds starts TTFA's clock."""
+        """The engine is ready and takes this segment. The clock starts with the first segment that sounds."""
         self._characters += len(segment.text)
         now = self._now()
         if not self._sounds:
@@ -111,7 +121,7 @@ class Meter:
 
     @contextmanager
     def computing(self) -> Iterator[None]:
-        """Counts the time inside as compute time, without the time that the writer is waited for."""
+        """Count the time in the block as compute time, except while the writer is waited for."""
         began = self._now()
         try:
             yield
@@ -122,15 +132,15 @@ class Meter:
                 self._gap += spent
 
     def segment_failed(self) -> None:
-        """The engine has failed on a piece of text, and goes on with the next."""
+        """The engine has failed on a segment and continues with the next."""
         self._failed_segments += 1
 
     def noticed(self, notice: str) -> None:
-        """Something is wrong with speech that is spoken all the same."""
+        """Something is wrong with sound that is given all the same."""
         self._notices = (*self._notices, notice)[:MOST_NOTICES]
 
     def chunk_computed(self, chunk: AudioChunk) -> None:
-        """An engine has given this chunk."""
+        """The engine has computed this chunk."""
         self._chunks += 1
         self._sound += chunk.seconds
         if not self._sounds and first_audible(chunk.samples) is not None:
@@ -142,7 +152,7 @@ class Meter:
             self._gap = 0.0
 
     def chunk_handed(self, chunk: AudioChunk) -> None:
-        """This chunk goes to the sink now."""
+        """This chunk is given to the sink now."""
         self._last = self._now()
         if self._audible is None and first_audible(chunk.samples) is not None:
             self._audible, self._heard = self._last, self._clock()
@@ -150,7 +160,7 @@ class Meter:
             self._gap = 0.0
 
     def snapshot(self) -> Snapshot:
-        """Everything so far. May be called from any thread."""
+        """All measurements so far. May be called from any thread."""
         audible, known, heard = self._audible, self._known, self._heard
         return Snapshot(
             ttfa=None if audible is None or known is None else audible - known,
@@ -166,7 +176,7 @@ class Meter:
         )
 
     def _now(self) -> float:
-        """The time, without all waiting for the writer, which ends here."""
+        """The time without all waits for the writer. A running wait ends here."""
         now = self._clock()
         if self._pending is not None:
             self._waited += now - self._pending

@@ -1,4 +1,4 @@
-"""Paths that a user has named: what the system says of them becomes an error in one line, with what to do about it."""
+"""Paths that a user has named. An error of the system becomes a `TTSError` with a remedy."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["cannot", "check_place", "expanded", "explained", "is_full"]
 
 
 def expanded(path: str | Path) -> Path:
-    """`path`, with the home of a user in place of `~`; unchanged where there is no such user."""
+    """`path` with the home of a user instead of `~`; unchanged if there is no such user."""
     return Path(os.path.expanduser(path))  # noqa: PTH111  the method of `Path` raises where there is none
 
 
 def is_full(error: Exception) -> bool:
-    """Whether it says that there is no space left, or no more for this user."""
+    """Whether `error` means that the disk or the quota of this user is full."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -31,13 +31,18 @@ def cannot(do: str, path: str | Path, error: Exception, remedy: str, kind: type[
     do
         What cannot be done: "read", "write to".
     path
-        What it cannot be done with.
+        The path.
     error
-        What the system says, or Python of a name that no file can have.
+        The error of the system, or Python's error for a name that no file can have.
     remedy
         What to do about it.
     kind
-        The class of the error that is made.
+        The class of the error that is returned.
+
+    Examples
+    --------
+    >>> str(cannot("read", "x.txt", OSError(2, "No such file or directory"), "check its name"))
+    'cannot read x.txt: No such file or directory; check its name'
     """
     reason = getattr(error, "strerror", None) or str(error)
     return kind(f"cannot {do} {path}: {reason}", remedy)
@@ -45,20 +50,28 @@ def cannot(do: str, path: str | Path, error: Exception, remedy: str, kind: type[
 
 @contextmanager
 def explained(do: str, path: str | Path, remedy: str, kind: type[TTSError] = UsageError) -> Iterator[None]:
-    """Raise what the system says in this block, and what is wrong with a name, as `cannot` words it.
+    """Raise an error of the system in the block as the error that `cannot` returns for the same parameters.
 
-    `path` is named where the system names no file.
+    If the system's error names a file, that one is shown instead of `path`.
     """
     try:
         yield
-    except (OSError, ValueError) as error:  # ValueError: a null character, or one that no name can hold
+    except (OSError, ValueError) as error:  # ValueError: a character that no name can hold
         raise cannot(do, getattr(error, "filename", None) or path, error, remedy, kind) from error
 
 
 def check_place(path: Path) -> None:
-    """Raise unless a file could stand at `path`: `UsageError`, or `OutputError` for what the system says."""
+    """Check that a file can be made at `path`.
+
+    Raises
+    ------
+    UsageError
+        If there is a directory at `path`, or no directory to hold it.
+    OutputError
+        If the system does not let us look.
+    """
     with explained("write", path, "choose another place", OutputError):
-        if "\0" in str(path):  # `is_dir` says no more than that there is none
+        if "\0" in str(path):  # `is_dir` only returns False
             raise ValueError("no name can hold a null character")
         is_folder, has_place = path.is_dir(), path.parent.is_dir()
     if is_folder:

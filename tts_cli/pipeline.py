@@ -1,7 +1,7 @@
-"""Segments → engine → chunks → sink: the one loop, for speaking and for measuring.
+"""The loop from segments through an engine to a sink, for speaking and for measuring.
 
-`synthesize` gives chunks as they are computed; `deliver` hands them to a sink. The next chunk is computed when the sink
-has taken the one before, so a sink that waits (a full ring, a full pipe) makes the engine wait, and nothing piles up.
+`synthesize` gives chunks as they are computed, and `deliver` passes them to a sink. The next chunk is computed after
+the sink has taken the one before. So a sink that waits (a full ring, a full pipe) makes the engine wait.
 """
 
 from __future__ import annotations
@@ -23,21 +23,37 @@ from tts_cli.segments import TextSegments
 def synthesize(
     engine: Engine, voice: str, options: SpeakOptions, segments: TextSegments, meter: Meter
 ) -> Generator[AudioChunk, None, None]:
-    """Everything in `segments`, as sound. In `simple` mode all of it is computed before the first chunk is given.
+    """Compute the sound of all segments. In `simple` mode, all of it is computed before the first chunk is given.
 
-    Closing this ends whatever the engine has started.
+    Parameters
+    ----------
+    engine
+        What speaks.
+    voice
+        One of its voices.
+    options
+        Its options.
+    segments
+        The text.
+    meter
+        Takes the measurements.
+
+    Yields
+    ------
+    AudioChunk
+        In order. Closing the generator ends everything that the engine has started.
 
     Raises
     ------
     NothingToSayError
-        At the end, where the engine found no sound in the text.
+        At the end, if the engine found no sound in the text.
     UnspokenError
-        At the end, where the engine failed on some of the segments.
+        At the end, if the engine failed on some of the segments.
     SegmentError
-        Where it fails on a segment, if that is to end everything.
+        If the engine fails on a segment and `segments` is strict, or on five in a row.
     TTSError
-        Whatever the text source raises, after the sound of what it gave before; and what the engine says of the
-        request or of this machine.
+        If the text cannot be read, after the sound of what was read; if the request is wrong; if this machine lacks
+        something.
     """
     with closing(_computed(engine, voice, options, segments, meter)) as chunks:
         sound = False
@@ -69,7 +85,7 @@ def _computed(
 
 
 def _paragraph_pause(following: AudioChunk, seconds: float, meter: Meter) -> Iterator[AudioChunk]:
-    """The silence between two paragraphs, besides what the engine puts after every sentence."""
+    """The silence between two paragraphs, in addition to the engine's own after every sentence."""
     if samples := round(seconds * following.sample_rate):
         silence = AudioChunk(np.zeros(samples, np.float32), following.sample_rate, following.segment)
         meter.chunk_computed(silence)
@@ -85,15 +101,27 @@ def deliver(
     all_computed: bool = False,
     go_on: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Hand `chunks` to `sink` until there are no more, or until `go_on`, asked before each, says no.
+    """Give chunks to a sink. The sink is not finished.
 
-    Chunks of segments that the listener has skipped are dropped. `all_computed` says that nothing has to be gathered
-    before playing starts. The sink is not finished here.
+    Parameters
+    ----------
+    chunks
+        What `synthesize` gives.
+    segments
+        Whose `wanted` decides which chunks are dropped, because the listener has skipped them.
+    sink
+        Where the sound goes.
+    meter
+        Takes the measurements.
+    all_computed
+        Whether all sound is computed before the first chunk, so that playing can start at once.
+    go_on
+        Called before each chunk; False ends the loop.
 
     Raises
     ------
     TTSError
-        Whatever computing and delivering raise.
+        What computing and delivering raise.
     """
     forecast = Forecast()
     for chunk in chunks:

@@ -1,7 +1,7 @@
-"""Files that are there whole or not at all: written beside their place, and renamed into it when they are complete.
+"""Files that are complete or not there: written to a draft in the same folder, and renamed when they are complete.
 
-What is written is a draft, `.tts-….part`, which its writer holds a lock on. One that nobody holds belongs to a process
-that was killed: whoever makes the next draft in that folder deletes it.
+A draft is called `.tts-….part`, and its writer holds a lock on it. A draft without a lock belongs to a process that was
+killed. It is deleted when the next draft is made in that folder.
 """
 
 from __future__ import annotations
@@ -25,9 +25,33 @@ _DRAFT: Final = re.compile(r"\.tts-[0-9a-f]{8}\.part")
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A binary file that stands at `path` when the block ends well; after any exception, `path` is as it was.
+    """Write a file, and put it at `path` when the block ends. After an exception, `path` stays as it was.
 
-    Raises `OSError`, `PermissionError` where the file at `path` is read-only.
+    Parameters
+    ----------
+    path
+        The file to make or to replace.
+
+    Yields
+    ------
+    BinaryIO
+        The draft, open for writing and reading.
+
+    Raises
+    ------
+    PermissionError
+        If the file at `path` is read-only.
+    OSError
+        If no file can be made there.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     with replacing(Path(folder, "new")) as file:
+    ...         _ = file.write(b"all of it")
+    ...     Path(folder, "new").read_bytes()
+    b'all of it'
     """
     draft = Draft(path)
     try:
@@ -39,7 +63,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def draft_folder(directory: Path) -> Iterator[Path]:
-    """A folder in `directory` for files to be renamed into it, removed when the block ends. Raises `OSError`."""
+    """A temporary folder in `directory`, for files that will be renamed into `directory`.
+
+    It is removed when the block ends. Raises `OSError` if it cannot be made.
+    """
     _sweep(directory)
     handle = None
     while handle is None:
@@ -56,7 +83,7 @@ def draft_folder(directory: Path) -> Iterator[Path]:
 
 @contextmanager
 def alone(directory: Path) -> Iterator[None]:
-    """Wait until no other process or thread is in such a block for `directory`. Raises `OSError`."""
+    """Run the block while no other process or thread runs such a block for `directory`. Raises `OSError`."""
     handle = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
         with suppress(OSError):  # a file system without locks
@@ -67,9 +94,9 @@ def alone(directory: Path) -> Iterator[None]:
 
 
 class Draft:
-    """A file that is written beside `path` until `commit` puts it there.
+    """A file that is written in the folder of `path` until `commit` puts it there.
 
-    What stood at `path` gives the new file its mode and owner. A symbolic link stays: its target is replaced.
+    It takes its mode and owner from the file that it replaces. A symbolic link stays, and its target is replaced.
     """
 
     def __init__(self, path: Path) -> None:
@@ -81,27 +108,35 @@ class Draft:
     def open(self) -> BinaryIO:
         """Create the draft, for writing and reading. Raises as `replacing` does."""
         old = _replaceable(self._target)
-        mode = 0o666 if old is None else stat.S_IMODE(old.st_mode) & 0o777  # the system takes the umask off
+        mode = 0o666 if old is None else stat.S_IMODE(old.st_mode) & 0o777  # the system subtracts the umask
         _sweep(self._target.parent)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         while (handle := _held(os.open(self._part, flags, mode), self._part)) is None:
             self._part = _draft_name(self._target.parent)
         self._file = os.fdopen(handle, "w+b")
-        self._lock = fcntl.fcntl(handle, fcntl.F_DUPFD_CLOEXEC, 0)  # held also when the file has been closed
+        self._lock = fcntl.fcntl(handle, fcntl.F_DUPFD_CLOEXEC, 0)  # stays locked when the file is closed
         if old is not None:
-            with suppress(PermissionError):  # only root may give a file to somebody else
+            with suppress(PermissionError):  # only root may change the owner
                 os.fchown(handle, old.st_uid, old.st_gid)
             os.fchmod(handle, stat.S_IMODE(old.st_mode))
         return self._file
 
     def commit(self, clobber: bool = True) -> None:
-        """Put it in its place. Raises `OSError`; without `clobber`, `FileExistsError` where something is there."""
+        """Put the draft at its path.
+
+        Raises
+        ------
+        FileExistsError
+            If there is a file already and `clobber` is false.
+        OSError
+            If it cannot be renamed.
+        """
         assert self._file is not None
         self._file.close()
         if clobber:
             self._part.replace(self._target)
             return
-        # Claimed before it is replaced: a rename that replaces nothing is not to be had on every system.
+        # Make an empty file first: not every system has a rename that refuses to replace a file.
         os.close(os.open(self._target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC))
         try:
             self._part.replace(self._target)
@@ -110,9 +145,9 @@ class Draft:
             raise
 
     def discard(self) -> None:
-        """Leave nothing of it. After `commit` there is nothing to remove."""
+        """Remove the draft, if `commit` has not moved it, and release its lock."""
         if self._file is not None:
-            with suppress(OSError):  # what could not be written is not wanted any more
+            with suppress(OSError):  # the draft is removed, so a failed write does not matter
                 self._file.close()
         self._part.unlink(missing_ok=True)
         lock, self._lock = self._lock, None
@@ -121,46 +156,46 @@ class Draft:
 
 
 def _replaceable(target: Path) -> os.stat_result | None:
-    """What is known of the file at `target`, None where there is none. Raises `OSError` where it must stay."""
+    """The status of the file at `target`, or None if there is none. Raises `OSError` if it must not be replaced."""
     try:
         old = target.stat()
     except FileNotFoundError:
         return None
     if stat.S_ISDIR(old.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
-    if not stat.S_ISREG(old.st_mode):  # a file in the place of /dev/null would be bad for everybody
+    if not stat.S_ISREG(old.st_mode):  # a file instead of /dev/null would break other programs
         raise OSError(errno.EINVAL, "it is a pipe, a socket or a device", str(target))
-    # Renaming over it would not ask. Root may write everything, but a file without any such right is meant to stay.
+    # A rename replaces a read-only file, too. For root, who may write every file, the mode decides.
     if not old.st_mode & 0o222 or not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, "it is read-only", str(target))
     return old
 
 
 def _draft_name(directory: Path) -> Path:
-    """Short, and not made of the target's name, which may already be as long as the file system allows."""
+    """A short name. It does not contain the target's, which may be as long as the file system allows."""
     return directory / f".tts-{secrets.token_hex(4)}.part"
 
 
 def _held(handle: int, draft: Path) -> int | None:
-    """`handle` of the draft that has just been made, locked until it is closed; None where it was swept before that."""
+    """Lock a new draft until `handle` is closed. Returns `handle`, or None if another process has deleted the draft."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if draft.exists():
             return handle
     except BlockingIOError:
         pass
-    except OSError:  # a file system without locks, on which nobody sweeps
+    except OSError:  # a file system without locks, on which no draft is deleted
         return handle
     os.close(handle)
     return None
 
 
 def _sweep(directory: Path) -> None:
-    """Delete the drafts of processes that were killed. What cannot be deleted stays."""
+    """Delete the drafts of processes that were killed, as far as possible."""
     with suppress(OSError), os.scandir(directory) as entries:
         for entry in entries:
             if _DRAFT.fullmatch(entry.name):
-                with suppress(OSError):  # its writer is there; or another process has swept it
+                with suppress(OSError):  # its writer runs, or another process has deleted it
                     _delete_unheld(Path(entry.path))
 
 

@@ -1,4 +1,4 @@
-"""What an engine is given at once: a few sentences, with their number and the way they end."""
+"""Sentences and segments: the text that an engine is given at once, with its number and its ending."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ MAX_CHARS: Final = 300
 """The longest text an engine is given at once. Chatterbox Turbo degrades above it; the built-in voice's model takes 400
 phonemes, which are about as many characters."""
 Ending: TypeAlias = Literal["sentence", "line", "clause", "cut"]
-"""How a sentence ends: `sentence` at its mark; `line` without a mark, at the end of its line or of the text, as a
-heading or a list item does; `clause` at a comma or its kin, or `cut` anywhere else, because it is too long to be spoken
-at once. After `clause` and `cut` the sentence goes on, so nothing may be said to end there."""
+"""How a sentence ends.
+
+- `sentence`: at its mark.
+- `line`: without a mark, at the end of a line or of the text, as a heading or a list item ends.
+- `clause`: at a comma or a similar mark, because it is too long to be spoken at once. The sentence continues.
+- `cut`: anywhere else, for the same reason. The sentence continues."""
 
 _MARKS = ".!?…:;,‽。！？।"
 _CLOSING = "\"'”’»)]}*_`"
@@ -29,8 +32,8 @@ class Sentence:
     ending
         How it ends.
     new_paragraph
-        Whether a blank line stands before it. This belongs to what follows the blank line, because a sentence is given
-        as soon as it is whole: what comes after it may not be written yet.
+        Whether there is a blank line before it. A sentence is given as soon as it is complete, when the line after it
+        may not be written yet; so the sentence after the blank line has the flag.
     """
 
     text: str
@@ -70,7 +73,7 @@ class Segment:
 
     @property
     def text(self) -> str:
-        """Its sentences, joined by spaces; a heading or list item among them is given a full stop.
+        """Its sentences, joined by spaces. A heading or list item before another sentence gets a full stop.
 
         Examples
         --------
@@ -87,13 +90,14 @@ class Segment:
 
     @property
     def new_paragraph(self) -> bool:
-        """Whether a blank line stands before it."""
+        """Whether there is a blank line before it."""
         return self.sentences[0].new_paragraph
 
     def seed(self, seed: int) -> int:
-        """What fixes the randomness of this segment in a text that is spoken with `seed`.
+        """The seed for everything random in this segment, in a text that is spoken with `seed`.
 
-        Every segment has its own, so that a repeated sentence is not the same take; the first has `seed` itself.
+        Segments have different seeds, so a sentence that is repeated does not sound exactly the same. The first segment
+        has `seed` itself.
 
         Examples
         --------
@@ -107,6 +111,6 @@ class Segment:
 
 
 def _closed(sentence: Sentence) -> str:
-    """Its text, such that another sentence may follow."""
+    """Its text, with a mark at its end, so that another sentence can follow."""
     marked = sentence.ending != "line" or sentence.text.rstrip(_CLOSING).endswith(tuple(_MARKS))
     return sentence.text if marked else sentence.text + "."

@@ -1,4 +1,4 @@
-"""The segments of one utterance: an engine takes them, and the pipeline learns what was taken."""
+"""The segments of one utterance: an engine takes them, and the pipeline sees which were taken."""
 
 from __future__ import annotations
 
@@ -18,35 +18,42 @@ from tts_cli.text.cuts import best_cut
 from tts_cli.text.sources import TextSource
 
 FAILURES_IN_A_ROW: Final = 5
-"""An engine that fails on so many segments one after another would fail on the others too."""
+"""After so many failed segments one after the other, the run ends: the engine would fail on the others, too."""
 
 
 def _nothing(*_: object) -> None:
-    """Nobody wants to know."""
+    """Ignore the call."""
 
 
 class TextSegments:
-    """Composes segments of the sentences of a text source. Implements `engines.Segments`.
+    """Builds segments from the sentences of a text source. Implements `engines.Segments`.
 
     Parameters
     ----------
     source
         The text.
     meter
-        Is told when a text is known, and when it is waited for.
+        Learns when a segment is known, and when text is waited for.
     together
-        Whether sentences of a paragraph may be spoken as one segment; None: each is spoken alone. A single sentence
-        that may not is spoken in parts.
+        Whether the sentences of a segment may be spoken at once; None if each is spoken alone. A single sentence for
+        which it returns False is spoken in parts.
     left_out
-        Tags that the engine cannot act out, such as `laugh` for `[laugh]`. They are not read out either.
+        Tags to remove from the text, such as `laugh` for `[laugh]`, because the engine does not know them.
     pending
-        Called before a wait for text that has yet to arrive.
+        Called before text is waited for.
     failed
-        Is told of each segment that the engine fails on, and that is left out.
+        Called for each segment that the engine fails on and that is left out.
     noticed
-        Is told what is wrong with speech that is spoken all the same, and of which text.
+        Called with what is wrong with sound that is given all the same, and with the text of it.
     strict
-        Whether the first of them ends everything.
+        Whether the first failed segment ends everything.
+
+    Examples
+    --------
+    >>> from tts_cli.text.sources import text_argument
+    >>> segments = TextSegments(text_argument("It rains. It pours."), Meter())
+    >>> segments.take().text, segments.take().text, segments.take()
+    ('It rains.', 'It pours.', None)
     """
 
     def __init__(
@@ -63,9 +70,9 @@ class TextSegments:
     ) -> None:
         self.wanted = 0
         self.unreadable: Exception | None = None
-        """Why the text ends where it does, if it does not end there by itself."""
+        """The error that ended the text early, if there was one."""
         self.failures: list[SegmentError] = []
-        """The segments that the engine failed on, and why."""
+        """The errors of the segments that the engine failed on."""
         self._source = source
         self._meter = meter
         self._together = together
@@ -76,17 +83,17 @@ class TextSegments:
         self._strict = strict
         self._number = 0
         self._rest: Sentence | None = None
-        """What is left of a sentence that is spoken in parts."""
+        """The rest of a sentence that is spoken in parts."""
         self._silent: deque[Segment] = deque()
-        """Taken, and without sound so far."""
+        """Segments that were taken and have no sound so far."""
         self._sounding: int | None = None
         self._characters = 0
         self._rest_spoken = False
-        """Whether one before the sounding one has sounded to its end."""
+        """Whether a segment before the sounding one has sounded to its end."""
         self._failed: int | None = None
-        """The number of the segment that failed last."""
+        """The number of the last segment that failed."""
         self._in_a_row = 0
-        """How many failed one after another, that one included."""
+        """How many segments failed one after the other, up to that one."""
 
     def take(self, wait: bool = True) -> Segment | None:
         """See `engines.Segments`."""
@@ -107,7 +114,7 @@ class TextSegments:
         return segment
 
     def failed(self, segment: Segment, error: Exception) -> None:
-        """See `engines.Segments`. What is wrong with the request or with this machine is raised as it is."""
+        """See `engines.Segments`. A `UsageError` and a `MissingError` are raised as they are."""
         if isinstance(error, UsageError | MissingError):
             raise error
         found = SegmentError(segment.text, error)
@@ -121,7 +128,7 @@ class TextSegments:
         self._tell(found)
 
     def notice(self, chunk: AudioChunk) -> None:
-        """Pass on what `chunk` says is wrong with it."""
+        """Pass the notice of `chunk` on, if it has one."""
         if chunk.notice:
             notice = f"{beginning(chunk.segment.text)!r}: {chunk.notice}"
             self._meter.noticed(notice)
@@ -133,7 +140,7 @@ class TextSegments:
         return self._rest_spoken or self._sounding not in (None, self._failed)
 
     def sounds(self, segment: Segment) -> bool:
-        """Take note of a chunk of `segment`; whether a paragraph begins with it, after other sound."""
+        """Note that a chunk of `segment` was computed. Returns whether it begins a paragraph after other sound."""
         if segment.number != self._sounding:
             self._rest_spoken = self.rest_spoken
         begins = False
@@ -147,30 +154,30 @@ class TextSegments:
 
     @property
     def sounding(self) -> int | None:
-        """The number of the segment whose sound was computed last; None before there is any."""
+        """The number of the segment whose sound was computed last; None if there is no sound yet."""
         return self._sounding
 
     @property
     def begun_characters(self) -> int:
-        """Characters of the segments up to the one that sounds last."""
+        """Characters of all segments up to the sounding one."""
         return self._characters
 
     @property
     def waiting_characters(self) -> int:
-        """Characters that are known and come after those."""
+        """Characters after those, as far as the text is known."""
         rest = len(self._rest.text) if self._rest else 0
         return sum(len(segment.text) for segment in self._silent) + rest + self._source.waiting_characters
 
     def _next(self, wait: bool) -> Sentence | None:
         try:
             sentence = self._source.next_sentence(self._wait) if wait else self._source.join_next(lambda _: True)
-        except Exception as error:  # noqa: BLE001  raised when what stands before that place is spoken
+        except Exception as error:  # noqa: BLE001  `synthesize` raises it after the sound of the text before
             self.unreadable = error
             return None
         return self._spoken(sentence) if sentence else None
 
     def _parted(self, sentence: Sentence) -> tuple[Sentence, Sentence | None]:
-        """`sentence`, or as much of it as can be spoken at once, and the rest."""
+        """As much of `sentence` as can be spoken at once, and the rest or None."""
         fits, text = self._together, sentence.text
         if fits is None or fits(Segment(0, (sentence,))):
             return sentence, None

@@ -1,15 +1,15 @@
-"""Words of others, made fit to be shown."""
+"""Text from outside (file names, texts, messages), changed so that it is safe to print."""
 
 from __future__ import annotations
 
-_JOINERS = "\u200c\u200d"  # invisible, and needed within words and emoji
+_JOINERS = "\u200c\u200d"  # invisible; words and emoji need them
 
 
 def harmless(text: str) -> str:
-    """`text` such that a terminal can only show it.
+    r"""`text` without characters that control a terminal.
 
-    Whatever would move the cursor, change colours or the direction of writing, or cannot be encoded, is shown as it
-    would be written in Python.
+    Characters that move the cursor, change colours or the direction of writing, or cannot be encoded are replaced by
+    their Python escapes.
 
     Examples
     --------
@@ -20,5 +20,5 @@ def harmless(text: str) -> str:
 
 
 def on_one_line(text: str) -> str:
-    """`text` made harmless, with single spaces in place of its white space."""
+    """`text` made harmless, with single spaces instead of its white space."""
     return harmless(" ".join(text.split()))

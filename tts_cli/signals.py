@@ -1,6 +1,6 @@
-"""Ctrl-C, SIGTERM and SIGHUP: heard from the first moment on, raised as `KeyboardInterrupt`, told by the exit code.
+"""Handles Ctrl-C, SIGTERM and SIGHUP: they raise `KeyboardInterrupt` and decide the exit code.
 
-Imports next to nothing: until `listen` is called, Ctrl-C is Python's, which shows a traceback.
+The module imports almost nothing, because until `listen` is called Ctrl-C prints Python's traceback.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import signal
 import time
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:  # as in `typing`, which takes long to import
+if TYPE_CHECKING:  # as `typing` defines it; importing `typing` takes long
     from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ONE_WISH_SECONDS = 5.0
-"""A terminal that is closed sends SIGHUP twice (the system, then the shell), and service managers send SIGTERM and
-SIGHUP together: within this time they mean one thing. A second Ctrl-C means more."""
+"""Signals within this time count as one. A closed terminal sends SIGHUP twice (from the system and from the shell), and
+service managers send SIGTERM and SIGHUP together. A second Ctrl-C always counts."""
 
 _starting = True
 _first = 0
@@ -24,9 +24,9 @@ _latest: float | None = None
 
 
 def listen() -> None:
-    """Hear the signals: each ends the process at once, with its exit code, since there is nothing to clean up yet.
+    """Install the handlers. Until `start` is called, a signal ends the process at once, with its exit code.
 
-    One that we were started deaf to stays ignored: SIGINT in a background job, SIGHUP after nohup.
+    A signal that is ignored stays ignored: SIGINT in a background job, SIGHUP after `nohup`.
     """
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -34,27 +34,27 @@ def listen() -> None:
 
 
 def start() -> None:
-    """From now on they raise `KeyboardInterrupt`: a command runs, which has to clean up."""
-    global _starting  # noqa: PLW0603  as there is one set of handlers in a process
+    """Let the signals raise `KeyboardInterrupt`, because the command that runs must clean up."""
+    global _starting  # noqa: PLW0603  a process has one set of handlers
     _starting = False
 
 
 def ignore() -> None:
-    """Hear no signal any more: the process is about to end, and would only print a traceback."""
+    """Ignore the signals. At the end of the process they would only print a traceback."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    # CPython remembers a Ctrl-C that has passed through code in a string, such as namedtuple's, and kills the process
-    # by SIGINT at its end though the Ctrl-C was caught. It forgets at the next such code (`run_eval_code_obj`).
+    # If a Ctrl-C passes through code that runs from a string, such as namedtuple's, CPython kills the process by SIGINT
+    # at its end, though the Ctrl-C was caught. The next code from a string resets that (`run_eval_code_obj`).
     exec("")
 
 
 def came() -> bool:
-    """Whether one of them has come."""
+    """Whether one of the signals has come."""
     return bool(_first)
 
 
 def exit_code() -> int:
-    """What shells say of a process that the first of them has ended: 130 for Ctrl-C."""
+    """The exit code for the first signal that came, as shells count: 130 for Ctrl-C."""
     return 128 + (_first or signal.SIGINT)
 
 

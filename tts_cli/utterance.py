@@ -1,11 +1,4 @@
-"""One text on its way to one sink, in a thread of its own, with the listener's hand on it.
-
-utterance = session.start("A long text.", sink=sink)
-utterance.pause()
-utterance.resume()
-utterance.skip(1)
-utterance.result()
-"""
+"""One text that is spoken into one sink, in a thread of its own, and that can be paused, skipped in and cancelled."""
 
 from __future__ import annotations
 
@@ -27,7 +20,7 @@ from tts_cli.text.sources import TextSource
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What an utterance speaks with, once it is loaded and open."""
+    """What an utterance speaks with, when the engine is loaded and the sink is open."""
 
     engine: Engine
     voice: str
@@ -37,16 +30,16 @@ class Ready:
 
 
 class Utterance:
-    """A running utterance. Every method may be called from any thread.
+    """A running utterance, as `Session.start` returns it. Every method may be called from any thread.
 
-    The caller's thread stays free for a display, and Ctrl-C, which Python raises in the main thread, meets no
-    half-loaded library and no half-opened file.
+    Loading, opening and speaking happen in the utterance's own thread. The caller's thread stays free for a display,
+    and Ctrl-C, which Python raises in the main thread, cannot interrupt the loading of a library.
 
     Parameters
     ----------
     prepare
-        Loads and opens, in the utterance's own thread. It is given a stack, in which it leaves what is to be closed,
-        and what the segments are to call before they wait for text.
+        Called in the utterance's thread; loads the engine and opens the sink. It gets an `ExitStack` for what must be
+        closed, and the function that the segments must call before they wait for text.
     source
         The text.
     meter
@@ -54,10 +47,15 @@ class Utterance:
 
     Examples
     --------
-    >>> utterance = Utterance(prepare, source, Meter())  # doctest: +SKIP
-    >>> utterance.start()  # doctest: +SKIP
-    >>> while not utterance.wait(0.1): print(utterance.state)  # doctest: +SKIP
-    >>> utterance.result()  # doctest: +SKIP
+    >>> import tts_cli
+    >>> from tts_cli.playback import NullSink
+    >>> with tts_cli.load("builtin") as tts:
+    ...     utterance = tts.start("A long text.", sink=NullSink())
+    ...     utterance.pause()
+    ...     utterance.resume()
+    ...     utterance.result()
+    ...     utterance.state
+    'done'
     """
 
     def __init__(
@@ -71,29 +69,35 @@ class Utterance:
         self._ready: Ready | None = None
         self._cancelled = False
         self._paused = False
-        self._steer = threading.RLock()  # pause, resume, skip and the sink's opening, one at a time
+        self._steer = threading.RLock()  # held by pause, resume, skip, and while the sink becomes known
         self._flowing = threading.Event()
         self._flowing.set()
         self._error: BaseException | None = None
         self._closing_error: BaseException | None = None
         self._state: State = "loading"
-        # Not the thread's own end: a join that Ctrl-C breaks off can take a running thread for ended (CPython 3.11).
+        # Not the end of the thread: after Ctrl-C, a join can return while the thread runs (CPython 3.11).
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="speak", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait at most so long, or to the end; whether the utterance has ended, and closed what it opened."""
+        """Wait for the end, at most `seconds` seconds if given.
+
+        Returns whether the utterance has ended and has closed everything that it opened.
+        """
         return self._ended.wait(seconds)
 
     def result(self) -> None:
-        """Wait for the end and raise what went wrong, if anything did.
+        """Wait for the end, and raise the error if there was one.
 
-        In an utterance that was cancelled, only what went wrong while closing counts: Ctrl-C reaches the writer of the
-        text and the player of the sound, too, and that they are gone is no fault.
+        Raises
+        ------
+        TTSError
+            As `tts_cli.speak` does. After `cancel`, only errors of closing are raised: Ctrl-C also ends the programs
+            that write the text and read the sound, so their absence is no error.
         """
         self._ended.wait()
         if self._error is not None and not self._cancelled:
@@ -112,7 +116,7 @@ class Utterance:
                 self._flowing.clear()
 
     def resume(self) -> None:
-        """Go on with the sample after the last one that was played."""
+        """Continue with the sample after the last one that was played."""
         with self._steer:
             self._paused = False
             if self._ready is not None:
@@ -120,10 +124,10 @@ class Utterance:
             self._flowing.set()
 
     def skip(self, by: int) -> None:
-        """Go `by` segments on, or back where `by` is negative.
+        """Go `by` segments forward, or back if `by` is negative.
 
-        Going back reaches as far as the sink remembers its sound; a file or a pipe remembers nothing. Going on throws
-        away what is left of the segment being heard.
+        A speaker stores the last 60 s of its sound for going back. A file or a pipe stores nothing. Going forward drops
+        the rest of the segment that is being heard.
         """
         with self._steer:
             if self._ready is None:
@@ -136,38 +140,38 @@ class Utterance:
                 segments.wanted = max(segments.wanted, wanted)
 
     def cancel(self) -> None:
-        """Fall silent now, and end as soon as the engine's present step is done."""
+        """Fall silent at once, and end when the engine has finished its current step."""
         self._cancelled = True
         if self._ready is not None:
             self._ready.sink.interrupt()
         self._end_waiting()
 
     def abandon(self) -> None:
-        """Close everything, though a cancelled utterance is still stuck in a step."""
-        with self._closing:  # where it is closing already, that is waited for
+        """Close everything that was opened, though the engine has not finished its step after `cancel`."""
+        with self._closing:  # if it is being closed already, wait for that
             self._opened.close()
 
     @property
     def state(self) -> State:
-        """What the utterance is busy with."""
+        """What the utterance is doing."""
         if self._cancelled:
             return "interrupted"
         return "paused" if self._paused and self._state not in ("loading", "done") else self._state
 
     @property
     def ready(self) -> Ready | None:
-        """What it speaks with; None while it loads."""
+        """What the utterance speaks with; None while it is loading."""
         return self._ready
 
     def _run(self) -> None:
         try:
             self._speak()
-        except BaseException as error:  # noqa: BLE001  raised again where `result` is asked for
+        except BaseException as error:  # noqa: BLE001  `result` raises it
             self._error = error
         try:
             with self._closing:
                 self._opened.close()
-        except BaseException as error:  # noqa: BLE001  likewise
+        except BaseException as error:  # noqa: BLE001  `result` raises it
             self._closing_error = error
         finally:
             self._ended.set()
@@ -181,7 +185,7 @@ class Utterance:
             if self._paused:
                 self.pause()
         chunks = synthesize(ready.engine, ready.voice, ready.options, ready.segments, self._meter)
-        # Whatever ends this: a thread of the engine's must not outlive it.
+        # `closing` ends the threads of the engine, however this ends.
         with watched(ready.sink, self._end_waiting) as watch, closing(chunks):
             incomplete = self._delivered(chunks, ready, watch)
         if self._cancelled:
@@ -196,7 +200,7 @@ class Utterance:
             raise incomplete
 
     def _delivered(self, chunks: Iterator[AudioChunk], ready: Ready, watch: Watch) -> Exception | None:
-        """Deliver all there is; the error after which what could be spoken is to be heard to its end."""
+        """Deliver all chunks. Returns an error after which the sound so far must be heard to its end."""
         simple = ready.options.mode == "simple"
 
         def go_on() -> bool:
