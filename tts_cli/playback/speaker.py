@@ -89,7 +89,7 @@ class SpeakerSink(Sink):
         self._wanted = 0  # the first segment that may still be written
         sd = sounddevice()
         try:
-            self._stream: Any = sd.OutputStream(
+            self._stream: Any = sd.RawOutputStream(  # OutputStream warns at each callback with NumPy 2.5
                 samplerate=device.rate,
                 device=device.index,
                 channels=device.channels,
@@ -107,10 +107,10 @@ class SpeakerSink(Sink):
     def _callback(self, out: Any, frames: int, when: Any, status: Any) -> None:  # noqa: ARG002
         if status:
             self._underflows += 1
-        mono = out[:, 0]
+        channels = np.frombuffer(out, np.float32).reshape(frames, -1)
+        mono = channels[:, 0]
         self._playout.fill(mono)
-        for channel in range(1, out.shape[1]):
-            out[:, channel] = mono
+        channels[:, 1:] = mono[:, np.newaxis]
         self._asked += frames
 
     def write(self, chunk: AudioChunk, needed: float) -> None:
