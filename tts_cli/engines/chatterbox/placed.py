@@ -110,7 +110,7 @@ def _mels(decoder: S3GenDecoder) -> Tensor:
     }
     noise = SeededNoise(0).mels(0, 2 * len(TOKENS))
     begun = torch.cat((SeededNoise(0).prompt(2 * len(TOKENS)), noise), dim=1)
-    return flow(flow.prompt(voice), torch.tensor(TOKENS), begun).cpu()  # type: ignore[no-any-return]
+    return flow(flow.prompt(voice), torch.tensor(TOKENS), begun).cpu()
 
 
 @torch.inference_mode()

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from tts_cli.audio import SAMPLE_RATE, Samples, as_samples, raised_cosine
+from tts_cli.engines.chatterbox.modules import Conv1d, Sequential, TypedModule
 from tts_cli.errors import MissingError, ModelError
 
 RATE: Final = 32_000
@@ -45,22 +46,23 @@ CONTEXT: Final = round(0.064 * SAMPLE_RATE)
 FADE: Final = round(0.005 * SAMPLE_RATE)
 
 
-class Encoder(nn.Module):
+class Encoder(TypedModule):
     """Perth's encoder, under the names of its state dict: log-magnitudes in, what to add to them out."""
 
     def __init__(self) -> None:
         super().__init__()
         widths = [(BINS, HIDDEN, 1), *[(HIDDEN, HIDDEN, 7)] * 5, (HIDDEN, BINS, 1)]
-        self.layers = nn.Sequential(*(nn.Module() for _ in widths))
+        self.layers = Sequential(*(nn.Module() for _ in widths))
         for layer, (inputs, outputs, kernel) in zip(self.layers, widths, strict=True):
-            layer.conv = nn.Conv1d(inputs, outputs, kernel, padding=kernel // 2)
+            layer.conv = Conv1d(inputs, outputs, kernel, padding=kernel // 2)
 
     def forward(self, levels: Tensor) -> Tensor:
         """`[1, BINS, frames]` to the same shape."""
         *inner, last = self.layers
         for layer in inner:
             levels = nn.functional.leaky_relu(layer.conv(levels))
-        return last.conv(levels)  # type: ignore[no-any-return]
+        added: Tensor = last.conv(levels)
+        return added
 
 
 class Watermarker:

@@ -21,6 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tts_cli.engines.chatterbox.modules import TypedModule
+
 GROUP: Final = 32
 """How many int4 weights share a scale and a zero."""
 _ROWS: Final = 16
@@ -33,7 +35,7 @@ Parts = Mapping[str, Tensor]
 """A layer's weight as plain tensors, without its bias."""
 
 
-class Projection(nn.Module):
+class Projection(TypedModule):
     """An affine map with GPT-2's weight layout, `[inputs, outputs]`."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -46,7 +48,7 @@ class Projection(nn.Module):
         return torch.addmm(self.bias, x, self.weight)
 
 
-class Bf16Linear(nn.Module):
+class Bf16Linear(TypedModule):
     """`[…, inputs]` to `[…, outputs]`; on a CPU with the weight in the order that oneDNN likes best."""
 
     weight: Tensor
@@ -79,7 +81,7 @@ class Bf16Linear(nn.Module):
         return y.bfloat16() if self.raw else y.float()
 
 
-class Int8Linear(nn.Module):
+class Int8Linear(TypedModule):
     """`[…, inputs]` to `[…, outputs]` in 8 bits."""
 
     def __init__(self, parts: Parts, bias: Tensor | None) -> None:
@@ -105,7 +107,8 @@ class Int8Linear(nn.Module):
         return y.view(*x.shape[:-1], -1)
 
     def _product(self, rows: Tensor) -> Tensor:
-        return torch.ops.quantized.linear_dynamic(rows, self.packed, self.reduced)  # type: ignore[no-any-return]
+        y: Tensor = torch.ops.quantized.linear_dynamic(rows, self.packed, self.reduced)
+        return y
 
     def _products(self, rows: Tensor) -> Tensor:
         """The kernel has one scale for all rows of a call, so they are brought to the same size first."""
@@ -115,7 +118,7 @@ class Int8Linear(nn.Module):
         return y.mul_(sizes) if self.bias is None else torch.lerp(self.bias, y, sizes)
 
 
-class Int4Linear(nn.Module):
+class Int4Linear(TypedModule):
     """`[…, inputs]` to `[…, outputs]`, weights in 4 bits, inputs in bfloat16."""
 
     codes: Tensor
@@ -162,7 +165,7 @@ def int4_codes(weight: Tensor) -> tuple[Tensor, Tensor]:
     return codes.int().view_as(weight), torch.stack([scale, zero], -1).transpose(0, 1).contiguous()
 
 
-class Bf16Conv1d(nn.Module):
+class Bf16Conv1d(TypedModule):
     """A one-dimensional convolution with the padding, stride, dilation and groups of `like`.
 
     On a CPU with the weight in the order that oneDNN likes best, which it otherwise seeks for every call.
@@ -186,10 +189,10 @@ class Bf16Conv1d(nn.Module):
         """Float32 `[batch, channels, n]` in and out; the bias is added in float32."""
         x = x.bfloat16()
         if self.packed:
-            y = torch.ops.mkldnn._convolution_pointwise(  # noqa: SLF001
+            y: Tensor = torch.ops.mkldnn._convolution_pointwise(  # noqa: SLF001
                 x[:, :, None], self.weight, self.bias, *self.flat, "none", [], ""
             )[:, :, 0]
-            return y.float()  # type: ignore[no-any-return]
+            return y.float()
         y = F.conv1d(x, self.weight, None, *self.like)
         return y.float() if self.bias is None else self.bias[:, None] + y
 

@@ -65,7 +65,8 @@ class Upstream:
 
         t3 = self._model.t3
         t3.inference_turbo = partial(type(t3).inference_turbo, t3, max_gen_len=limit - 1)
-        return self._model.generate(text)[0]  # type: ignore[no-any-return]
+        sound: Tensor = self._model.generate(text)[0]
+        return sound
 
     def _independent(self, text: str, limit: int, chunk: int) -> Iterator[Tensor]:
         piece: list[int] = []
@@ -114,12 +115,12 @@ class Upstream:
     def _decoded(self, tokens: list[int]) -> Tensor:
         import torch
 
-        found, _ = self._model.s3gen.inference(
+        found: Tensor = self._model.s3gen.inference(
             speech_tokens=torch.tensor(tokens, device=self._model.device),
             ref_dict=self._model.conds.gen,
             n_cfm_timesteps=2,
-        )
-        return found.squeeze(0).cpu()  # type: ignore[no-any-return]
+        )[0]
+        return found.squeeze(0).cpu()
 
 
 def serve(folder: str, device: str, requests: BinaryIO, answers: BinaryIO) -> None:

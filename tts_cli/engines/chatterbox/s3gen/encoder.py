@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tts_cli.engines.chatterbox.modules import Conv1d, LayerNorm, Linear, Sequential, TypedModule
 from tts_cli.engines.chatterbox.s3gen.past import Nothing
 from tts_cli.engines.chatterbox.weights.config import EncoderConfig
 
@@ -41,57 +42,57 @@ class EncoderPast(Protocol):
         ...
 
 
-class Embed(nn.Module):
+class Embed(TypedModule):
     """Linear map and norm in front of a stack of blocks, scaled by √width."""
 
     def __init__(self, input_size: int, output_size: int) -> None:
         super().__init__()
-        self.out = nn.Sequential(nn.Linear(input_size, output_size), nn.LayerNorm(output_size))
+        self.out = Sequential(Linear(input_size, output_size), LayerNorm(output_size))
         self.scale = math.sqrt(output_size)
 
     def forward(self, x: Tensor) -> Tensor:
         """`[1, n, input_size]` → `[1, n, output_size]`."""
-        return self.out(x) * self.scale  # type: ignore[no-any-return]
+        return self.out(x) * self.scale
 
 
-class PreLookahead(nn.Module):
+class PreLookahead(TypedModule):
     """Two convolutions, residual: the first sees `LOOKAHEAD` positions ahead, the second two behind."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv1d(channels, channels, LOOKAHEAD + 1)
-        self.conv2 = nn.Conv1d(channels, channels, 3)
+        self.conv1 = Conv1d(channels, channels, LOOKAHEAD + 1)
+        self.conv2 = Conv1d(channels, channels, 3)
 
     def forward(self, x: Tensor, past: EncoderPast, ahead: int) -> Tensor:
         """`[1, n + ahead, channels]` → `[1, n, channels]`; behind the `ahead` positions it sees zeros."""
         y = F.leaky_relu(self.conv1(F.pad(x.mT, (0, LOOKAHEAD - ahead))))
-        return x[:, : y.shape[-1]] + self.conv2(past.with_tail(y, 2)).mT  # type: ignore[no-any-return]
+        return x[:, : y.shape[-1]] + self.conv2(past.with_tail(y, 2)).mT
 
 
-class Upsample(nn.Module):
+class Upsample(TypedModule):
     """Every position twice, smoothed by a causal convolution."""
 
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(channels, out_channels, 2 * UPSAMPLING + 1)
+        self.conv = Conv1d(channels, out_channels, 2 * UPSAMPLING + 1)
 
     def forward(self, x: Tensor, past: EncoderPast) -> Tensor:
         """`[1, n, channels]` → `[1, 2n, out_channels]`."""
         repeated = x.mT.repeat_interleave(UPSAMPLING, dim=-1)
-        return self.conv(past.with_tail(repeated, 2 * UPSAMPLING)).mT  # type: ignore[no-any-return]
+        return self.conv(past.with_tail(repeated, 2 * UPSAMPLING)).mT
 
 
-class RelativeAttention(nn.Module):
+class RelativeAttention(TypedModule):
     """Self-attention whose scores are (q + u)·k + (q + v)·p over the positions' distances."""
 
     def __init__(self, size: int, heads: int, key_bias: bool) -> None:
         super().__init__()
         self.heads, self.size = heads, size
-        self.linear_q = nn.Linear(size, size)
-        self.linear_k = nn.Linear(size, size, bias=key_bias)
-        self.linear_v = nn.Linear(size, size)
-        self.linear_out = nn.Linear(size, size)
-        self.linear_pos = nn.Linear(size, size, bias=False)
+        self.linear_q = Linear(size, size)
+        self.linear_k = Linear(size, size, bias=key_bias)
+        self.linear_v = Linear(size, size)
+        self.linear_out = Linear(size, size)
+        self.linear_pos = Linear(size, size, bias=False)
         self.pos_bias_u = nn.Parameter(torch.empty(heads, size // heads))
         self.pos_bias_v = nn.Parameter(torch.empty(heads, size // heads))
 
@@ -116,23 +117,23 @@ class RelativeAttention(nn.Module):
             (1, self.heads, n, seen), (self.heads * n * row, n * row, row - 1, 1), n - 1
         )
         mixed = F.scaled_dot_product_attention(query + self.pos_bias_u[:, None], key, value, attn_mask=shifted)
-        return self.linear_out(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        return self.linear_out(mixed.transpose(1, 2).flatten(2))
 
 
-class FeedForward(nn.Module):
+class FeedForward(TypedModule):
     """Two linear maps with SiLU between them."""
 
     def __init__(self, size: int, hidden: int) -> None:
         super().__init__()
-        self.w_1 = nn.Linear(size, hidden)
-        self.w_2 = nn.Linear(hidden, size)
+        self.w_1 = Linear(size, hidden)
+        self.w_2 = Linear(hidden, size)
 
     def forward(self, x: Tensor) -> Tensor:
         """`[1, n, size]`, shape kept."""
-        return self.w_2(F.silu(self.w_1(x)))  # type: ignore[no-any-return]
+        return self.w_2(F.silu(self.w_1(x)))
 
 
-class Block(nn.Module):
+class Block(TypedModule):
     """Attention and feed-forward, each behind a norm and beside a residual."""
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -140,16 +141,16 @@ class Block(nn.Module):
         size = config.output_size
         self.self_attn = RelativeAttention(size, config.attention_heads, config.key_bias)
         self.feed_forward = FeedForward(size, config.linear_units)
-        self.norm_ff = nn.LayerNorm(size, eps=1e-12)
-        self.norm_mha = nn.LayerNorm(size, eps=1e-12)
+        self.norm_ff = LayerNorm(size, eps=1e-12)
+        self.norm_mha = LayerNorm(size, eps=1e-12)
 
     def forward(self, x: Tensor, past: EncoderPast) -> Tensor:
         """`[1, n, size]`, shape kept."""
         x = x + self.self_attn(self.norm_mha(x), past)
-        return x + self.feed_forward(self.norm_ff(x))  # type: ignore[no-any-return]
+        return x + self.feed_forward(self.norm_ff(x))
 
 
-class Encoder(nn.Module):
+class Encoder(TypedModule):
     """Token embeddings `[1, n + ahead, input_size]` → hidden frames `[1, 2n, output_size]`."""
 
     def __init__(self, config: EncoderConfig) -> None:
@@ -161,7 +162,7 @@ class Encoder(nn.Module):
         self.up_layer = Upsample(size, config.input_size)
         self.up_embed = Embed(config.input_size, size)
         self.up_encoders = nn.ModuleList([Block(config) for _ in range(config.num_up_blocks)])
-        self.after_norm = nn.LayerNorm(size)
+        self.after_norm = LayerNorm(size)
 
     def attentions(self) -> list[RelativeAttention]:
         """Its attentions in the order of their turns."""
@@ -179,7 +180,7 @@ class Encoder(nn.Module):
         x = self.up_embed(self.up_layer(x, past))
         for block in self.up_encoders:
             x = block(x, past)
-        return self.after_norm(x)  # type: ignore[no-any-return]
+        return self.after_norm(x)
 
 
 class NoTokens(Nothing):

@@ -14,9 +14,10 @@ from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from tts_cli.audio import FRAMES_PER_TOKEN
+from tts_cli.engines.chatterbox.modules import Embedding, Linear, TypedModule
 from tts_cli.engines.chatterbox.s3gen.encoder import Encoder, EncoderPast, NoTokens
 from tts_cli.engines.chatterbox.s3gen.estimator import Estimator
 from tts_cli.engines.chatterbox.s3gen.past import Nothing, Past
@@ -54,7 +55,7 @@ class Step:
     """See `Estimator.shifts`."""
 
 
-class MeanFlow(nn.Module):
+class MeanFlow(TypedModule):
     """The estimator and the way through its vector field."""
 
     def __init__(self, config: ModelConfig) -> None:
@@ -76,15 +77,15 @@ class MeanFlow(nn.Module):
         return x
 
 
-class Flow(nn.Module):
+class Flow(TypedModule):
     """Tokens of the voice and of the utterance to the utterance's mel frames. Read-only once loaded."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.input_embedding = nn.Embedding(SPEECH_VOCABULARY, config.encoder.input_size)
-        self.spk_embed_affine_layer = nn.Linear(SPEAKER_SIZE, MEL_BINS)
+        self.input_embedding = Embedding(SPEECH_VOCABULARY, config.encoder.input_size)
+        self.spk_embed_affine_layer = Linear(SPEAKER_SIZE, MEL_BINS)
         self.encoder = Encoder(config.encoder)
-        self.encoder_proj = nn.Linear(config.encoder.output_size, MEL_BINS)
+        self.encoder_proj = Linear(config.encoder.output_size, MEL_BINS)
         self.decoder = MeanFlow(config)
 
     @property
@@ -146,8 +147,7 @@ class Flow(nn.Module):
         `noise` and `cond` are `[80, 2n]`; `frames_before` is a past for each of the `steps`.
         """
         mu = self.encoder_proj(self.encoder(self.input_embedding(tokens)[None], tokens_before, ahead)).mT
-        found: Tensor = self.decoder(noise.to(self.device)[None], mu, speaker, cond[None], steps, frames_before)
-        return found[0]
+        return self.decoder(noise.to(self.device)[None], mu, speaker, cond[None], steps, frames_before)[0]
 
 
 def check_tokens(tokens: Tensor) -> Tensor:

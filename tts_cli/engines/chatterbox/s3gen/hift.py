@@ -17,11 +17,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tts_cli.engines.chatterbox.modules import Conv1d, ConvTranspose1d, Linear, Sequential, TypedModule
 from tts_cli.engines.chatterbox.s3gen.streaming import Mirror, Slide, Spread, Sum, Tails
 from tts_cli.engines.chatterbox.weights.config import VocoderConfig
 
 
-class NormedConv(nn.Conv1d):
+class NormedConv(Conv1d):
     """A convolution stored with weight norm."""
 
     weight_normed = True
@@ -39,7 +40,7 @@ class RowConv(NormedConv):
         return F.linear(rows, self.weight.flatten(1), self.bias).mT[None]
 
 
-class NormedConvTranspose(nn.ConvTranspose1d):
+class NormedConvTranspose(ConvTranspose1d):
     """A transposed convolution stored with weight norm: a matrix product and an overlapping sum.
 
     torch's own goes through oneDNN, which takes up to 0.3 s to prepare itself for every new length of window. The sum
@@ -68,7 +69,7 @@ def overlapped(columns: Tensor, kernel: int, stride: int, padding: int) -> Tenso
     return total.mT.flatten(1)[:, padding : (n - 1) * stride + kernel - padding]
 
 
-class Snake(nn.Module):
+class Snake(TypedModule):
     """x + sin²(αx) / α, α learnt for each channel (arXiv:2006.08195)."""
 
     def __init__(self, channels: int) -> None:
@@ -82,7 +83,7 @@ class Snake(nn.Module):
         return (x * alpha).sin_().square_().mul_(1.0 / (alpha + 1e-9)).add_(x)
 
 
-class ResBlock(nn.Module):
+class ResBlock(TypedModule):
     """Pairs of convolutions, the first of each dilated, behind Snakes and beside residuals."""
 
     def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]) -> None:
@@ -107,7 +108,7 @@ class ResBlock(nn.Module):
         return x
 
 
-class F0Predictor(nn.Module):
+class F0Predictor(TypedModule):
     """Fundamental frequency in Hz, `[1, frames]`, of mel frames `[1, 80, frames]`."""
 
     def __init__(self, config: VocoderConfig) -> None:
@@ -116,8 +117,8 @@ class F0Predictor(nn.Module):
         layers: list[nn.Module] = []
         for width, width_out in pairwise(widths):
             layers += [RowConv(width, width_out, 3), nn.ELU()]
-        self.condnet = nn.Sequential(*layers)
-        self.classifier = nn.Linear(config.f0_cond_channels, 1)
+        self.condnet = Sequential(*layers)
+        self.classifier = Linear(config.f0_cond_channels, 1)
         self.slides = _same(self.condnet[::2])
 
     def forward(self, mels: Tensor, tails: Tails, final: bool) -> Tensor:
@@ -125,16 +126,15 @@ class F0Predictor(nn.Module):
         x = mels
         for conv, elu, slide in zip(self.condnet[::2], self.condnet[1::2], self.slides, strict=True):
             x = elu(slide(conv, x, tails, final))
-        f0: Tensor = self.classifier(x.mT).squeeze(-1).abs()
-        return f0
+        return self.classifier(x.mT).squeeze(-1).abs()
 
 
-class SourceMixer(nn.Module):
+class SourceMixer(TypedModule):
     """The harmonics' waves `[1, harmonics, n]` as one excitation `[1, n]`."""
 
     def __init__(self, harmonics: int) -> None:
         super().__init__()
-        self.l_linear = nn.Linear(harmonics, 1)
+        self.l_linear = Linear(harmonics, 1)
 
     def forward(self, waves: Tensor) -> Tensor:
         """See the class."""
@@ -164,7 +164,7 @@ class SourceSpectrum:
         return torch.cat((spectrum.real, spectrum.imag), dim=1)
 
 
-class HiFT(nn.Module):
+class HiFT(TypedModule):
     """The generator: a function of the next mel frames, the source's next samples and what came before."""
 
     def __init__(self, config: VocoderConfig) -> None:
@@ -180,7 +180,7 @@ class HiFT(nn.Module):
             for i, (rate, kernel) in enumerate(zip(config.upsample_rates, config.upsample_kernel_sizes, strict=True))
         )
         self.source_downs = nn.ModuleList(
-            nn.Conv1d(bins, width, 2 * rate, rate) if rate > 1 else nn.Conv1d(bins, width, 1)
+            Conv1d(bins, width, 2 * rate, rate) if rate > 1 else Conv1d(bins, width, 1)
             for width, rate in zip(widths[1:], source_rates(config), strict=True)
         )
         self.source_resblocks = nn.ModuleList(
@@ -239,7 +239,7 @@ class HiFT(nn.Module):
 
 def _same(convs: Iterable[nn.Module]) -> list[Slide]:
     """Slides of convolutions whose output is as long as their input."""
-    return [Slide(conv, (conv.kernel_size[0] - 1) * conv.dilation[0] // 2) for conv in cast(Iterable[nn.Conv1d], convs)]
+    return [Slide(conv, (conv.kernel_size[0] - 1) * conv.dilation[0] // 2) for conv in cast(Iterable[Conv1d], convs)]
 
 
 def source_rates(config: VocoderConfig) -> list[int]:

@@ -52,9 +52,7 @@ class Utterance:
         """
         first = FRAMES_PER_TOKEN * start
         drawn = self.noise.mels(first, first + FRAMES_PER_TOKEN * len(tokens))
-        return self.flow(  # type: ignore[no-any-return]
-            self.prompt, tokens, torch.cat((self.noise.prompt(self.prompt.frames), drawn), dim=1)
-        )
+        return self.flow(self.prompt, tokens, torch.cat((self.noise.prompt(self.prompt.frames), drawn), dim=1))
 
     def alone(self, tokens: Tensor, start: int = 0, *, onset: bool = True) -> PendingSound:
         """The sound `[960 n]` of tokens `[n]` decoded with nothing before or behind them but the voice."""

@@ -126,8 +126,7 @@ class Vocoder:
         """The exact samples that the next mel frames make possible; `state`'s source and networks move on."""
         f0 = self.network.f0_predictor(mels[None].cpu().double(), state.tails, final)[0]
         source = self._source(state, f0)
-        samples: Tensor = self.network(mels[None], source, state.tails, final)[0]
-        return samples
+        return self.network(mels[None], source, state.tails, final)[0]
 
     def _source(self, state: VocoderState, f0: Tensor) -> Tensor:
         """The source's next samples `[1, 480 n]`, for n more fundamentals in Hz.
@@ -147,8 +146,7 @@ class Vocoder:
         waves = config.nsf_alpha * torch.sin(angle + state.phases[:, None].float()) * voiced + level * noise
         state.turns = torch.cat((state.turns[:, None], turns), dim=1)[:, -1] % 1
         state.position += len(f0)
-        mixed: Tensor = self.network.m_source(waves[None].to(self.device))
-        return mixed
+        return self.network.m_source(waves[None].to(self.device))
 
 
 def onset_gain() -> Tensor:

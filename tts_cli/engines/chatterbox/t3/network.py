@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from tts_cli.engines.chatterbox.modules import Embedding, LayerNorm, Linear, TypedModule
 from tts_cli.engines.chatterbox.precision.quantised_layers import Projection
 from tts_cli.engines.chatterbox.weights.config import SPEECH_IDS, TEXT_VOCABULARY, T3Config
 
@@ -41,7 +42,7 @@ class Cache:
     filled: int = 0
 
 
-class Attention(nn.Module):
+class Attention(TypedModule):
     """Causal self-attention over what the cache holds and the new positions."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -65,10 +66,10 @@ class Attention(nn.Module):
             keys.index_copy_(2, where, key)
             values.index_copy_(2, where, value)
         heard = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
-        return self.c_proj(heard.transpose(1, 2).reshape(new, width))  # type: ignore[no-any-return]
+        return self.c_proj(heard.transpose(1, 2).reshape(new, width))
 
 
-class MLP(nn.Module):
+class MLP(TypedModule):
     """Four times as wide inside, with GPT-2's tanh approximation of GELU."""
 
     def __init__(self, width: int) -> None:
@@ -78,34 +79,34 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[positions, width]` to the same shape."""
-        return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))  # type: ignore[no-any-return]
+        return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
 
 
-class Block(nn.Module):
+class Block(TypedModule):
     """One layer: attention and MLP, each on the normalised input and added to it."""
 
     def __init__(self, config: T3Config) -> None:
         super().__init__()
         width, heads, eps = config.n_embd, config.n_head, config.layer_norm_epsilon
-        self.ln_1 = nn.LayerNorm(width, eps)
+        self.ln_1 = LayerNorm(width, eps)
         self.attn = Attention(width, heads)
-        self.ln_2 = nn.LayerNorm(width, eps)
+        self.ln_2 = LayerNorm(width, eps)
         self.mlp = MLP(width)
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, where: Tensor | None) -> Tensor:
         """As `Attention.forward`."""
         x = x + self.attn(self.ln_1(x), keys, values, mask, where)
-        return x + self.mlp(self.ln_2(x))  # type: ignore[no-any-return]
+        return x + self.mlp(self.ln_2(x))
 
 
-class Backbone(nn.Module):
+class Backbone(TypedModule):
     """GPT-2 without its token embedding."""
 
     def __init__(self, config: T3Config) -> None:
         super().__init__()
-        self.wpe = nn.Embedding(config.n_positions, config.n_embd)
+        self.wpe = Embedding(config.n_positions, config.n_embd)
         self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
-        self.ln_f = nn.LayerNorm(config.n_embd, config.layer_norm_epsilon)
+        self.ln_f = LayerNorm(config.n_embd, config.layer_norm_epsilon)
 
     def forward(self, x: Tensor, cache: Cache) -> Tensor:
         """New positions `[new, width]` in, the last one's state `[width]` out; the cache grows by `new`."""
@@ -127,18 +128,18 @@ class Backbone(nn.Module):
         layers = zip(self.h, keys[:, None].unbind(), values[:, None].unbind(), strict=True)
         for block, layer_keys, layer_values in layers:
             x = block(x, layer_keys, layer_values, mask, where)
-        return self.ln_f(x[-1])  # type: ignore[no-any-return]
+        return self.ln_f(x[-1])
 
 
-class SpeakerProjection(nn.Module):
+class SpeakerProjection(TypedModule):
     """The speaker embedding as one position of the input."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.spkr_enc = nn.Linear(SPEAKER_WIDTH, width)
+        self.spkr_enc = Linear(SPEAKER_WIDTH, width)
 
 
-class Network(nn.Module):
+class Network(TypedModule):
     """The layers of T3, under the names of upstream's state dict."""
 
     def __init__(self, config: T3Config) -> None:
@@ -146,10 +147,10 @@ class Network(nn.Module):
         width = config.n_embd
         self.config = config
         self.cond_enc = SpeakerProjection(width)
-        self.text_emb = nn.Embedding(TEXT_VOCABULARY, width)
-        self.speech_emb = nn.Embedding(SPEECH_IDS, width)
+        self.text_emb = Embedding(TEXT_VOCABULARY, width)
+        self.speech_emb = Embedding(SPEECH_IDS, width)
         self.tfmr = Backbone(config)
-        self.speech_head = nn.Linear(width, SPEECH_IDS)
+        self.speech_head = Linear(width, SPEECH_IDS)
 
     def cache_shape(self, positions: int) -> tuple[int, int, int, int]:
         """Shape of the keys, and of the values, of so many positions."""
@@ -176,4 +177,4 @@ class Network(nn.Module):
 
     def state_logits(self, state: Tensor) -> Tensor:
         """Logits `[vocabulary]` of a state `[width]`."""
-        return self.speech_head(state)  # type: ignore[no-any-return]
+        return self.speech_head(state)

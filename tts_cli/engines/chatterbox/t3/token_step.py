@@ -9,8 +9,9 @@ from __future__ import annotations
 import warnings
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from tts_cli.engines.chatterbox.modules import TypedModule
 from tts_cli.engines.chatterbox.t3.network import Cache, Network
 
 
@@ -36,10 +37,11 @@ class TracedStep:
         known = cache.keys[:, :, : cache.filled], cache.values[:, :, : cache.filled]
         # Optimising is for graphs that have something to fuse; here it would only make the first two calls slow.
         with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
-            return self._step(torch.full_like(where, token), where, *known)  # type: ignore[no-any-return]
+            logits: Tensor = self._step(torch.full_like(where, token), where, *known)
+        return logits
 
 
-class _Step(nn.Module):
+class _Step(TypedModule):
     """One token through T3, as a module that can be traced."""
 
     def __init__(self, network: Network) -> None:
@@ -48,7 +50,7 @@ class _Step(nn.Module):
 
     def forward(self, token: Tensor, where: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """Logits `[vocabulary]` of `token` `[1]` at `where` `[1]`, with the cache's keys and values up to there."""
-        return self.speech_head(self.tfmr.at(self.speech_emb(token), where, keys, values, None))  # type: ignore[no-any-return]
+        return self.speech_head(self.tfmr.at(self.speech_emb(token), where, keys, values, None))
 
 
 class FixedStep:
