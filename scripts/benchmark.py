@@ -1,11 +1,11 @@
-"""Measure `tts` as whole processes, and print Markdown: the machine, and a table of medians and spreads.
+"""Measure whole processes of `tts`, and print Markdown: the machine, and a table of medians and spreads.
 
     python scripts/benchmark.py [--runs 9] [--speaker]                the built-in voice
     python scripts/benchmark.py --model-dir FOLDER [--runs 5]         Chatterbox Turbo: start, memory, a long utterance
     python scripts/benchmark.py --nano-dir FOLDER [--runs 5]          Chatterbox Nano: RTF
 
-Every run is a process of its own, so that start-up counts; one run before, not counted, warms the file cache and makes
-what is kept of weights and voice.
+Every run is a process of its own, so starting counts. One run before them is not counted. It fills the file cache, and
+the weight cache and the prefix of the voice.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LOOK = 0.02
 
 @dataclass(frozen=True)
 class Ended:
-    """A process that has done its work. Memory in megabytes, each at its peak."""
+    """A process that has ended. Memory is in megabytes, at its peak."""
 
     wall: float
     resident: float
@@ -91,13 +91,13 @@ def row(name: str, values: Sequence[float], form: str) -> str:
 
 
 def counted(runs: int, once: Callable[[], Ended]) -> list[Ended]:
-    """Runs behind one that is not counted."""
+    """Runs after one that is not counted."""
     once()
     return [once() for _ in range(runs)]
 
 
 def told(ended: Sequence[Ended], field: str, scale: float = 1.0) -> list[float]:
-    """One field of what `--json` said."""
+    """One field of the object that `--json` printed."""
     return [json.loads(each.output)[field] * scale for each in ended]
 
 
@@ -153,7 +153,7 @@ def nano(runs: int, folder: Path, options: Sequence[str]) -> None:
 
 
 def machine(*packages: str) -> str:
-    """What was measured on."""
+    """The machine, in words."""
     kind = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
         kind = (re.findall(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text()) or [kind])[0]

@@ -1,14 +1,15 @@
-"""Speak random and damaged input until the time is over, and report whatever is not as it should be.
+"""Speak random and damaged input until the time is over, and report all faults.
 
     python scripts/fuzz.py --minutes 10 --seed 1 [--engine builtin|chatterbox] [--json]
-    python scripts/fuzz.py --seed 1 --case 4711 [--engine …]         that case alone, with all that is known of it
+    python scripts/fuzz.py --seed 1 --case 4711 [--engine …]         that case alone, with its inputs
 
-Texts, option values, voice files, recordings and text that arrives in pieces. Every case derives from the seed and its
-number. It has to end within two minutes, raise nothing but `TTSError`, give finite samples within ±1.5, and leave no
-thread, open file or temporary file; memory must not grow (`GROWTH`). Chatterbox speaks with tiny random weights, which
-are made first. Cases run in a process of their own, which is replaced where a case crashes or hangs it. Linux only.
+The inputs are texts, option values, voice files, recordings, and texts that arrive in pieces. Each case depends on the
+seed and its number only. It must end within two minutes, raise nothing but `TTSError`, give finite samples within ±1.5,
+and leave no thread, open file or temporary file. Memory must not grow (`GROWTH`). Chatterbox speaks with tiny random
+weights, which are made first. Cases run in a worker process, which is replaced if a case crashes or hangs it. Linux
+only.
 
-Ends with 1 where something was found; the inputs are then in the folder of `--findings`.
+The exit code is 1 if a fault was found. The inputs are then in the folder of `--findings`.
 """
 
 from __future__ import annotations
@@ -124,12 +125,12 @@ def _line(output: IO[bytes], seconds: float) -> bytes | None:
 
 
 def command_line(options: argparse.Namespace) -> list[str]:
-    """What a case depends on."""
+    """The arguments of the script."""
     return ["--engine", options.engine, "--seed", str(options.seed)]
 
 
 def one_case(options: argparse.Namespace, bench: Bench) -> int:
-    """Show one case and what comes of it."""
+    """Show one case and its result."""
     plan = plan_of(bench, options.seed, options.case)
     pprint.pprint(plan, width=110)
     done, signature, trace = attempt(plan, bench)

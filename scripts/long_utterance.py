@@ -1,9 +1,10 @@
-"""Decode one long utterance in chunks, and print what each chunk cost and how much memory the process then had.
+"""Decode one long utterance in chunks, and print the time of each chunk and the memory of the process after it.
 
     python scripts/long_utterance.py FOLDER [--strategy cached] [--tokens 3000] [--chunk 10]
 
-The tokens are random: what a chunk costs does not depend on them. Standard output is one JSON object: `wall` and `cpu`
-seconds of each chunk, and `anonymous`, the megabytes of memory behind it that are no mapped file (Linux).
+The tokens are random, because the time of a chunk does not depend on them. Standard output is one JSON object: `wall`
+and `cpu` are the seconds of each chunk, and `anonymous` is the memory after it, in megabytes, without mapped files.
+Linux only.
 """
 
 from __future__ import annotations

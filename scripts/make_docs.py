@@ -1,4 +1,4 @@
-"""Write what the documentation shows of the program itself: its commands, its live display and its modules.
+"""Write the parts of the documentation that are made from the program: commands, live display and modules.
 
 python scripts/make_docs.py            write all
 python scripts/make_docs.py --check    write nothing; name the files that are stale, and exit with 1 if there are any
@@ -52,7 +52,7 @@ PICTURED = View(
 
 
 def main() -> int:
-    """Write or check; the exit code."""
+    """Write or check; return the exit code."""
     check = "--check" in sys.argv[1:]
     stale = 0
     for path, content in documents():
@@ -67,14 +67,14 @@ def main() -> int:
 
 
 def documents() -> Iterator[tuple[Path, str]]:
-    """Each file that is generated, and what it should hold."""
+    """Each generated file, with its content."""
     yield ROOT / "docs/cli.md", cli_markdown()
     yield ROOT / "docs/images/live.svg", picture()
     yield ROOT / "docs/architecture.md", architecture()
 
 
 def cli_markdown() -> str:
-    """`--help` of every command, under a heading each."""
+    """The `--help` of every command, each under a heading."""
     parts = [CLI_HEAD]
     parts += [f"## `{' '.join(words)}`\n\n```text\n{help_of(words)}\n```\n" for words in commands()]
     return "\n".join(parts)
@@ -116,7 +116,7 @@ def _walk(command: Any, words: list[str]) -> Iterator[list[str]]:
 
 
 def help_of(words: list[str]) -> str:
-    """What `words --help` prints, in a process whose surroundings do not show: no colours, always the same width."""
+    """What `words --help` prints, without colours and at a fixed width, whatever the environment."""
     code = f"from tts_cli.cli import app; app({[*words[1:], '--help']!r}, prog_name={words[0]!r})"
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     environment = {

@@ -1,9 +1,9 @@
-"""Whether what speaking needs can be had for the Pythons and systems that README names, without having them.
+"""Check that wheels of all packages for speaking exist, for each Python and system that README names.
 
 python scripts/resolve.py              every pair of a Python and a system: some minutes
 python scripts/resolve.py 3.14         only for this Python
 
-pip looks for wheels and installs nothing. Exits with 1 where a wheel is missing. It needs Python 3.11 or newer itself.
+pip looks for wheels and installs nothing. The exit code is 1 if a wheel is missing. Needs Python 3.11 or newer.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SYSTEMS: Final = {
 
 
 def resolve(python: str, platforms: list[str], markers: dict[str, str], wanted: list[str]) -> dict[str, str]:
-    """The version of every package that `wanted` comes to. Raises `ValueError` with pip's words where there is none.
+    """The version of every package that `wanted` requires. Raises `ValueError` with pip's message if one is missing.
 
     pip chooses wheels for another system, but reads environment markers as if it were this one, so what they ask for
     there is asked for by name, until nothing is missing.
@@ -91,7 +91,7 @@ def _ask_pip(python: str, platforms: list[str], requirements: list[str]) -> list
 
 
 def dependencies() -> list[str]:
-    """What speaking needs, as pyproject.toml has it."""
+    """The packages for speaking, from pyproject.toml."""
     if sys.version_info >= (3, 11):
         import tomllib
 
@@ -100,7 +100,7 @@ def dependencies() -> list[str]:
 
 
 def check(python: str, system: str, wanted: list[str]) -> bool:
-    """Say what pip finds for this Python on this system; whether it finds everything."""
+    """Print what pip finds for this Python on this system; return whether it finds everything."""
     try:
         versions = resolve(python, *SYSTEMS[system], wanted)
     except ValueError as error:

@@ -1,14 +1,14 @@
-"""Let one `tts speak` play sentences from a pipe until the time is over, and print a table of what it cost.
+"""Let one `tts speak` play sentences from a pipe until the time is over, and print a table of its resources.
 
     python scripts/soak.py --minutes 10 --seed 1 [--engine builtin|chatterbox] [--json]
 
 The sentences arrive at an uneven pace: whole passages at once, word by word or character by character. Some pauses are
-shorter than the speech, so that text piles up; others are longer than any idle time. The loudspeaker is a null sink of
+shorter than the speech, so that text piles up; others are longer than any idle time. The speaker is a null sink of
 a PulseAudio server of its own. Chatterbox speaks with tiny random weights, which are made first. Once a second the
 script reads memory, threads and open files of the process from /proc. Linux only, with PulseAudio.
 
-Ends with 1 where the process failed or left out sound, where it opened the device again, or where memory,
-threads or open files grew. Starved frames are counted, not judged: other processes on the machine can cause them.
+The exit code is 1 if the process failed, left out sound or opened the device again, or if its memory, threads or open
+files grew. Starved frames are counted only, because other processes on the machine can cause them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ REST: Final = 900
 
 @dataclass
 class Looks:
-    """What the process held, once a second."""
+    """The memory, threads and open files of the process, once a second."""
 
     memory: list[float] = field(default_factory=list)
     """Megabytes."""
@@ -64,7 +64,7 @@ class Looks:
             self.files.append(files)
 
     def growths(self) -> dict[str, float]:
-        """Of each: the last quarter against the second."""
+        """The growth of each: its last quarter compared with its second."""
         return {name: growth(getattr(self, name)) for name in LIMITS}
 
 
@@ -137,7 +137,7 @@ class Loudspeaker:
 
 @contextmanager
 def loudspeaker(folder: Path) -> Iterator[Loudspeaker]:
-    """One for as long as the block runs; `folder` is empty."""
+    """A speaker while the block runs. Its server stores files in the empty folder `folder`."""
     folder.mkdir(mode=0o700)
     log = folder / "log"
     environment = {name: value for name, value in os.environ.items() if name != "PULSE_SERVER"}
@@ -164,7 +164,7 @@ def pace(speak: Sequence[str], environment: dict[str, str]) -> float:
 
 
 def soak(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """All that was counted, and what is wrong with it."""
+    """Everything that was counted, and the faults."""
     environment = surroundings(folder)
     if options.engine == "chatterbox":
         environment["TTS_MODEL_DIR"] = str(make_checkpoint(folder / "checkpoint"))
@@ -208,7 +208,7 @@ def soak(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def faults(counts: dict[str, Any], err: str) -> list[str]:
-    """What is not as it should be."""
+    """The faults, in words."""
     if counts["exit_code"]:
         return [f"the process ended with {counts['exit_code']}: {err.strip()[-500:]}"]
     found = []

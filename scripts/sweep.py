@@ -1,14 +1,15 @@
-"""Send signals to `tts` at moments spread evenly over its run, see that it ends as it should, and print a table.
+"""Send signals to `tts` at moments spread evenly over its run, check how it ends, and print a table.
 
     python scripts/sweep.py [--moments 100] [--in-turn] [--only "speak to a file"] [--signals INT TERM HUP KILL]
 
-Each run is a process of its own in a folder of its own. Expected are: the exit code 130, 143 or 129 (Ctrl-C, SIGTERM,
-SIGHUP), no traceback, no half of a result, and no draft on the disk. What `kill -9` leaves, and what a download has
-fetched, the next run must sweep or complete: it is made, and looked at. Linux only; the loudspeaker needs pulseaudio.
+Each run is a process of its own in a folder of its own. It must end with exit code 130, 143 or 129 (Ctrl-C, SIGTERM,
+SIGHUP), without a traceback, and must leave no incomplete result and no draft. After `kill -9`, and after a download
+that was interrupted, the script starts the command again and checks that it deletes or completes what was left. Linux
+only; the speaker needs pulseaudio.
 
-Python itself takes some milliseconds before `tts` can hear a signal. Until then Ctrl-C, SIGTERM and SIGHUP kill the
-process as they kill any other, and Ctrl-C may show Python's own traceback, with exit code 1. Such runs are counted in a
-column of their own, and must leave nothing either.
+Python takes some milliseconds to start before `tts` can handle a signal. Until then, Ctrl-C, SIGTERM and SIGHUP kill
+the process, and Ctrl-C may print Python's own traceback, with exit code 1. Such runs are counted in a column of their
+own. They must leave nothing either.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ REHEARSALS = 3
 
 
 class Sweep:
-    """One case, swept in `scratch` with each of the signals. What goes wrong is told on standard error."""
+    """Sweeps one case with each of the signals, in the folder `scratch`. Faults are printed on standard error."""
 
     def __init__(self, case: Case, scratch: Path) -> None:
         self._case = case
@@ -45,7 +46,7 @@ class Sweep:
         self._faults = 0
 
     def over(self, moments: int, signals: Sequence[signal.Signals], in_turn: bool) -> Iterator[Swept]:
-        """Sweep so many moments, with every signal at each of them, or with one `in_turn`."""
+        """Sweep so many moments, with every signal at each, or with one signal at each if `in_turn` is set."""
         self._seconds = statistics.median(self._rehearse() for _ in range(REHEARSALS))
         for place, number in enumerate(signals):
             chosen = range(place, moments, len(signals)) if in_turn else range(moments)
@@ -69,7 +70,7 @@ class Sweep:
         return trial.moment
 
     def _try(self, number: signal.Signals, moment: float) -> tuple[Trial, bool]:
-        """One trial, and whether it left anything for the next run."""
+        """Run one trial; return whether it left something for the next run."""
         folder, environment = self._folder()
         trial = run(self._case.arguments, environment, folder, number, moment)
         what = f"{number.name} at {trial.moment:.3f} s ({trial.phase})"
@@ -90,7 +91,7 @@ class Sweep:
         return trial, left
 
     def _next_run(self, folder: Path, environment: dict[str, str], what: str) -> None:
-        """See that it completes its work and sweeps what was left."""
+        """Check that the next run completes its work and deletes what was left."""
         trial = run(self._case.arguments, environment, folder)
         self._expect(trial.code == 0, trial, f"the run after {what}")
         left = self._case.left(folder, self._case.unfinished + self._case.continued)

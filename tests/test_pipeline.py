@@ -21,7 +21,8 @@ from tts_cli.playback import NullSink, Sink
 from tts_cli.playback.file import FileSink
 from tts_cli.segment import MAX_CHARS, Segment
 from tts_cli.segments import TextSegments
-from tts_cli.text.sources import LiveText, TextSource, text_argument, text_file
+from tts_cli.text.live import LiveText
+from tts_cli.text.sources import TextSource, text_argument, text_file
 from tts_cli.utterance import Ready, Utterance
 
 

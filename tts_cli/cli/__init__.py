@@ -1,4 +1,8 @@
-"""The command line: parse, call, print. The only place where errors become exit codes."""
+"""The command line: arguments come in; results, messages and an exit code go out.
+
+Each command has a module of its own. `run` turns errors into messages and exit codes; nothing else does. Modules
+outside use `run` and `app` only.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +50,7 @@ def main(
 
 
 def run() -> int:
-    """Run the command line: results on stdout, one line on stderr for an error; the exit code."""
+    """Run the command line and return the exit code. An error is printed on standard error in one line."""
     own_streams()
     signals.start()
     try:
@@ -56,20 +60,20 @@ def run() -> int:
     signals.ignore()
     if code:
         discard_results()
-        if signals.came():  # whatever a library has made of it: Typer 130 of every signal
+        if signals.came():  # a library may have chosen another code: Typer returns 130 for every signal
             return signals.exit_code()
     return code
 
 
 def _code() -> int:
-    """Run the command line and say how it ended: the exit code."""
+    """Run the command line, with errors turned into exit codes."""
     try:
         code = app(standalone_mode=False, prog_name="tts")
         if not code:
             sys.stdout.flush()
     except TTSError as error:
         return _fail(str(error), error.exit_code)
-    except BrokenPipeError:  # our reader has gone, and with it whoever wanted a message
+    except BrokenPipeError:  # the reader of our output is gone, so nobody wants a message
         return 1
     except OSError as error:
         if signals.came():
@@ -78,20 +82,20 @@ def _code() -> int:
             raise
         return _fail(f"{error.filename}: {error.strerror}; choose another place", 1)
     except Exception as error:
-        # Usage errors are Click's, and Typer brings a Click of its own in newer versions: known by what they can do.
+        # Usage errors are Click's. Newer versions of Typer contain their own Click, so the class cannot be tested.
         if hasattr(error, "format_message"):
             message = error.format_message().rstrip(".")
             command = getattr(getattr(error, "ctx", None), "command_path", "tts")
             see = f"see: {command} --help"
-            if command == "tts speak" and hasattr(error, "possibilities"):  # an option that there is not
+            if command == "tts speak" and hasattr(error, "possibilities"):  # an unknown option
                 see += f', or for text that begins with "-": {command} -- TEXT'
             return _fail(f"{message}; {see}", 2) if message else 2
-        if signals.came():  # a library that was just being loaded makes an error of its own of Ctrl-C
+        if signals.came():  # a library that is being loaded may turn Ctrl-C into an error of its own
             return signals.exit_code()
         raise
     return code if isinstance(code, int) else 0
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"tts: {on_one_line(message)}", file=sys.stderr)  # noqa: T201  the one place that does
+    print(f"tts: {on_one_line(message)}", file=sys.stderr)  # noqa: T201  errors are printed here only
     return code

@@ -1,4 +1,4 @@
-"""`tts bench`."""
+"""The command `tts bench`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tts_cli.measure.bench import Row, Spread
 
 _PANEL = "Chatterbox"
-Text = Annotated[str | None, typer.Option(help="What to say; else a sentence of our own.", show_default=False)]
+Text = Annotated[str | None, typer.Option(help="What to say; by default, a fixed sentence.", show_default=False)]
 Strategy = Annotated[
     str | None,
     typer.Option(
@@ -52,13 +52,13 @@ Fidelity = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
-Runs = Annotated[int, typer.Option(min=1, max=1000, help="Runs that count.")]
-Warmup = Annotated[int, typer.Option(min=0, max=1000, help="Runs before them that do not.")]
+Runs = Annotated[int, typer.Option(min=1, max=1000, help="How many runs are measured.")]
+Warmup = Annotated[int, typer.Option(min=0, max=1000, help="How many runs come before and are not measured.")]
 Plot = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE.png",
-        help="Draw when chunks were computed, played and waiting, in the last run.",
+        help="Draw when the chunks of the last run were computed, waited and were played.",
         show_default=False,
     ),
 ]
@@ -148,7 +148,7 @@ def bench(
 
 @contextmanager
 def _progress(console: Console) -> Iterator[Callable[[str], None]]:
-    """Tells what is being done, where there is a terminal to tell it on; gone when it is done."""
+    """Show what is being done while it is done, if there is a terminal."""
     if not console.is_terminal or console.is_dumb_terminal:
         yield lambda _doing: None
         return
@@ -157,7 +157,7 @@ def _progress(console: Console) -> Iterator[Callable[[str], None]]:
 
 
 def _table(rows: Sequence[Row], title: str) -> Table:
-    """Medians, and below each the least and the most."""
+    """A table of medians, each with the least and the greatest value below it."""
     from rich.table import Table
 
     table = Table(
@@ -185,12 +185,12 @@ def _table(rows: Sequence[Row], title: str) -> Table:
 
 
 def _name(row: Row) -> str:
-    """Upstream's code has a way called `independent`, as ours has."""
+    """The name of a row. Upstream's code has a way called `independent`, too, so baselines are marked."""
     return f"{row.way}\n(upstream's code)" if row.baseline else row.way
 
 
 def _gains(rows: Sequence[Row]) -> Iterator[str]:
-    """What each way gains on each baseline, in words."""
+    """The gain of each way over each baseline, in words."""
     for row in rows:
         for name, gain in row.against.items():
             first = "never heard" if gain.ttfa is None else f"first audio {_times(gain.ttfa, 'sooner', 'later')}"

@@ -1,4 +1,4 @@
-"""`tts devices`."""
+"""The command `tts devices`."""
 
 from __future__ import annotations
 

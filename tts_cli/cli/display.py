@@ -1,4 +1,4 @@
-"""What a run looks like: pure functions from numbers to Rich renderables and plain lines."""
+"""The live display, the summary and the JSON object of a run, made from its numbers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BAR_WIDTH = 24
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All that the display shows, at one moment."""
+    """Everything that the display shows at one moment."""
 
     engine: str
     voice: str
@@ -97,7 +97,7 @@ def report(view: View, characters: int, destination: str) -> dict[str, object]:
 
 
 def _activity(view: View) -> State:
-    """The state as a listener meets it: sound that plays matters more than what the engine does meanwhile."""
+    """The state from the listener's side: if sound plays, that is shown, whatever the engine does."""
     if view.state in ("computing", "finishing"):
         if view.sink.playing:
             return "speaking"
@@ -113,7 +113,7 @@ def _delivered(sink: SinkStatus, destination: str) -> str:
 
 
 def _heard(sink: SinkStatus) -> float:
-    """Seconds of sound that have left us: what the sink has taken, less what waits to be played."""
+    """Seconds of sound given to the device: what the sink has taken, without what waits in the ring."""
     return max(0.0, sink.delivered - sink.buffered)
 
 
@@ -136,7 +136,7 @@ def _starved(frames: int) -> str:
 
 
 def _bar(sink: SinkStatus) -> Text | None:
-    """How full the buffer is, against what is needed or two seconds, whichever is more; None where nothing plays."""
+    """How full the ring is; full means the pre-buffer, and at least two seconds. None if the sink does not play."""
     if not sink.rate:
         return None
     full = min(_BAR_WIDTH, round(_BAR_WIDTH * sink.buffered / max(2.0, sink.needed)))

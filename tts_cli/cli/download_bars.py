@@ -1,4 +1,4 @@
-"""The progress of a pull, drawn: a bar for every file and one for all of them."""
+"""Draws the progress of a download: one bar for each file and one for all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["download_bars"]
 
 @contextmanager
 def download_bars(console: Console) -> Iterator[Report | None]:
-    """While the block runs, `pull(report=…)` draws on `console`; None where that is not a terminal."""
+    """The function for `pull(report=…)` that draws on `console` in the block; None if that is no terminal."""
     if not console.is_terminal:
         yield None
         return

@@ -1,4 +1,4 @@
-"""`tts engines`."""
+"""The command `tts engines`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tts bench --fidelity`: how near each precision and strategy stays to fp32, in tables and words."""
+"""The command `tts bench --fidelity`: tables of how close each precision and strategy is to fp32, and a verdict."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def fidelity(
     json: bool,
     progress: Callable[[str], None],
 ) -> None:
-    """Measure, and print. Raises `UsageError` for an engine that has no precisions, and for options without effect."""
+    """Measure and print. Raises `UsageError` for an engine without precisions, and for options without effect."""
     from rich.console import Console
 
     from tts_cli.engines.chatterbox.options import STRATEGIES, ChatterboxOptions, ChatterboxSettings

@@ -1,4 +1,4 @@
-"""One run of `tts speak`, seen from the terminal: load, show, answer Ctrl-C, sum up."""
+"""One run of `tts speak` in a terminal: it loads, shows the display, handles Ctrl-C and prints the summary."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ from tts_cli.utterance import Ready, Utterance
 
 REFRESH_SECONDS = 0.1
 PATIENCE_SECONDS = 3.0
-"""How long an interrupted engine may go on with its present step before we leave without it."""
+"""How long an interrupted engine may take to finish its step before the process ends without it."""
 LOADING_SECONDS = 0.2
-"""The same for one that is still being loaded: nothing has been made that could be kept."""
+"""The same for an engine that is being loaded: there is no sound to keep."""
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where the sound is to go: how to open it, its name (None for the speaker), and what to write without one."""
+    """Where the sound goes. `output` is its name, None for a speaker; `fallback` is the file if there is no speaker."""
 
     open: Callable[[int, Event], Sink]
-    """For sound of so many samples a second. Waits for the reader of a named pipe, until the event is set."""
+    """Opens the sink, given samples a second. Waits for the reader of a named pipe until the event is set."""
     output: str | None
     fallback: Path | None
     clobber: bool = True
-    """Whether a file that is there may be replaced by the fallback."""
+    """Whether the fallback may replace an existing file."""
     cancelled: Event = field(default_factory=Event)
 
 
@@ -58,9 +58,33 @@ def speak_live(
     json: bool,
     quiet: bool,
 ) -> None:
-    """Load engine and sink side by side, speak, show, and report. Raises `TTSError` and, after Ctrl-C, `SystemExit`.
+    """Load the engine and open the sink at the same time, speak, show the display, and print the results.
 
-    `given`: settings and options of the engine, as the user set them.
+    Parameters
+    ----------
+    engine_name, voice
+        As for `registry.choose`.
+    given
+        Settings and options of the engine that the user has set.
+    source
+        The text.
+    destination
+        Where the sound goes.
+    strict
+        Whether the first piece of text that the engine fails on ends everything.
+    json
+        Whether to print the measurements on standard output.
+    quiet
+        Whether to leave out the display and the summary.
+
+    Raises
+    ------
+    TTSError
+        What loading, speaking and delivering raise.
+    SystemExit
+        After Ctrl-C.
+    typer.Exit
+        If some of the text could not be spoken.
     """
     console = Console(stderr=True, highlight=False, markup=False)
     meter = Meter()
@@ -70,7 +94,7 @@ def speak_live(
 
     def prepare(stack: ExitStack, pending: Callable[[], None]) -> Ready:
         nonlocal output
-        # Opening a device takes about as long as loading the built-in voice: side by side, half the wait.
+        # Opening a device takes about as long as loading the built-in voice, so both are done at the same time.
         opening = stack.enter_context(ThreadPoolExecutor(1)).submit(_opened, destination, spec.sample_rate, console)
         stack.callback(_close_opened, opening, destination)
         session = stack.enter_context(Session(spec, settings, voice))
@@ -108,14 +132,14 @@ def speak_live(
         destination.cancelled.set()
         try:
             ended = run.wait(PATIENCE_SECONDS if run.ready else LOADING_SECONDS)
-        except KeyboardInterrupt:  # a second Ctrl-C does not wait; a third need not even be polite
+        except KeyboardInterrupt:  # after a second Ctrl-C nothing is waited for, and a third kills the process
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             _leave(run)
     unspoken = False
     if ended:
         try:
             run.result()
-        except UnspokenError as error:  # each piece has been told
+        except UnspokenError as error:  # `failed` has printed each piece
             if not error.rest_spoken:
                 raise typer.Exit(1) from error
             unspoken = True
@@ -136,17 +160,17 @@ def speak_live(
 
 
 def _leave(run: Utterance) -> NoReturn:
-    """End the process though the run has not ended; what was written is kept."""
-    # Closing may wait for what the run is stuck in.
+    """End the process though the run has not ended. What was written is kept."""
+    # Closing may wait for the step that the engine has not finished.
     closing = Thread(target=run.abandon, daemon=True)
     closing.start()
     closing.join(PATIENCE_SECONDS)
-    # The interpreter's end would tear the run's thread out of C++ code, which aborts the process.
+    # A normal exit of the interpreter would end the run's thread inside C++ code, which aborts the process.
     os._exit(signals.exit_code())
 
 
 def _close_opened(opening: Future[tuple[Sink, str]], destination: Destination) -> None:
-    """Close the sink, unless there is none."""
+    """Close the sink if it was opened."""
     destination.cancelled.set()
     if opening.exception() is None:
         opening.result()[0].close()
@@ -168,7 +192,7 @@ def _opened(destination: Destination, rate: int, console: Console) -> tuple[Sink
 
 @contextmanager
 def _display(console: Console, quiet: bool) -> Iterator[Callable[[View], None]]:
-    """A live display where there is a terminal that understands one, else nothing."""
+    """A function that shows a view: on a live display if the terminal supports one, otherwise nowhere."""
     if quiet or not console.is_terminal or console.is_dumb_terminal or "NO_COLOR" in os.environ:
         yield lambda _view: None
         return

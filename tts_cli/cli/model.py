@@ -1,4 +1,4 @@
-"""`tts model`: fetch the weights of Chatterbox, and see where they are."""
+"""The commands `tts model`: download the weights of Chatterbox, and show where they are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from tts_cli.cli.streams import print_path
 from tts_cli.shown import harmless
 
-app = typer.Typer(help="Fetch the weights of Chatterbox, and see where they are.", no_args_is_help=True)
+app = typer.Typer(help="Download the weights of Chatterbox, and show where they are.", no_args_is_help=True)
 
 Name = Annotated[Literal["turbo", "nano"], typer.Argument(help="Which model.")]
 ModelDir = Annotated[
@@ -23,9 +23,9 @@ Revision = Annotated[str | None, typer.Option(help="A branch, tag or commit of i
 def pull(
     name: Name = "turbo",
     revision: Revision = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Use what is here, or fail.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not download; fail if a file is missing.")] = False,
 ) -> None:
-    """Download a model, or what is missing of it, into the Hugging Face cache."""
+    """Download a model, or the missing part of it, into the Hugging Face cache."""
     from rich.console import Console
 
     from tts_cli.cli.download_bars import download_bars
@@ -38,7 +38,7 @@ def pull(
 
 @app.command("list")
 def list_(model_dir: ModelDir = None) -> None:
-    """List the models that are here, whole or not."""
+    """List the models on this machine, complete or not."""
     from rich.console import Console
     from rich.filesize import decimal
     from rich.table import Table
@@ -59,7 +59,7 @@ def list_(model_dir: ModelDir = None) -> None:
 
 @app.command("path")
 def path(name: Name = "turbo", model_dir: ModelDir = None, revision: Revision = None) -> None:
-    """Print the folder of a model that is here."""
+    """Print the folder of a model on this machine."""
     from tts_cli.engines.chatterbox.weights.locate import locate
 
     print_path(locate(name, model_dir, revision=revision))

@@ -1,4 +1,4 @@
-"""Turns the options that engines declare into options of a command."""
+"""Makes options of a command from the options that engines declare."""
 
 from __future__ import annotations
 
@@ -22,11 +22,17 @@ _SET_BY_USER: Final = ("COMMANDLINE", "ENVIRONMENT", "PROMPT")
 def with_engine_options(
     *, measuring: bool = False, leaving_out: tuple[str, ...] = ()
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command every option that an engine declares.
+    """Decorate a command with all options that engines declare.
 
-    The command takes a parameter `given: dict[str, object]`, in which it finds what the user set, by name and as the
-    engine's dataclasses take it. `measuring` adds what is only for measuring; `leaving_out` names options that the
-    command has in a form of its own.
+    The command must have a parameter `given: dict[str, object]`. It gets the values that the user has set, by name, as
+    the engine's dataclasses take them.
+
+    Parameters
+    ----------
+    measuring
+        Whether to add the options that are only for measuring.
+    leaving_out
+        Names of options that the command defines itself.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -58,7 +64,7 @@ def with_engine_options(
 
 
 def _offered() -> Iterator[tuple[str, Declared, str | None]]:
-    """Each option once: what all engines share first, then each engine's own, under a panel of its name."""
+    """Each option once, with its panel: the common ones first, then those of each engine, in a panel of its name."""
     shared = dict(declared(SpeakOptions)) | dict(declared(EngineSettings))
     yield from ((name, known, None) for name, known in shared.items())
     seen = set(shared)
@@ -85,7 +91,7 @@ def _parameter(known: Declared, panel: str | None) -> inspect.Parameter:
     if known.kind in (int, float) and not option.none:
         scale, number = (1000, int) if option.milliseconds else (1, known.kind)
         for name, bound in (("min", option.minimum), ("max", option.maximum)):
-            if bound is not None and abs(bound) < 1e9:  # a larger one is the machine's, and tells a reader nothing
+            if bound is not None and abs(bound) < 1e9:  # a larger bound tells a reader nothing
                 extra[name] = number(bound * scale)
     annotation = Annotated[
         kind,

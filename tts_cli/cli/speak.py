@@ -1,4 +1,4 @@
-"""`tts speak`."""
+"""The command `tts speak`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Text = Annotated[
     str | None,
-    typer.Argument(metavar="TEXT", help="What to say; - or nothing: standard input.", show_default=False),
+    typer.Argument(metavar="TEXT", help="What to say; - or no TEXT: standard input.", show_default=False),
 ]
 TextFile = Annotated[Path | None, typer.Option("--file", "-f", help="Read the text from a file.", show_default=False)]
 Voice = Annotated[
@@ -35,8 +35,8 @@ IdleFlush = Annotated[
         min=0,
         max=3_600_000,
         metavar="MS",
-        help="Speak complete sentences after so many milliseconds without new text, words after 2 s, and the rest "
-        "after 5 s; 0: wait for more.",
+        help="Speak complete sentences after so many milliseconds without new text, words after 2 s, and everything "
+        "after 5 s; 0: always wait.",
     ),
 ]
 Output = Annotated[
@@ -49,7 +49,7 @@ Output = Annotated[
     ),
 ]
 NoClobber = Annotated[
-    bool, typer.Option("--no-clobber", "-n", help="With -o or --fallback: do not replace a file that is there.")
+    bool, typer.Option("--no-clobber", "-n", help="With -o or --fallback: do not replace an existing file.")
 ]
 Raw = Annotated[bool, typer.Option("--raw", help="With -o -: 16-bit PCM, 24 kHz, mono, without a WAV header.")]
 Play = Annotated[bool, typer.Option("--play", help="With -o: play the sound as well.")]
@@ -61,14 +61,12 @@ Fallback = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Where this machine has no audio output, write this file instead.",
+        help="If this machine has no audio output, write this file instead.",
         show_default=False,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the measurements as one JSON object on standard output.")]
-Strict = Annotated[
-    bool, typer.Option("--strict", help="End at the first piece of text that cannot be spoken, not after the rest.")
-]
+Strict = Annotated[bool, typer.Option("--strict", help="End at the first piece of text that cannot be spoken.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No live display and no summary.")]
 
 

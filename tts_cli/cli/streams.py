@@ -1,7 +1,7 @@
-"""The three standard streams: always there, and honest about what could not be written.
+"""The standard streams, replaced so that they are always there and report failed writes.
 
-A process may be started with any of them closed, full, or connected to somebody who has gone. Results (standard output)
-then raise an error like any other; messages (standard error) are dropped, since there is nobody to tell.
+A process may be started with a stream that is closed or full, or whose reader is gone. Writing a result to standard
+output then raises an error. A message to standard error is dropped, because nobody could read it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tts_cli.shown import harmless
 
 
 def own_streams() -> None:
-    """Take over the standard streams. To be called once, before any file is opened."""
+    """Replace the standard streams. Call it once, before any file is opened."""
     _fill_closed()
     encoding, errors = ("utf-8", "replace") if sys.stdout is None else (sys.stdout.encoding, sys.stdout.errors)
     sys.stdout = _text(_Results(1, "w", closefd=False), encoding, errors)
@@ -27,19 +27,19 @@ def own_streams() -> None:
     if sys.stderr is not None:
         encoding, errors = sys.stderr.encoding, sys.stderr.errors
         sys.stderr.flush()
-    # Kept to ourselves: ALSA, PortAudio and their kin print to file descriptor 2 from C, whatever we catch.
+    # On a descriptor of its own: ALSA, PortAudio and other C libraries print to descriptor 2, which is discarded.
     own = _text(_Messages(fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, 3), "w"), encoding, errors, line_buffering=True)
     _point_at_nothing(2)
-    vars(sys).update(stderr=own, __stderr__=own)  # Rich asks the latter for the terminal's size
+    vars(sys).update(stderr=own, __stderr__=own)  # Rich asks `__stderr__` for the size of the terminal
 
 
 def discard_results() -> None:
-    """Forget what standard output has not taken, or the end of the process would wait for it or fail again."""
+    """Drop what was not written to standard output, so that the end of the process does not wait or fail."""
     _point_at_nothing(1)
 
 
 def print_path(path: Path) -> None:
-    """Print the name of a file: as it is where a program reads it, harmlessly where a person does."""
+    """Print a path: unchanged for a program, and without control characters on a terminal."""
     if sys.stdout.isatty():
         sys.stdout.write(f"{harmless(str(path))}\n")
     else:
@@ -53,9 +53,9 @@ def is_open(handle: int) -> bool:
 
 
 def _fill_closed() -> None:
-    """Let no file that is opened later become standard output and receive what is printed there.
+    """Open the null device on each closed descriptor, so that no file that is opened later gets its number.
 
-    What is put there cannot be used either: reading from or writing to it fails, as it would have.
+    It is opened in the wrong direction, so reading and writing fail as on a closed descriptor.
     """
     for handle, access in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY)):
         if _is_closed(handle):
@@ -82,7 +82,7 @@ def _text(raw: io.FileIO, encoding: str, errors: str | None, line_buffering: boo
 
 
 class _Results(io.FileIO):
-    """Standard output. Writing waits for room, also where another process has made it non-blocking."""
+    """Standard output. Writing waits for room, even if another process has made it non-blocking."""
 
     def write(self, data: Any) -> int:
         try:
@@ -98,7 +98,7 @@ class _Results(io.FileIO):
 
 
 class _Messages(io.FileIO):
-    """Standard error. What cannot be written is lost."""
+    """Standard error. What cannot be written is dropped."""
 
     def write(self, data: Any) -> int:
         try:

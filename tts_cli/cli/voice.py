@@ -1,4 +1,4 @@
-"""`tts voice`: make, list, show and remove voices."""
+"""The commands `tts voice`: make, list, show and remove voices."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ModelName = Annotated[Literal["turbo", "nano"], typer.Option("--model", help="Th
 @app.command("cache")
 def cache(
     file: Annotated[Path, typer.Argument(help="A recording of more than 5 s: wav, flac, mp3, ogg.")],
-    name: Annotated[str | None, typer.Option(help="Its name; else the file's.", show_default=False)] = None,
+    name: Annotated[str | None, typer.Option(help="Its name; by default, the file's.", show_default=False)] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a voice of that name.")] = False,
     model: ModelName = "turbo",
     model_dir: ModelDir = None,
@@ -93,7 +93,7 @@ def remove(name: str, voices_dir: VoicesDir = None) -> None:
 
 
 def _voices(model: str, model_dir: Path | None, voices_dir: Path | None) -> list[VoiceInfo]:
-    """The voices of every engine, those that come with an engine of its own first."""
+    """The voices of all engines."""
     from tts_cli.engines.registry import engines, split
 
     given = {"model": model, "model_dir": model_dir, "voices_dir": voices_dir}
@@ -105,7 +105,7 @@ def _voices(model: str, model_dir: Path | None, voices_dir: Path | None) -> list
 
 
 def _check_not_own(name: str) -> None:
-    """Raise `UsageError` for the name of a voice that comes with an engine."""
+    """Raise `UsageError` if a voice that comes with an engine has that name."""
     from tts_cli.engines.registry import engines
 
     for spec in engines().values():

@@ -1,4 +1,9 @@
-"""What an engine is: text in, sound out. `registry` lists those there are; `options` says how they declare theirs."""
+"""Engines: what an engine is, how its options are declared, and which engines there are.
+
+Segments of text come in, and chunks of sound come out (`Engine.stream`). Modules outside use the names in `__all__`
+and `registry`. Engines of other packages may use `in_order` and `prefetch`, too. Each engine has a package of its own
+here (`builtin`, `chatterbox`), which only `registry` and the command line name.
+"""
 
 from __future__ import annotations
 
@@ -16,28 +21,32 @@ __all__ = ["Engine", "EngineSettings", "EngineSpec", "Mode", "Option", "Segments
 
 
 class Segments(Protocol):
-    """The segments of one utterance, in order. Used by the thread that runs the engine's generator, and by no other."""
+    """The segments of one utterance, in order. Only the thread that runs the engine's generator may use them."""
 
     @property
     def wanted(self) -> int:
-        """The number of the first segment that the listener still wants; sound of earlier ones is thrown away."""
+        """The number of the first segment that the listener wants. Sound of earlier ones is dropped."""
         ...
 
     def take(self, wait: bool = True) -> Segment | None:
         """The next segment, or None at the end of the text.
 
-        With `wait` false, None also where no segment is at hand now. Wait only when all the sound of the segments
-        taken before has been given: that is how playback learns that there is nothing to play for now.
+        Parameters
+        ----------
+        wait
+            Whether to wait for text; if not, None is also returned when no segment is there now. An engine may only
+            wait when it has given all sound of the segments before, because a wait tells playback that no more sound
+            comes for now.
         """
         ...
 
     def failed(self, segment: Segment, error: Exception) -> None:
-        """Tell that `segment` cannot be spoken. Returns where the rest is to be spoken all the same, else raises."""
+        """Report that `segment` cannot be spoken. Raises an error if that ends the utterance, otherwise returns."""
         ...
 
 
 class Engine(Protocol):
-    """Speaks. Read-only once loaded: all state of an utterance lives in the generator that `stream` gives.
+    """Speaks segments. A loaded engine does not change: the generator of `stream` holds all state of an utterance.
 
     Attributes
     ----------
@@ -46,11 +55,11 @@ class Engine(Protocol):
     sample_rate
         Samples a second of all its chunks.
     capacity
-        How many utterances it computes at once without each being much slower than alone.
+        How many utterances it can compute at once before each becomes much slower.
     precision
-        In which numbers it computes here, in words; empty where there is no choice.
+        The number formats that it computes with, in words; empty if there is no choice.
     strategy
-        How it decodes a chunk where that is left to it; empty where there is no choice.
+        The strategy that it uses by default; empty if it has no strategies.
     """
 
     name: str
@@ -60,21 +69,33 @@ class Engine(Protocol):
     strategy: str
 
     def voices(self) -> list[str]:
-        """Names of the voices that this engine can speak with now, its default first."""
+        """Names of the voices that the engine can speak with, its default first."""
         ...
 
     def stream(self, segments: Segments, voice: str, options: SpeakOptions) -> Generator[AudioChunk, None, None]:
-        """Speak `segments`: chunks, in order, each as soon as it is computed and with the segment it belongs to.
+        """Speak the segments of one utterance. May be called from several threads at once.
 
-        Closing the generator ends everything that it started. May be called from several threads at once.
+        Parameters
+        ----------
+        segments
+            The text.
+        voice
+            One of `voices()`.
+        options
+            An instance of the options class that the engine declares.
+
+        Yields
+        ------
+        AudioChunk
+            In order, each as soon as it is computed. Closing the generator ends everything that it has started.
 
         Raises
         ------
         TTSError
-            For what a user can mend.
+            For an error that a user can act on.
         """
         ...
 
     def close(self) -> None:
-        """Let go of what the engine holds. Calling it twice is harmless."""
+        """Release what the engine holds. Calling it twice is harmless."""
         ...

@@ -1,4 +1,4 @@
-"""For engines that speak one segment at a time: takes the segments, and computes the next one ahead."""
+"""Speaks segments one after the other, for engines that compute one segment at a time, and prefetches the next."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tts_cli.engines.prefetch import Prefetch
 from tts_cli.segment import Segment
 
 ROOM: Final = 2
-"""Chunks of the next segment that are computed before it is its turn."""
+"""How many chunks of the next segment are computed ahead."""
 
 Speak = Callable[[Segment], Iterator[AudioChunk]]
 """Computes the sound of one segment, chunk by chunk."""
@@ -25,16 +25,28 @@ def in_order(segments: Segments, speak: Speak, *, ahead: bool = False) -> Genera
     Parameters
     ----------
     segments
-        Where the text comes from. What `speak` raises for one of them is told to `segments.failed`.
+        The text. What `speak` raises for a segment is passed to `segments.failed`.
     speak
-        Computes one segment. With `ahead` it runs in two threads at once, for two segments.
+        Computes the sound of one segment. With `ahead`, it runs for two segments in two threads at once.
     ahead
-        Whether the next segment is begun, in a thread, while the present one is being given.
+        Whether the next segment is computed in a thread while the current one is given.
 
     Yields
     ------
     AudioChunk
-        As `Engine.stream` gives them.
+        In the order of the segments. Chunks without samples are left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tts_cli.metrics import Meter
+    >>> from tts_cli.segments import TextSegments
+    >>> from tts_cli.text.sources import text_argument
+    >>> def beep(segment):
+    ...     yield AudioChunk(np.ones(10, np.float32), 24_000, segment)
+    >>> segments = TextSegments(text_argument("It rains. It pours."), Meter())
+    >>> [chunk.segment.text for chunk in in_order(segments, beep)]
+    ['It rains.', 'It pours.']
     """
     following: _Begun | None = None
     try:
@@ -49,7 +61,7 @@ def in_order(segments: Segments, speak: Speak, *, ahead: bool = False) -> Genera
                 while segment.number >= segments.wanted:
                     try:
                         chunk = next(sound, None)
-                    except Exception as error:  # noqa: BLE001  `failed` raises what must not be passed over
+                    except Exception as error:  # noqa: BLE001  `failed` raises what must end the utterance
                         segments.failed(segment, error)
                         break
                     if chunk is None:
@@ -64,5 +76,5 @@ def in_order(segments: Segments, speak: Speak, *, ahead: bool = False) -> Genera
 
 
 def _computed(speak: Speak, segment: Segment) -> Generator[AudioChunk, None, None]:
-    """What `speak` gives, as something that can be closed; errors of the call itself come with the first chunk."""
+    """The chunks of `speak` as a generator, which can be closed. Errors of the call come with the first chunk."""
     yield from speak(segment)

@@ -1,11 +1,11 @@
-"""Options, each declared once: as a field of a dataclass whose annotation says what it takes.
+"""Declarations of options. Each option is a field of a dataclass, and its annotation says which values it takes.
 
     @dataclass(frozen=True, slots=True)
     class MyOptions(SpeakOptions):
         warmth: Annotated[float, Option("How warm it sounds.", minimum=0, maximum=1)] = 0.5
 
-From this declaration come the checks (`check`), the command line's options with their help (`cli.options`) and the
-keyword arguments of the Python API (`make`).
+The checks (`check`), the command line's options with their help (`cli.options`) and the keyword arguments of the Python
+API (`make`) are all made from this declaration.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ Mode = Literal["streaming", "simple"]
 MAX_CHUNK: Final = 1000
 """Speech tokens in the largest chunk: 40 s of sound."""
 MAX_SEED: Final = 2**63 - 1
-"""The largest seed that every generator here takes."""
+"""The largest seed that all random generators here accept."""
 
 Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What a field takes, and how the command line describes it.
+    """The values that a field takes, and how the command line describes it.
 
     Parameters
     ----------
@@ -39,13 +39,18 @@ class Option:
     minimum, maximum
         The smallest and the largest number that is allowed; None for no bound.
     choices
-        The words that are allowed, where the field is one of some words.
+        The words that are allowed; empty if the field is not one of a few words.
     none
-        How None is written on the command line; empty where leaving the option out is the only way.
+        The word for None on the command line; empty if None cannot be written there.
     milliseconds
-        Whether the command line takes milliseconds for what is seconds here.
+        Whether the command line takes milliseconds for a field in seconds.
     measuring
-        Whether only `tts bench` offers it.
+        Whether only `tts bench` offers the option.
+
+    Examples
+    --------
+    >>> declared(SpeakOptions)["seed"].option.minimum
+    0
     """
 
     help: str
@@ -59,7 +64,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """An option as a dataclass declares it."""
+    """One declared option."""
 
     name: str
     kind: type
@@ -69,14 +74,14 @@ class Declared:
     default: Any
     option: Option
     group: str
-    """The field that holds the dataclass it belongs to; empty where that is the outermost one."""
+    """The field with the inner dataclass that declares it; empty if the outermost dataclass does."""
 
 
 _KNOWN: dict[type, Mapping[str, Declared]] = {}
 
 
 def declared(kind: type) -> Mapping[str, Declared]:
-    """The options that the dataclass `kind` declares, by name, those of dataclasses inside it included."""
+    """The options that the dataclass `kind` declares, by name, those of inner dataclasses included."""
     if kind not in _KNOWN:
         _KNOWN[kind] = _read(kind)
     return _KNOWN[kind]
@@ -105,12 +110,26 @@ def _members(hint: Any) -> tuple[Any, ...]:
 
 
 def make(kind: type[Made], values: Mapping[str, object]) -> Made:
-    """A `kind` with `values` by the names of its options, wherever inside it they belong; the rest by default.
+    """Make an instance of an options class.
+
+    Parameters
+    ----------
+    kind
+        The dataclass.
+    values
+        Values by the names of options, those of inner dataclasses included. All others have their defaults.
 
     Raises
     ------
     UsageError
-        For a value that is not allowed. A name that is not declared is a `KeyError`: ask `declared` first.
+        If a value is not allowed.
+    KeyError
+        If a name is not declared.
+
+    Examples
+    --------
+    >>> make(SpeakOptions, {"chunk": 5}).chunk
+    5
     """
     own: dict[str, object] = {}
     inner: dict[str, dict[str, object]] = {}
@@ -126,13 +145,13 @@ def make(kind: type[Made], values: Mapping[str, object]) -> Made:
 
 
 def values(options: object) -> dict[str, object]:
-    """What `options`, a dataclass, holds: the values by the names of their options, as `make` takes them."""
+    """The values of an instance, by the names of their options, as `make` takes them."""
     known = declared(type(options)).values()
     return {each.name: getattr(getattr(options, each.group) if each.group else options, each.name) for each in known}
 
 
 def check(options: object) -> None:
-    """Raise `UsageError` where a field of `options`, a dataclass, holds what its declaration does not allow."""
+    """Raise `UsageError` if a field of `options`, a dataclass, has a value that its declaration does not allow."""
     for known in declared(type(options)).values():
         if not known.group:
             _check(known, getattr(options, known.name))
@@ -155,7 +174,13 @@ def _check(known: Declared, value: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What an engine is told once, when it loads. An engine that has settings derives its own class."""
+    """Settings of an engine, which it gets when it loads. An engine with settings derives a class of its own.
+
+    Raises
+    ------
+    UsageError
+        If a value is not allowed.
+    """
 
     def __post_init__(self) -> None:
         check(self)
@@ -163,13 +188,37 @@ class EngineSettings:
 
 @dataclass(frozen=True, slots=True)
 class SpeakOptions:
-    """How one utterance is to be spoken. An engine that has more options derives its own class."""
+    """How to speak one utterance. An engine with more options derives a class of its own.
+
+    Parameters
+    ----------
+    chunk
+        Speech tokens, of 40 ms of sound each, in a chunk; None lets the engine choose.
+    mode
+        `streaming`, or `simple` to compute everything before the first chunk is given.
+    seed
+        Fixes everything that is random.
+    speed
+        How fast to speak; 1 is the voice's own pace.
+    pause
+        Seconds of silence after a sentence.
+
+    Raises
+    ------
+    UsageError
+        If a value is not allowed.
+
+    Examples
+    --------
+    >>> SpeakOptions(chunk=25).seed
+    0
+    """
 
     chunk: Annotated[
         int | None,
         Option(
-            "Speech tokens (40 ms of sound each) decoded at a time; auto: few at first, then as many as the sound in "
-            "hand leaves time for.",
+            "Speech tokens (40 ms of sound each) decoded at a time; auto: few at first, then more while enough sound "
+            "waits to be played.",
             minimum=1,
             maximum=MAX_CHUNK,
             none="auto",
@@ -183,7 +232,7 @@ class SpeakOptions:
     pause: Annotated[
         float, Option("Silence after a sentence, in milliseconds.", minimum=0, maximum=10, milliseconds=True)
     ] = 0.35
-    """Shaped by the engine: after a clause it is shorter, after a paragraph longer."""
+    """The engine makes it shorter after a part of a sentence."""
 
     def __post_init__(self) -> None:
         check(self)

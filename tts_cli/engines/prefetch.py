@@ -1,4 +1,4 @@
-"""Two stages at once: the first runs ahead in a thread of its own, a bounded number of items."""
+"""Runs a stage ahead in a thread of its own, by a bounded number of items."""
 
 from __future__ import annotations
 
@@ -18,10 +18,22 @@ class _End:
 
 
 class Prefetch(Generic[Item]):
-    """What some items are, in order, computed in a thread that is at most `room` of them ahead.
+    """Iterates over items that a thread computes ahead.
 
-    What the items raise is raised here, behind those that came before it. Closing this ends the thread and waits for
-    it: at most until the item being computed is done.
+    An error of the items is raised after the items before it. `close` ends the thread and waits until the item that is
+    being computed is done.
+
+    Parameters
+    ----------
+    items
+        The items. The thread iterates over them.
+    room
+        How many finished items may wait.
+
+    Examples
+    --------
+    >>> list(Prefetch((number * number for number in range(4)), room=2))
+    [0, 1, 4, 9]
     """
 
     def __init__(self, items: Iterable[Item], room: int) -> None:
@@ -32,7 +44,7 @@ class Prefetch(Generic[Item]):
 
     @property
     def waiting(self) -> int:
-        """How many items are there already."""
+        """How many finished items wait."""
         return self._queue.qsize()
 
     def __iter__(self) -> Iterator[Item]:
@@ -50,7 +62,7 @@ class Prefetch(Generic[Item]):
     def close(self) -> None:
         """End the thread. Calling it twice is harmless."""
         self._stopped.set()
-        with suppress(Empty):  # a full queue may be holding the thread up; it puts one more item at most
+        with suppress(Empty):  # the thread may wait for a full queue; it puts one more item at most
             while True:
                 self._queue.get_nowait()
         self._thread.join()
@@ -62,6 +74,6 @@ class Prefetch(Generic[Item]):
                 self._queue.put(item)
                 if self._stopped.is_set():
                     return
-        except BaseException as caught:  # noqa: BLE001 (it is raised again where the items are taken)
+        except BaseException as caught:  # noqa: BLE001 (`__next__` raises it)
             error = caught
         self._queue.put(_End(error))

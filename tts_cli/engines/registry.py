@@ -1,6 +1,6 @@
-"""The engines that there are, and which of them is to speak.
+"""Lists the engines, chooses one, and loads it.
 
-Ours stand in `OURS`. Others come from packages that name an `EngineSpec` in the entry point group `tts_cli.engines`:
+`OURS` names the engines of this package. Other packages name theirs in the entry point group `tts_cli.engines`:
 
     [project.entry-points."tts_cli.engines"]
     chirp = "chirp.tts:ENGINE"
@@ -22,14 +22,14 @@ from tts_cli.engines.spec import EngineSpec
 from tts_cli.errors import MissingError, UsageError
 
 OURS: Final = ("tts_cli.engines.chatterbox:ENGINE", "tts_cli.engines.builtin:ENGINE")
-"""In the order in which `auto` prefers them."""
+"""In the order in which `auto` tries them."""
 GROUP: Final = "tts_cli.engines"
 AUTO: Final = "auto"
 
 
 @cache
 def engines() -> Mapping[str, EngineSpec]:
-    """Every engine by its name: ours first, then those of other packages that could be imported."""
+    """All engines by name: those of this package first, then those of other packages that could be imported."""
     found = {spec.name: spec for spec in map(_imported, OURS)}
     for point in entry_points(group=GROUP):
         if isinstance(spec := _loaded(point), EngineSpec):
@@ -38,25 +38,35 @@ def engines() -> Mapping[str, EngineSpec]:
 
 
 def broken() -> Mapping[str, str]:
-    """Entry points that give no engine, and why."""
+    """The names of entry points that cannot be used, with the reason."""
     return {point.name: spec for point in entry_points(group=GROUP) if isinstance(spec := _loaded(point), str)}
 
 
 def _loaded(point: Any) -> EngineSpec | str:
     try:
         spec = point.load()
-    except Exception as error:  # noqa: BLE001  another package's code: whatever it raises, ours must go on
+    except Exception as error:  # noqa: BLE001  another package's code may raise anything
         return f"{type(error).__name__}: {error}"
     return spec if isinstance(spec, EngineSpec) else f"{point.value} is no EngineSpec"
 
 
 def find(name: str) -> EngineSpec:
-    """The engine called `name`, or the one at the import string `module:Class`.
+    """Find an engine.
+
+    Parameters
+    ----------
+    name
+        Its name, or an import string `module:Class` of an engine class or an `EngineSpec`.
 
     Raises
     ------
     UsageError
-        Where there is none.
+        If there is no such engine, or it cannot be imported.
+
+    Examples
+    --------
+    >>> find("builtin").title
+    'the built-in voice'
     """
     if name in engines():
         return engines()[name]
@@ -80,17 +90,31 @@ def _imported(name: str) -> Any:
 
 
 def choose(name: str, voice: str | None, given: Mapping[str, object]) -> tuple[EngineSpec, str]:
-    """The engine that `name` means here, and what to tell the user about the choice (often nothing).
+    """Choose an engine.
 
-    `auto` is the first engine that has the voice and every option that was `given`, and whatever it needs on this
-    machine.
+    Parameters
+    ----------
+    name
+        As for `find`, or `auto`: the first engine that has the voice and all given options and can speak on this
+        machine.
+    voice
+        The voice that is asked for, or None.
+    given
+        Settings and options that are asked for, by name.
+
+    Returns
+    -------
+    spec : EngineSpec
+        The engine.
+    notice : str
+        What to tell the user about the choice; usually empty.
 
     Raises
     ------
     UsageError
-        For an unknown engine, or an option that the engine has not.
+        If the engine is unknown, or does not have an option.
     MissingError
-        Where only an engine that cannot speak here has the voice or the options.
+        If only engines that cannot speak on this machine have the voice or the options.
     """
     if name != AUTO:
         spec = find(name)
@@ -122,7 +146,7 @@ def choose(name: str, voice: str | None, given: Mapping[str, object]) -> tuple[E
 
 
 def check_has(spec: EngineSpec, given: Mapping[str, object]) -> None:
-    """Raise `UsageError` for an option that the engine has not, naming an engine that has it."""
+    """Raise `UsageError` if the engine does not have a given option. The message names engines that have it."""
     for option in given:
         if spec.has(option):
             continue
@@ -136,35 +160,35 @@ def check_has(spec: EngineSpec, given: Mapping[str, object]) -> None:
 
 
 def split(spec: EngineSpec, given: Mapping[str, object]) -> tuple[EngineSettings, SpeakOptions]:
-    """What was `given`, as the engine's settings and its options; the rest by default."""
+    """The engine's settings and its options, made from the values `given` by name; all others have their defaults."""
     settings = {name: value for name, value in given.items() if name in declared(spec.settings)}
     options = {name: value for name, value in given.items() if name in declared(spec.options)}
     return make(spec.settings, settings), make(spec.options, options)
 
 
 def load_engine(spec: EngineSpec, settings: EngineSettings) -> Engine:
-    """Import the engine and load it.
+    """Import an engine and load it.
 
     Raises
     ------
     MissingError
-        Where this machine lacks something that it needs.
+        If this machine lacks something that the engine needs.
     TTSError
-        Whatever else the engine raises.
+        What else the engine raises.
     """
     spec.check_available(settings)
     return cast(Engine, _imported(spec.factory)(settings))
 
 
 def foreign_tags(spec: EngineSpec) -> frozenset[str]:
-    """Tags that other engines act out and this one does not."""
+    """The tags that other engines know and this one does not."""
     return frozenset(tag for other in engines().values() for tag in other.tags) - frozenset(spec.tags)
 
 
 def baselines(spec: EngineSpec, settings: EngineSettings, names: str) -> AbstractContextManager[Mapping[str, Engine]]:
-    """Engines, by name, that are there to compare this one with: `names` with commas between them.
+    """The engines to compare an engine with, by name, as a context manager. `names` has commas between the names.
 
-    Raises `UsageError` where the engine has none.
+    Raises `UsageError` if the engine has none.
     """
     if not spec.baselines:
         raise UsageError(f"there is nothing to compare the {spec.name} engine with", "leave out --compare")

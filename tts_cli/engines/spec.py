@@ -1,4 +1,4 @@
-"""What is known of an engine before it loads: its name, its options, whether this machine has what it needs."""
+"""What is known of an engine before it loads: its name, its options, and whether it can speak on this machine."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from tts_cli.segment import Segment
 
 @dataclass(frozen=True, slots=True)
 class VoiceInfo:
-    """What is known about a voice without loading it; fields nobody wrote down are empty or None."""
+    """What is known about a voice without loading it. Unknown fields are empty or None."""
 
     name: str
     engine: str
     path: Path | None = None
-    """Its file; None for a voice inside an engine's own model."""
+    """Its file; None if the voice is a part of the engine's model."""
     source: str = ""
-    """File name of the recording."""
+    """The file name of its recording."""
     sha256: str = ""
-    """Of the recording, in hex."""
+    """The SHA-256 of the recording, in hexadecimal."""
     duration: float | None = None
-    """Seconds of the recording."""
+    """The length of the recording, in seconds."""
     created: str = ""
-    """When it was cached: ISO 8601, UTC."""
+    """When the voice was made: ISO 8601, UTC."""
     model: str = ""
-    """Fingerprint of the model that made it."""
+    """A fingerprint of the model that made the voice."""
 
 
 def _nothing_needed(settings: EngineSettings) -> None:
@@ -41,40 +41,45 @@ def _no_voices(settings: EngineSettings) -> Sequence[VoiceInfo]:
 
 @dataclass(frozen=True, slots=True)
 class EngineSpec:
-    """An engine as the registry knows it. Making one must load nothing heavy: `tts --help` reads them all.
+    """An engine as the registry knows it. Making one must not load heavy modules, because `tts --help` reads all.
 
     Parameters
     ----------
     name
         What `--engine` calls it.
     title
-        What a sentence calls it, such as "the built-in voice".
+        What messages call it, such as "the built-in voice".
     summary
         One sentence for `tts engines`.
     factory
-        Import string `module:Class`. The class is called with an instance of `settings` and gives an `Engine`.
+        Import string `module:Class`. Calling the class with an instance of `settings` returns an `Engine`.
     settings, options
-        The dataclasses in which the engine declares what it takes; see `options`.
+        The dataclasses that declare its options; see `tts_cli.engines.options`.
     without
-        Options that every engine has, and this one has not.
+        Names of common options that this engine does not have.
     sample_rate
         Samples a second, so that a device can be opened while the engine loads.
     check_available
-        Raises `MissingError` where this machine lacks something that the engine needs.
+        Raises `MissingError` if this machine lacks something that the engine needs.
     voices
-        The voices that the engine could speak with, found without loading it.
+        Returns the voices that the engine could speak with, without loading it.
     own_voices
-        Names of the voices that come with the engine. No cached voice may take one of them.
+        Names of the voices that come with the engine. A cached voice cannot have one of these names.
     strategies
-        Names of the ways to decode a chunk that `tts bench --strategy all` compares.
+        Names of the strategies that `tts bench --strategy all` compares.
     tags
-        Words in square brackets that the engine acts out, such as `laugh`. Other engines leave them out.
+        Words in square brackets that the engine knows, such as `laugh`. Other engines leave them out.
     together
-        Whether the sentences of a segment may be spoken at once; None where each is spoken alone. A single
-        sentence that may not is spoken in parts.
+        Whether the sentences of a segment may be spoken at once; None if each is spoken alone. A single sentence for
+        which it returns False is spoken in parts.
     baselines
-        Import string of a function `(settings, names)`. It gives a context manager that holds other engines, by name,
-        for `tts bench --compare NAMES`. Empty where there are none.
+        Import string of a function `(settings, names)`. It returns a context manager with other engines, by name, for
+        `tts bench --compare NAMES`. Empty if there are none.
+
+    Examples
+    --------
+    >>> EngineSpec("chirp", "Chirp", "Chirps.", "chirp.tts:Chirp").has("seed")
+    True
     """
 
     name: str
@@ -94,5 +99,5 @@ class EngineSpec:
     baselines: str = ""
 
     def has(self, option: str) -> bool:
-        """Whether the engine has an option of that name, as a setting or for an utterance."""
+        """Whether the engine has a setting or an option of that name."""
         return option not in self.without and (option in declared(self.settings) or option in declared(self.options))

@@ -1,5 +1,5 @@
-"""Measuring: a text is spoken again and again in a warm process, and the arrival of its chunks is drawn.
+"""Measuring: a text is spoken several times in a warm process, and the times of its chunks are drawn.
 
-A session and options go in; rows of numbers and a picture come out. What is measured is defined in `tts_cli.metrics`,
-and how two sounds are compared in `tts_cli.distance`: change it there.
+A session, options and a text come in. Rows of numbers (`bench`) and a picture (`timeline`) come out. What is measured
+is defined in `tts_cli.metrics`, and how two sounds are compared in `tts_cli.distance`.
 """

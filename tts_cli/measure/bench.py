@@ -1,6 +1,6 @@
-"""One text, spoken again and again in a warm process: how long it takes, and whether the joins of its chunks show.
+"""Speaks one text several times in a warm process, and measures times, seams and distances.
 
-What is measured is defined in `metrics`; how joins and distances are scored, in `distance`.
+Times are defined in `metrics`, seams and distances in `distance`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ALL: Final = "all"
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The middle one of some measurements, and the two at the ends."""
+    """The median, the least and the greatest of some measurements."""
 
     median: float
     low: float
@@ -42,23 +42,23 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float | None]) -> Spread | None:
-        """The spread of those that were measured; None where none was."""
+        """The spread of all values that are not None; None if all are."""
         known = [value for value in values if value is not None]
         return cls(median(known), min(known), max(known)) if known else None
 
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """How many times better than a baseline a way of speaking is, by medians."""
+    """How many times better than a baseline a way of speaking is, calculated from medians."""
 
     ttfa: float | None
-    """The baseline's time to first audio over ours; None where one of them is never heard."""
+    """The baseline's TTFA over ours; None if one of them has no audible sample."""
     rtf: float
     """The baseline's RTF over ours."""
 
     @classmethod
     def of(cls, ours: Sequence[Snapshot], baseline: Sequence[Snapshot]) -> Gain:
-        """The gain of some runs on others, all of which made sound."""
+        """The gain of some runs over others. All runs must have sound."""
         ttfa, ttfas = (Spread.of([run.ttfa for run in runs]) for runs in (ours, baseline))
         rtf, rtfs = (median(run.computed / run.sound for run in runs) for runs in (ours, baseline))
         return cls(ttfas.median / ttfa.median if ttfa and ttfas else None, rtfs / rtf)
@@ -69,22 +69,22 @@ class Row:
     """One way of speaking, measured."""
 
     way: str
-    """The strategy, or the mode where there is no choice of strategy; or which baseline."""
+    """The strategy; the mode if the engine has no strategies; or the name of the baseline."""
     baseline: bool
     runs: tuple[Snapshot, ...]
     arrivals: tuple[Arrival, ...]
     """The chunks of the last run."""
     seam: Seam | None
-    """None where nothing is joined."""
+    """None if there is only one chunk."""
     distances: tuple[float, ...] | None
-    """Of each chunk to the same stretch of the sound computed whole, in dB; None where there is nothing to compare."""
+    """The distance of each chunk to the sound computed whole, in dB; None if there is nothing to compare with."""
     distance: float | None
-    """Of all of the sound, likewise."""
+    """The distance of all chunks, likewise."""
     against: Mapping[str, Gain]
-    """What this way gains on each baseline, by the baseline's name; none where this is one."""
+    """The gain over each baseline, by its name; empty for a baseline."""
 
     def spread(self, value: Callable[[Snapshot], float | None]) -> Spread | None:
-        """The spread of one measurement over all runs."""
+        """The spread of the measurement that `value` reads, over all runs."""
         return Spread.of([value(run) for run in self.runs])
 
 
@@ -94,13 +94,25 @@ class _Run:
     arrivals: tuple[Arrival, ...]
     samples: Samples
     joins: list[int]
-    """The sample in front of which each chunk but the first begins."""
+    """The indices of the samples at which all chunks but the first begin."""
 
 
 def ways(session: Session, options: SpeakOptions, strategy: str | None) -> list[str]:
-    """The names of the rows that `strategy` asks for: a strategy, `all`, `auto`, or None for the engine's own way.
+    """The names of the rows to measure.
 
-    Raises `UsageError` where the engine has no such choice.
+    Parameters
+    ----------
+    session
+        Has the engine.
+    options
+        Decide the mode.
+    strategy
+        A strategy of the engine, `all`, or `auto` or None for the engine's choice.
+
+    Raises
+    ------
+    UsageError
+        If the engine has no such strategy.
     """
     engine = session.engine
     choice = list(session.spec.strategies) if options.mode == "streaming" else []
@@ -125,11 +137,50 @@ def bench(
     clock: Callable[[], float] = time.perf_counter,
     baselines: Mapping[str, Engine] = MappingProxyType({}),
 ) -> list[Row]:
-    """A row for each way that `strategy` asks for, then one for each of `baselines`: engines, by name, that speak the
-    same text in the same voice. All take turns, so that a busy spell meets all of them.
+    """Speak a text several times, in one or several ways, and measure each.
 
-    `warmup` runs come first and do not count: in them a voice is loaded and memory is found. `progress` is told what
-    begins. Raises `UsageError` for what the engine cannot do, and whatever it raises.
+    All ways take turns, so that a busy moment of the machine affects all of them.
+
+    Parameters
+    ----------
+    session
+        Has the engine and the voice.
+    options
+        How to speak.
+    text
+        The text.
+    strategy
+        As for `ways`.
+    runs
+        How many runs of each way count.
+    warmup
+        How many runs of each way come first and do not count. They load the voice and allocate memory.
+    progress
+        Called with a few words when something begins.
+    clock
+        A monotonic clock, in seconds.
+    baselines
+        Other engines, by name, that speak the same text in the same voice.
+
+    Returns
+    -------
+    list of Row
+        One for each way, then one for each baseline.
+
+    Raises
+    ------
+    UsageError
+        If the engine cannot do what is asked for.
+    TTSError
+        What the engines raise.
+
+    Examples
+    --------
+    >>> import tts_cli
+    >>> with tts_cli.load("builtin") as tts:
+    ...     rows = bench(tts, tts.options({}), "Hello, world.", runs=1, warmup=0)
+    >>> rows[0].way, rows[0].distance
+    ('streaming', 0.0)
     """
     engine = session.engine
     chosen = ways(session, options, strategy)
@@ -157,7 +208,7 @@ def bench(
 
 
 def _by(way: str, options: SpeakOptions) -> SpeakOptions:
-    """`options` with the strategy `way`, where it is one."""
+    """`options` with the strategy `way`, if it is one."""
     return make(type(options), values(options) | {"strategy": way}) if way != options.mode else options
 
 
@@ -168,7 +219,7 @@ def _require_one_segment(session: Session, text: str, why: str) -> None:
 
 
 class _Recorder(NullSink):
-    """Keeps the sound, and notes when each chunk came."""
+    """Stores the sound, and the time at which each chunk came."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -177,7 +228,7 @@ class _Recorder(NullSink):
         self.pieces: list[Samples] = []
 
     def write(self, chunk: AudioChunk, needed: float) -> None:
-        """Keep it."""
+        """Store the chunk and its time."""
         self.arrivals.append(Arrival(self._clock() - self._began, chunk.seconds, needed))
         self.pieces.append(chunk.samples)
 
@@ -193,7 +244,7 @@ def _run(session: Session, engine: Engine, options: SpeakOptions, text: str, clo
 
 
 def _row(way: str, runs: Sequence[_Run], whole: Samples | None, others: Mapping[str, Sequence[_Run]], rate: int) -> Row:
-    """A seed fixes the sound, so the last run's stands for all."""
+    """The row of some runs. With one seed they have the same sound, so the last one's is compared."""
     last, measured = runs[-1], tuple(run.measured for run in runs)
     if whole is not None and not len(whole) == len(last.samples) >= frame_of(rate):
         whole = None
@@ -210,7 +261,7 @@ def _row(way: str, runs: Sequence[_Run], whole: Samples | None, others: Mapping[
 
 
 def report(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """The rows as `--json` shows them; the fields are described in docs/lab/experiments.md."""
+    """The rows as `--json` prints them. The fields are described in docs/lab/experiments.md."""
     return [
         {
             "strategy": row.way,

@@ -1,4 +1,4 @@
-"""What a listener hears of chunks that arrive in time or late, and a picture of it."""
+"""Calculates when chunks that arrive in time or late are heard, and draws it."""
 
 from __future__ import annotations
 
@@ -15,36 +15,42 @@ from tts_cli.replace import replacing
 
 WIDTH: Final = 10.0
 HEIGHT: Final = 2.4
-"""Inches, the height for each run."""
+"""Width of the picture, and height for each run, in inches."""
 COMPUTED: Final = ("#4c72b0", "#8fa9d4")
-"""Neighbouring chunks take turns."""
+"""Chunks have these two colours in turn."""
 PLAYED: Final = "#55a868"
 BUFFERED: Final = "#dd8452"
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A chunk that has been computed. Times in seconds, counted from the start of the run, all text known."""
+    """A chunk that was computed. `at` is in seconds from the start of the run, in which all text is known."""
 
     at: float
     seconds: float
-    """Of sound."""
+    """The length of the chunk."""
     needed: float
     """Seconds of sound to gather before playing starts (`prebuffer`)."""
 
 
 @dataclass(slots=True)
 class Playback:
-    """Sound being heard: when, and how much waits. Time in seconds."""
+    """When sound is heard, and how much waits to be played. Times are in seconds."""
 
     spans: list[tuple[float, float]] = field(default_factory=list)
-    """From when to when sound plays; what lies between two of them is a gap in the speech."""
+    """The beginning and the end of each stretch of sound. Between two stretches there is a gap."""
     level: list[tuple[float, float]] = field(default_factory=list)
-    """Corners of the buffer's level: time, and seconds of sound that wait then."""
+    """Points of a line: a time, and the seconds of sound that wait at that time."""
 
 
 def play(arrivals: Sequence[Arrival]) -> Playback:
-    """What a loudspeaker without latency would make of `arrivals` under the rule of `prebuffer`."""
+    """When a speaker without latency would play `arrivals`, with the pre-buffer of each (see `prebuffer`).
+
+    Examples
+    --------
+    >>> play([Arrival(at=1.0, seconds=0.5, needed=0.0), Arrival(at=2.0, seconds=0.5, needed=0.0)]).spans
+    [(1.0, 1.5), (2.0, 2.5)]
+    """
     heard = Playback()
     now = buffered = began = 0.0
     playing = False
@@ -67,7 +73,15 @@ def play(arrivals: Sequence[Arrival]) -> Playback:
 
 
 def check_plot(path: Path) -> None:
-    """Raise unless a picture can be drawn and written at `path`. Nothing is created."""
+    """Check, before anything is created, that a picture can be drawn and written at `path`.
+
+    Raises
+    ------
+    UsageError
+        If it is no name for a PNG file, or there is no such directory.
+    MissingError
+        If matplotlib is not installed.
+    """
     if path.suffix.lower() != ".png":
         raise UsageError(f"{str(path)!r} is no name for a PNG file", "end it with .png")
     check_place(path)
@@ -76,8 +90,23 @@ def check_plot(path: Path) -> None:
 
 
 def plot(runs: Mapping[str, Sequence[Arrival]], title: str, path: Path) -> None:
-    """Draw each run, by its name, and write the picture to `path`. Raises `OutputError`."""
-    from matplotlib.figure import Figure  # pyplot would keep state of its own
+    """Draw one or several runs into a PNG file.
+
+    Parameters
+    ----------
+    runs
+        The chunks of each run, by its name.
+    title
+        The title of the picture.
+    path
+        The file.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    from matplotlib.figure import Figure  # pyplot would add global state
 
     figure = Figure(figsize=(WIDTH, HEIGHT * len(runs) + 0.6), layout="constrained")
     figure.suptitle(title)

@@ -1,4 +1,10 @@
-"""Text: what of it is spoken, and where its sentences end."""
+"""Text: it is read, cleaned and split into sentences.
+
+Text comes in from an argument, a file, a pipe, the keyboard or a Python iterable (`sources`, `given`). Sentences come
+out of a `sources.TextSource`, each as soon as it is complete. Modules outside use the text sources, `split`,
+`SentenceSplitter`, `is_speakable`, `cuts.best_cut`, `plain.plain`, `pace.seconds` and the times in `idle`. The rest
+serves them.
+"""
 
 from __future__ import annotations
 

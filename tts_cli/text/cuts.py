@@ -1,4 +1,4 @@
-"""Where a sentence is cut that is too long to be spoken at once."""
+"""Decides where to cut a sentence that is too long to be spoken at once."""
 
 from __future__ import annotations
 
@@ -13,17 +13,22 @@ _CLAUSE: Final = re.compile(r"[,;:](?=\s)|[，、；：،؛—–]|\s-(?=\s)")
 
 
 class Cut(NamedTuple):
-    """The sentence's end and its kind; without a kind, the place up to which the sentence has no end."""
+    """Where a sentence ends, and how. Without an ending, the sentence is known to have no end before `at`."""
 
     at: int
     ending: Ending | None = None
 
 
 def best_cut(text: str, start: int, limit: int) -> Cut:
-    """Where to cut `text[start:]`, of which more than `limit - start` characters are there.
+    """Where to cut `text[start:]`, at `limit` at the latest.
 
-    After the last clause mark of the second half, else at the last space, else anywhere but inside a tag or a
-    character made of several code points.
+    After the last clause mark in the second half. If there is none, at the last space. If there is none, anywhere but
+    inside a tag or inside a character of several code points. `text` must be longer than `limit`.
+
+    Examples
+    --------
+    >>> best_cut("one two, three", 0, 10)
+    Cut(at=8, ending='clause')
     """
     half = start + (limit - start) // 2
     found = _CLAUSE.finditer(text, max(half - 1, start), limit + 1)
@@ -40,7 +45,7 @@ def best_cut(text: str, start: int, limit: int) -> Cut:
 
 
 def _between_characters(text: str, start: int, limit: int) -> int:
-    """The last place up to `limit` that does not part the code points of one character, if one is near."""
+    """The last place up to `limit` that does not split a character, if one is within 32 code points; else `limit`."""
     for cut in range(limit, max(start, limit - 32), -1):
         if not _joined(text, start, cut):
             return cut
@@ -51,7 +56,7 @@ def _joined(text: str, start: int, at: int) -> bool:
     before, after = text[at - 1], text[at]
     if before == "\u200d" or after == "\u200d" or unicodedata.category(after) in {"Mn", "Me", "Mc"}:
         return True
-    # Skin tones and the tags of regional flags.
+    # Skin tones, and the tag characters of regional flags.
     if "\U0001f3fb" <= after <= "\U0001f3ff" or "\U000e0020" <= after <= "\U000e007f":
         return True
     if _is_flag_half(after):

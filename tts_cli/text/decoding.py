@@ -1,4 +1,4 @@
-"""Bytes as they come, as text; with the place of what is none."""
+"""Decodes bytes as they are read. An error names the position of the first byte that is not text."""
 
 from __future__ import annotations
 
@@ -11,13 +11,28 @@ from typing import Final
 from tts_cli.errors import TextError, UsageError
 
 READ_BYTES: Final = 4096
-"""Read at a time: enough to be quick, and little enough to be split between two chunks of sound."""
+"""Bytes that are read at a time: enough to be fast, and few enough to be split into sentences between two chunks."""
 
 
 def text_of(file: io.FileIO, name: str) -> Iterator[str]:
-    """What is read from `file`, piece by piece; the file is closed at the end.
+    """The text of a file, piece by piece.
 
-    Raises `TextError`, after the text before that, where it cannot be read further, or where it is not UTF-8 text.
+    Parameters
+    ----------
+    file
+        The file. It is closed at the end.
+    name
+        What error messages call it.
+
+    Yields
+    ------
+    str
+        As many characters as one read gave.
+
+    Raises
+    ------
+    TextError
+        After the text before that place, if the file cannot be read or is not UTF-8 text.
     """
     decoder = codecs.getincrementaldecoder("utf-8-sig")()
     read = 0
@@ -37,7 +52,7 @@ def text_of(file: io.FileIO, name: str) -> Iterator[str]:
 
 
 def checked(text: str) -> str:
-    """`text`, unless it holds bytes that the command line could not decode."""
+    """`text`. Raises `UsageError` if it holds bytes that the command line could not decode."""
     try:
         text.encode()
     except UnicodeEncodeError as error:

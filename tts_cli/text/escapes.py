@@ -1,9 +1,9 @@
-"""Terminal escape sequences are taken out of text as it arrives, in pieces cut anywhere.
+"""Removes terminal escape sequences from text that arrives in pieces.
 
-The forms of ECMA-48, in 7 and in 8 bits: CSI (colours, cursor), OSC, DCS, SOS, PM and APC strings (titles, links,
-images), SS2 and SS3 (keys), and ESC with one character. A string ends at ST or BEL, and at the end of its line, so that
-one that was never ended does not swallow the text after it. Other control characters are left out, too; those that are
-white space stay.
+The sequences are those of ECMA-48, in their 7-bit and 8-bit forms: CSI (colours, cursor); OSC, DCS, SOS, PM and APC
+strings (titles, links, images); SS2 and SS3 (keys); ESC with one character. A string ends at ST or BEL. It also ends at
+the end of its line, so that an unfinished string does not remove the text after it. Other control characters are
+removed, too, except white space.
 """
 
 from __future__ import annotations
@@ -26,20 +26,27 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
 
 
 class EscapeFilter:
-    """Gives the text of each piece without the sequences, which may go on from piece to piece."""
+    r"""Removes escape sequences from the pieces of a text. A sequence may continue in the next piece.
+
+    Examples
+    --------
+    >>> escapes = EscapeFilter()
+    >>> escapes.feed("a\x1b[3"), escapes.feed("1mb")
+    ('a', 'b')
+    """
 
     def __init__(self) -> None:
         self._state: _State = "text"
 
     def feed(self, piece: str) -> str:
-        """`piece` without what is not text."""
+        """`piece` without escape sequences and control characters."""
         if self._state == "text" and not _CONTROL.search(piece):
             return piece
         return "".join(char for char in piece if self._is_text(char))
 
     def _is_text(self, char: str) -> bool:
         state, self._state = self._state, "text"
-        if char == "\x1b":  # also the first half of ST, whose second half is a sequence of its own
+        if char == "\x1b":  # also the first half of ST; the second half then counts as a sequence
             self._state = "escape"
         elif "\x80" <= char <= "\x9f" and char != "\x85":
             self._state = _INTRODUCERS.get(chr(ord(char) - 64), "text")

@@ -7,7 +7,8 @@ from typing import TypeAlias
 
 from tts_cli.checks import instance
 from tts_cli.text.idle import IDLE_SECONDS
-from tts_cli.text.sources import LiveText, ReadyText, TextSource, text_argument
+from tts_cli.text.live import LiveText
+from tts_cli.text.sources import ReadyText, TextSource, text_argument
 
 Text: TypeAlias = str | Iterable[str]
 """A whole text, or an iterable of its pieces. Complete sentences are spoken while the next piece is awaited."""

@@ -1,4 +1,4 @@
-"""The marks and words that tell where a sentence ends."""
+"""The marks and words by which the end of a sentence is found."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Written before something that belongs to them, so that they never end a sentence.
+# Something that belongs to them always follows, so they never end a sentence.
 TITLES: Final = _words(
     "Dr Mr Mrs Ms Mx Prof Rev St Ste Mt Gen Col Maj Capt Cmdr Lt Sgt Cpl Adm Sen Rep Gov Hon Pres Supt"
     " Messrs Mme Mlle Fr Hr dr mr mrs prof"
 )
 JOINING: Final = _words("e.g i.e vs cf viz ca approx resp incl excl z.b d.h u.a bzw p.ex")
-# Abbreviations before a number, else ordinary words.
+# Abbreviations if a number follows, otherwise ordinary words.
 BEFORE_NUMBER: Final = _words(
     "no nos nr p pp vol vols ch chap sec art fig figs eq par para ver v jan feb mar apr may jun jul aug"
     " sep sept oct nov dec tel ext"
 )
-# They end a sentence where a capital follows.
+# They end a sentence if a capital follows.
 MAY_END: Final = _words(
     "etc inc ltd co corp bros jr sr esq al ave blvd rd dept est min max hrs lbs oz ft a.m p.m a.d b.c"
     " b.c.e c.e ph.d m.d temp avg b.a m.a b.sc m.sc d.d.s usw u.s.w a.k.a w.r.t n.b"
 )
-# Words that open a sentence and are no surnames: only they end it after an initial (Plan B. Then …).
+# Common first words of a sentence that are no surnames. After an initial, only they begin a new one (Plan B. Then …).
 OPENERS: Final = _words(
     "a after all also although an and are as at because before both but by can could did do does each"
     " every few for from had has have he her here his how however i if in indeed instead is it its let"

@@ -1,4 +1,4 @@
-"""How long a text takes to speak, estimated before it is spoken."""
+"""Estimates how long a text takes to speak."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Final
 from tts_cli.text.marks import CJK
 
 LETTERS_PER_SECOND: Final = 15.0
-"""The pace of calm speech, spaces and pauses included: audiobooks have some 155 words a minute (ACX, which sells them,
-counts 9300 words an hour), and an English word takes about 6 characters with its space."""
+"""The pace of calm speech, spaces and pauses included. Audiobooks have about 155 words a minute (ACX, which sells them,
+counts 9300 words an hour), and an English word has about 6 characters with its space."""
 LETTERS_PER_DIGIT: Final = 8
-"""Numbers are spoken as words. The built-in voice speaks 19 letters a second, and was measured: each digit of a number
-of one to four digits takes 0.29 to 0.39 s (6 or 7 letters), of a longer one 0.48 to 0.54 s (9 or 10)."""
+"""Numbers are spoken as words. The built-in voice speaks 19 letters a second. With it, each digit of a number of one to
+four digits took 0.29 to 0.39 s (6 or 7 letters), and of a longer number 0.48 to 0.54 s (9 or 10)."""
 LETTERS_PER_SYMBOL: Final = 8
-"""Likewise `%`, `+`, `=`, `#` and their kin: 0.3 to 0.5 s each, as long as "percent" and "degrees"."""
+"""Symbols such as `%`, `+`, `=` and `#` are spoken as words, too: 0.3 to 0.5 s each."""
 LETTERS_PER_CJK: Final = 3
-"""A character of a script without spaces is about a syllable: Mandarin has 5.2 of them a second, Japanese 7.8
+"""A character of a script without spaces is about a syllable. Mandarin has 5.2 syllables a second, Japanese 7.8
 (Pellegrino, Coupé and Marsico, "Across-Language Perspective on Speech Information Rate", Language 87, 2011)."""
 
 _CJK: Final = re.compile(f"[{CJK}]")
@@ -29,7 +29,7 @@ _QUOTE: Final = "`"
 
 
 def seconds(text: str) -> float:
-    """How long `text` takes to speak, about.
+    """Seconds that `text` takes to speak, approximately.
 
     Examples
     --------

@@ -1,18 +1,18 @@
-"""What can be spoken when text stops arriving before the next word shows where its sentence ends.
+"""Decides what can be spoken when text stops arriving before the end of a sentence is certain.
 
-A writer may pause anywhere, and what it wrote so far may be the first half of a word or number. The longer it pauses,
-the less likely that is:
+A writer may pause anywhere, also inside a word or a number. The longer the pause, the less likely that is. So there are
+three degrees of patience:
 
-- `sentences`: everything, where it is complete by its punctuation: it ends with `!`, `?`, `…`, a CJK or Indic mark, or
-  a full stop after a word. A full stop does not complete it after a digit (`3.` may become `3.14`), after a single
-  letter or a word with inner dots (`U.` may become `U.S.`), or after an abbreviation (`Dr.`); nor does a `?` or `!`
-  inside a web address.
-- `words`: everything up to the last white space; up to the end where a comma or its kin, or an abbreviation that can
-  end a sentence (`p.m.`), shows that the last word is whole. What belongs to the word after it (`Dr.`, `e.g.`, `J.`,
-  the `1.` of a list) stays with that word.
-- `all`: everything. A pause of so many seconds is taken for the end of a word.
+- `sentences`: everything, if its punctuation shows that it is complete. It then ends with `!`, `?`, `…`, a CJK or Indic
+  mark, or a full stop after a word. A full stop is not enough after a digit (`3.` may become `3.14`), after a single
+  letter or a word with inner dots (`U.` may become `U.S.`), or after an abbreviation (`Dr.`). A `?` or `!` inside a web
+  address is not enough either.
+- `words`: everything up to the last white space. Everything up to the end, if a comma or a similar mark, or an
+  abbreviation that can end a sentence (`p.m.`), shows that the last word is whole. Words that belong to the next one
+  (`Dr.`, `e.g.`, `J.`, the `1.` of a list) are held back.
+- `all`: everything. After so long a pause, the last word counts as whole.
 
-A tag that was begun, such as `[clear thr`, always waits for its end.
+An unfinished tag, such as `[clear thr`, is always held back.
 """
 
 from __future__ import annotations
@@ -43,7 +43,13 @@ _ADDRESS: Final = re.compile(r"[/@]|www\.")
 
 
 def speakable_until(text: str, patience: Patience) -> int:
-    """How much of `text` can be spoken after a pause: a length, or 0."""
+    """How many characters of `text` can be spoken after a pause.
+
+    Examples
+    --------
+    >>> speakable_until("It rains.", "sentences"), speakable_until("It rai", "words"), speakable_until("It rai", "all")
+    (9, 3, 6)
+    """
     if not text.strip():
         return 0
     last = _last(text)
@@ -55,7 +61,7 @@ def speakable_until(text: str, patience: Patience) -> int:
 
 
 def _words_end(text: str) -> int:
-    """Where the last word ends that white space follows and that does not belong to what comes after it."""
+    """The end of the last whole word that does not belong to the next one, with the white space after it."""
     end = len(text) if text[-1].isspace() else _last_begin(text)
     while end and _last(text[:end]) == "belongs to next":
         end = _last_begin(text[:end])
@@ -69,7 +75,7 @@ def _last_begin(text: str) -> int:
 
 
 def _last(text: str) -> _Last:
-    """What is known about the last word of `text`, with the marks after it."""
+    """What the last word of `text` and the marks after it show."""
     begin, stripped = _last_begin(text), text.rstrip()
     found = _WORD.fullmatch(stripped, begin)
     if found is None:

@@ -1,4 +1,4 @@
-"""Characters that are another way to write common ones, written as those."""
+"""Replaces special characters by the common ones that they stand for."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ from functools import partial
 
 
 def plain(text: str, known: str = "") -> str:
-    """`text` in the characters that a voice of few characters can read: those of `known` stay as they are.
+    """`text` for a voice that knows few characters.
 
-    - Compatibility forms become what they stand for (NFKC): `ﬁ`, `Ａ`, `㎏`, `①`.
-    - A digit of any script becomes an ASCII digit; one that does not continue a number, such as `⁴` and `❶`, stands
-      apart from what is around it, since `10⁴` is not 104.
-    - A fraction such as `⅐` stands apart as well, with an ordinary slash.
-    - Marks become part of their letter where there is such a letter (NFC).
-    - `İ` becomes `I`: it is the one letter whose lower case is two characters.
+    - Compatibility forms are replaced by what they stand for (NFKC): `ﬁ`, `Ａ`, `㎏`, `①`.
+    - Digits of any script become ASCII digits. Digits that do not continue a number, such as `⁴` and `❶`, get spaces
+      around them, because `10⁴` is not 104.
+    - Fractions such as `⅐` get spaces around them and an ordinary slash.
+    - Combining marks are joined with their letters if there is such a character (NFC).
+    - `İ` becomes `I`, because its lower case has two characters.
+
+    Parameters
+    ----------
+    text
+        Any text.
+    known
+        Characters that stay as they are.
 
     Examples
     --------
@@ -37,5 +44,5 @@ def _plain(char: str, known: str) -> str:
     form = unicodedata.normalize("NFKC", char)
     if "⁄" in form:
         return f" {form.replace('⁄', '/')} "
-    # A spacing accent would become a space and an accent on it.
+    # NFKC turns a spacing accent into a space with a combining accent.
     return char if form.startswith(" ") and not char.isspace() else form

@@ -1,8 +1,8 @@
-"""Where the sentence at the beginning of a text ends.
+"""Decides where the first sentence of a text ends.
 
 What ends a sentence:
 
-- `.`, `!`, `?` and their kin, with the closing quotes, brackets and footnote marks (`[1]`) after them, before white
+- `.`, `!`, `?` and similar marks, with the closing quotes, brackets and footnote marks (`[1]`) after them, before white
   space. CJK and Indic marks need no space, nor do `!` and `?` between CJK characters. Where the mark is ambiguous, the
   next word decides. After an ellipsis, an abbreviation, an initial or a closing quote, a small letter continues the
   sentence. After a closing CJK bracket, hiragana continue it (`「はい。」と言った。`).

@@ -1,9 +1,9 @@
-"""Where text comes from: an argument, a file, a pipe or a terminal; always as sentences, and never far ahead.
+"""Text sources: they read an argument, a file, a pipe or a terminal, and give sentences.
 
-Text at hand (`ReadyText`) is read and split as it is asked for. Text that arrives (`LiveText`) is read in a thread, so
-that a sentence can be spoken while the next one is still being written, and so that we know when there is nothing to
-say for now. Neither is read much further than `AHEAD` characters before what is spoken: whoever writes faster than we
-speak has to wait, as at any full pipe.
+`ReadyText` reads text that is there already, when a sentence is asked for. `LiveText` reads text that arrives, in a
+thread of its own. So a sentence can be spoken while the next one is being written, and it is known when no text is
+there for now. Neither reads much further than `AHEAD` characters ahead. A program that writes faster than speech must
+wait, as at any full pipe.
 """
 
 from __future__ import annotations
@@ -11,9 +11,6 @@ from __future__ import annotations
 import io
 import os
 import stat
-import threading
-import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -21,70 +18,72 @@ from typing import Final, Protocol
 
 from tts_cli.errors import UsageError
 from tts_cli.segment import MAX_CHARS, Sentence
+from tts_cli.text.ahead import AHEAD, Ahead
 from tts_cli.text.decoding import READ_BYTES, checked, text_of
-from tts_cli.text.idle import IDLE_SECONDS, Idle
+from tts_cli.text.idle import IDLE_SECONDS
+from tts_cli.text.live import LiveText
 from tts_cli.text.stream import SpeakableSentences
 
-AHEAD: Final = 6000
-"""Characters of sentences that wait to be spoken, from which no more are read: some minutes of sound."""
 CHECKED_BYTES: Final = 65_536
-"""So much of a file must be text before any of it is spoken."""
+"""How much of a file is checked to be text before any of it is spoken."""
 
 
 class TextSource(Protocol):
-    """Sentences, in order."""
+    """Gives the sentences of one text, in order."""
 
     def next_sentence(self, pending: Callable[[], None]) -> Sentence | None:
-        """The next sentence, or None at the end. Calls `pending` before it waits for text to arrive.
+        """The next sentence, or None at the end.
 
-        Raises what ended the text early, after the sentences before that.
+        Parameters
+        ----------
+        pending
+            Called before text is waited for.
+
+        Raises
+        ------
+        TTSError
+            If the text ended early because of an error, after the sentences before that place.
         """
         ...
 
     def join_next(self, fits: Callable[[Sentence], bool]) -> Sentence | None:
-        """The next sentence if it is here already and fits, else None."""
+        """The next sentence, if it is there already and `fits` accepts it; otherwise None."""
         ...
 
     @property
     def waiting_characters(self) -> int:
-        """Characters of the sentences that are known and not yet taken."""
+        """Characters of the sentences that are known and were not taken yet."""
         ...
 
     def close(self) -> None:
-        """Give no more: whoever waits for a sentence, or asks for one, gets None."""
+        """Give no more sentences. A call that waits for one returns None."""
         ...
 
 
-class _Ahead:
-    """Sentences that are known and not yet taken."""
-
-    def __init__(self) -> None:
-        self._sentences: deque[Sentence] = deque()
-        self.characters = 0
-
-    def __bool__(self) -> bool:
-        return bool(self._sentences)
-
-    def add(self, sentences: list[Sentence]) -> None:
-        self._sentences.extend(sentences)
-        self.characters += sum(len(sentence.text) for sentence in sentences)
-
-    def take(self, fits: Callable[[Sentence], bool] = lambda _: True) -> Sentence | None:
-        """The first of them, if there is one and it fits."""
-        if not self._sentences or not fits(self._sentences[0]):
-            return None
-        sentence = self._sentences.popleft()
-        self.characters -= len(sentence.text)
-        return sentence
-
-
 class ReadyText:
-    """Text that is all here, read as far ahead as it must be. Raises what ends it before its first sentence."""
+    """Text that is there already. It is read as it is needed.
+
+    Parameters
+    ----------
+    pieces
+        The text.
+
+    Raises
+    ------
+    TTSError
+        If there is an error before the first sentence, or no sentence at all.
+
+    Examples
+    --------
+    >>> text = ReadyText(iter(["It rains. ", "It pours."]))
+    >>> text.next_sentence(lambda: None).text
+    'It rains.'
+    """
 
     def __init__(self, pieces: Iterator[str]) -> None:
         self._pieces = pieces
         self._sentences = SpeakableSentences(MAX_CHARS)
-        self._ahead = _Ahead()
+        self._ahead = Ahead()
         self._ended = False
         self._error: Exception | None = None
         self._closed = False
@@ -93,7 +92,7 @@ class ReadyText:
             raise self._error
 
     def next_sentence(self, pending: Callable[[], None]) -> Sentence | None:  # noqa: ARG002  nothing to wait for
-        """The next sentence, or None at the end."""
+        """See `TextSource.next_sentence`. It never waits."""
         self._read()
         if self._closed:
             return None
@@ -102,7 +101,7 @@ class ReadyText:
         return self._ahead.take()
 
     def join_next(self, fits: Callable[[Sentence], bool]) -> Sentence | None:
-        """The next sentence if it fits."""
+        """See `TextSource.join_next`."""
         self._read()
         return None if self._closed else self._ahead.take(fits)
 
@@ -112,139 +111,42 @@ class ReadyText:
                 piece = next(self._pieces, None)
                 self._ended = piece is None
                 self._ahead.add(self._sentences.finish() if piece is None else self._sentences.feed(piece))
-        except Exception as error:  # noqa: BLE001  raised where the sentences before it have been taken
+        except Exception as error:  # noqa: BLE001  `next_sentence` raises it
             self._ended, self._error = True, error
             self._ahead.add(self._sentences.rest())
 
     @property
     def waiting_characters(self) -> int:
-        """Characters already split and not yet taken."""
+        """See `TextSource.waiting_characters`."""
         return self._ahead.characters
 
     def close(self) -> None:
-        """Give no more, or `simple` mode would compute the rest of a text that nobody wants to hear."""
+        """Give no more sentences, so that `simple` mode does not compute the rest of a cancelled text."""
         self._closed = True
 
 
-class LiveText:
-    """Text that arrives.
-
-    Parameters
-    ----------
-    pieces
-        The text; may block, and is read in a thread of its own.
-    idle
-        Seconds without new text after which what has arrived is spoken, as `Idle` has it; 0 for never.
-    by_line
-        Whether every line that was entered is spoken at once.
-    clock
-        Tells the time in seconds, and never goes back.
-    """
-
-    def __init__(
-        self,
-        pieces: Iterator[str],
-        idle: float = 0.0,
-        by_line: bool = False,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._pieces = pieces
-        self._clock = clock
-        self._idle = Idle(idle, clock())
-        self._by_line = by_line
-        self._sentences = SpeakableSentences(MAX_CHARS)
-        self._ahead = _Ahead()
-        self._ended = False
-        self._error: BaseException | None = None
-        self._closed = False
-        self._changed = threading.Condition()  # guards all of the above
-        # A daemon: nothing can interrupt a read from a pipe that nobody writes to.
-        threading.Thread(target=self._read, name="read text", daemon=True).start()
-
-    def _read(self) -> None:
-        error: BaseException | None = None
-        try:
-            for piece in self._pieces:
-                if not self._take_in(piece):
-                    return
-            with self._changed:
-                self._ahead.add(self._sentences.finish())
-        except BaseException as caught:  # noqa: BLE001  raised again where the text is asked for
-            error = caught
-        with self._changed:
-            self._ended, self._error = True, error
-            self._ahead.add(self._sentences.rest())
-            self._changed.notify_all()
-
-    def _take_in(self, piece: str) -> bool:
-        """Split `piece` and wait until more is wanted; False if nothing is, any more."""
-        with self._changed:
-            self._ahead.add(self._sentences.feed(piece))
-            if self._by_line and piece.endswith("\n"):
-                self._ahead.add(self._sentences.pause("all"))
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self._closed or self._ahead.characters < AHEAD)
-            self._idle.arrived(self._clock())
-            return not self._closed
-
-    def next_sentence(self, pending: Callable[[], None]) -> Sentence | None:
-        """The next sentence; waits for it, after calling `pending`. Raises what ended the reading early."""
-        with self._changed:
-            must_wait = self._must_wait()
-        if must_wait:
-            pending()
-        with self._changed:
-            while self._must_wait():
-                self._wait()
-            if self._closed:
-                return None
-            if self._error is not None and not self._ahead:
-                raise self._error
-            return self._take()
-
-    def join_next(self, fits: Callable[[Sentence], bool]) -> Sentence | None:
-        """The next sentence if it has arrived and fits."""
-        with self._changed:
-            return None if self._closed else self._take(fits)
-
-    def _take(self, fits: Callable[[Sentence], bool] = lambda _: True) -> Sentence | None:
-        sentence = self._ahead.take(fits)
-        self._changed.notify_all()
-        return sentence
-
-    def _must_wait(self) -> bool:
-        return not (self._ahead or self._ended or self._closed)
-
-    def _wait(self) -> None:
-        """Until something has changed, or the writer has paused for so long that some of the rest can be spoken."""
-        now = self._clock()
-        if patience := self._idle.take(now):
-            self._ahead.add(self._sentences.pause(patience))
-        else:
-            self._changed.wait(self._idle.left(now))
-
-    @property
-    def waiting_characters(self) -> int:
-        """Characters that have arrived and were not yet taken."""
-        return self._ahead.characters
-
-    def close(self) -> None:
-        """Give no more, and end the waiting."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-
 def text_argument(text: str) -> ReadyText:
-    """Text given on the command line."""
+    """A text that is given as a str. Raises `UsageError` or `NothingToSayError` if it cannot be spoken."""
     text = checked(text)
     return ReadyText(text[start : start + READ_BYTES] for start in range(0, len(text), READ_BYTES))
 
 
 def text_file(path: Path, idle: float = IDLE_SECONDS) -> TextSource:
-    """Text in a file, read as it is spoken; a named pipe is read as it comes.
+    """The text of a file, read as it is spoken, or of a named pipe, read as it arrives.
 
-    Raises `UsageError` for what cannot be opened, and `TextError` where its beginning is not UTF-8 text.
+    Parameters
+    ----------
+    path
+        The file or the pipe.
+    idle
+        For a pipe; see `LiveText`.
+
+    Raises
+    ------
+    UsageError
+        If it cannot be opened.
+    TextError
+        If the beginning of a file is not UTF-8 text.
     """
     try:
         handle = path.open("rb", buffering=0)
@@ -258,7 +160,11 @@ def text_file(path: Path, idle: float = IDLE_SECONDS) -> TextSource:
 
 
 def text_stdin(idle: float = IDLE_SECONDS) -> TextSource:
-    """Text from standard input: as it arrives, each line at once where it is typed, or as a file where it is one."""
+    """The text of standard input.
+
+    A file is read as it is spoken, and a pipe as it arrives. A line that is typed is spoken when it ends. `idle` is
+    described in `LiveText`. Raises `UsageError` if standard input is closed or a directory.
+    """
     try:
         mode = os.fstat(0).st_mode
     except OSError as error:
@@ -272,5 +178,5 @@ def text_stdin(idle: float = IDLE_SECONDS) -> TextSource:
 
 
 def _begun(pieces: Iterator[str]) -> Iterator[str]:
-    """The same text, of which the first `CHECKED_BYTES` are known to be text now."""
+    """The same pieces, after the first `CHECKED_BYTES` were read and found to be text."""
     return chain(list(islice(pieces, CHECKED_BYTES // READ_BYTES + 1)), pieces)

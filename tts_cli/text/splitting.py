@@ -1,4 +1,4 @@
-"""Text arrives in pieces; sentences leave as soon as they are whole.
+"""Splits text that arrives in pieces into sentences, each as soon as it is complete.
 
 `sentence_end` decides where a sentence ends. The result does not depend on how the text was cut into pieces. Time is
 linear in the length of the text. At most `max_chars` and twice `LOOKAHEAD` characters are held back. When text stops

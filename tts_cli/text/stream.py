@@ -1,4 +1,4 @@
-"""From pieces of text to the sentences that can be spoken."""
+"""Turns pieces of text into the sentences that can be spoken."""
 
 from __future__ import annotations
 
@@ -12,9 +12,20 @@ from tts_cli.text.splitting import SentenceSplitter, is_speakable
 
 
 class SpeakableSentences:
-    """Takes text in pieces of any size, gives the sentences that hold a letter or digit, each once it is whole.
+    """Takes text in pieces of any size, and gives each sentence that holds a letter or digit, when it is complete.
 
-    What is left out, such as `***`, does not hide a blank line before it.
+    If a sentence is left out, such as `***`, the next one gets its blank line.
+
+    Parameters
+    ----------
+    max_chars
+        The most characters of a sentence.
+
+    Examples
+    --------
+    >>> sentences = SpeakableSentences(300)
+    >>> [sentence.text for sentence in sentences.feed("*** It rains. It pou")]
+    ['*** It rains.']
     """
 
     def __init__(self, max_chars: int) -> None:
@@ -24,19 +35,19 @@ class SpeakableSentences:
         self._new_paragraph = False
 
     def feed(self, piece: str) -> list[Sentence]:
-        """The sentences that `piece` makes whole."""
+        """The sentences that `piece` completes."""
         return self._speakable(self._splitter.feed(self._escapes.feed(piece)))
 
     def pause(self, patience: Patience) -> list[Sentence]:
-        """What can be spoken now that no text has come for a while."""
+        """The sentences that can be spoken when no text has come for a while."""
         return self._speakable(self._splitter.pause(patience))
 
     def rest(self) -> list[Sentence]:
-        """What is left, now that nothing follows."""
+        """The rest of the text, when no more follows."""
         return self._speakable(self._splitter.finish())
 
     def finish(self) -> list[Sentence]:
-        """The rest. Raises `NothingToSayError` where the whole text held nothing to speak."""
+        """The same as `rest`. Raises `NothingToSayError` if the whole text holds nothing to speak."""
         rest = self.rest()
         if not self._found:
             raise NothingToSayError(

@@ -1,7 +1,7 @@
-"""The built-in voice, hibari-tts: a segment goes in, its sound comes out about a hundred times faster than it plays.
+"""The built-in voice, hibari-tts: segments come in, and their sound comes out, a hundred times faster than it plays.
 
-`ENGINE` tells the registry about it. The engine itself, in `engine`, loads numpy and onnxruntime, and is therefore
-imported only when it is to speak.
+`ENGINE` describes the engine for the registry. `engine` holds the engine itself. It loads onnxruntime, so it is
+imported only when the voice speaks. Modules outside use `ENGINE` only.
 """
 
 from __future__ import annotations

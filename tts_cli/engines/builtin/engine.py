@@ -1,8 +1,8 @@
-"""The built-in voice: hibari-tts, whose model ships in its wheel. Needs numpy and onnxruntime, no network, no torch.
+"""The engine of the built-in voice, hibari-tts. It needs onnxruntime, and neither a network nor torch.
 
-The network is not autoregressive: it predicts a whole sentence's spectra at once, in a few tens of milliseconds.
-Most of the time goes into turning spectra into samples, so that part is done block by block here and sound leaves
-before the sentence is finished. `decode_blocks` equals `hibari.dsp.synth` (hibari-tts 0.2.1) on the same noise.
+The network is not autoregressive: it predicts the spectra of a whole sentence at once, in a few tens of milliseconds.
+Most of the time is spent computing samples from the spectra. That is done here block by block, so the first sound is
+there before the sentence is finished.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
     from hibari import Hibari
 
 CHUNK: Final = 10
-"""Tokens' lengths in a chunk where it is left to the engine: this one is always far ahead of the listener."""
+"""The length of a chunk in tokens, if the engine chooses it. This engine is always far ahead of the listener."""
 MAX_PHONEMES: Final = 400
-"""The longest phoneme string the model was made for (`hibari.tts.MAX_PHONEMES`)."""
+"""The longest phoneme string that the model accepts (`hibari.tts.MAX_PHONEMES`)."""
 LEAD: Final = SAMPLE_RATE // 50
-"""Samples of near-silence kept in front of the first audible one, so that its onset is whole: 20 ms."""
+"""How many samples before the first audible one are kept, so that its onset is complete: 20 ms."""
 CLAUSE_PAUSE: Final = 0.4
-"""The share of a sentence's pause that a part of it gets, cut at a comma, colon or dash."""
+"""The pause after a part of a sentence that was cut at a comma, colon or dash, over the pause after a sentence."""
 CUT_PAUSE: Final = 0.1
-"""The share of a part that is cut anywhere else: enough to keep two words apart."""
+"""The same for a part that was cut anywhere else: enough to keep two words apart."""
 
 KNOWN: Final = "²³´µ…¼½¾™ʰʲᵊ"
-"""Characters with another way to write them that the voice's library reads well as they are."""
+"""Special characters that the voice's library reads well, so that they are not replaced."""
 
 # The voice's library has no name for 10³⁶ and more: such a number is read digit by digit.
 _ENDLESS_NUMBER = re.compile(r"\d(?:,?\d){36,}")
@@ -55,7 +55,18 @@ _PHONEME_CUT = re.compile(r"(?<=[.!?,;:—…])\s+")
 
 
 class BuiltinEngine:
-    """English, one voice. Speaks a sentence at a time, about a hundred times faster than it sounds."""
+    """English, with one voice. It computes one sentence at a time, about a hundred times faster than it plays.
+
+    Parameters
+    ----------
+    settings
+        Empty; the engine has no settings.
+
+    Raises
+    ------
+    MissingError
+        If hibari-tts is not installed.
+    """
 
     name = "builtin"
     sample_rate = SAMPLE_RATE
@@ -64,9 +75,8 @@ class BuiltinEngine:
     strategy = ""
 
     def __init__(self, settings: EngineSettings) -> None:
-        """Load the model and the pronunciation lexicon. Raises `MissingError` where hibari-tts is not installed."""
         del settings
-        # onnxruntime 1.32 reports to its maker over the network, and keeps a number of this machine for that.
+        # Otherwise onnxruntime 1.32 sends reports to its maker, and stores an identifier of this machine for that.
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         try:
             from hibari import Hibari
@@ -76,20 +86,20 @@ class BuiltinEngine:
                 f"the built-in voice is not installed ({error})", "run: pip install hibari-tts==0.2.1"
             ) from error
         self._hibari: Hibari = Hibari(voice=VOICE)
-        # By default onnxruntime keeps the memory that the longest sentence so far needed: 134 MB and more.
+        # By default, onnxruntime does not release the memory for the longest sentence so far: 134 MB and more.
         self._run_options = RunOptions()
         self._run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self._pronounce = self._hibari.g2p
         self._pronouncing = threading.Lock()
 
     def voices(self) -> list[str]:
-        """The one voice there is."""
+        """The name of the one voice."""
         return [VOICE]
 
     def stream(self, segments: Segments, voice: str, options: SpeakOptions) -> Generator[AudioChunk, None, None]:
-        """See `Engine.stream`. Chunks of `options.chunk` tokens' length; the last of a sentence may be shorter.
+        """See `Engine.stream`. Chunks have the length of `options.chunk` tokens; the last of a sentence may be shorter.
 
-        The next sentence is computed while the present one is given.
+        The next sentence is computed while the current one is given.
         """
         if voice != VOICE:
             raise UsageError(f"the built-in engine has no voice {voice!r}", f"its voice is {VOICE!r}")
@@ -102,10 +112,10 @@ class BuiltinEngine:
         return in_order(segments, speak, ahead=True)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: the engine holds nothing open."""
 
     def phonemes(self, text: str) -> str:
-        """How `text` is pronounced."""
+        """The phonemes of `text`."""
         readable = plain(text, KNOWN)
         readable = _ENDLESS_NUMBER.sub(lambda number: " ".join(number[0].replace(",", "")), readable)
         with self._pronouncing:
@@ -133,7 +143,15 @@ class BuiltinEngine:
 
 
 def split_phonemes(phonemes: str, limit: int) -> list[str]:
-    """Cut a phoneme string into parts of at most `limit`: behind punctuation, else at a space, else anywhere."""
+    """Cut a phoneme string into parts of at most `limit` characters.
+
+    After punctuation if possible, otherwise at a space, otherwise anywhere.
+
+    Examples
+    --------
+    >>> split_phonemes("one two, three", 10)
+    ['one two,', 'three']
+    """
     parts: list[str] = []
     for clause in _PHONEME_CUT.split(phonemes):
         rest = clause
@@ -151,11 +169,30 @@ def split_phonemes(phonemes: str, limit: int) -> list[str]:
 
 
 def decode_blocks(spectra: list[Any], rng: np.random.Generator, length: int) -> Iterator[Samples]:
-    """The inverse STFT of a sentence, about `length` samples at a time, `hop` × frames in all.
+    """The samples of a sentence, by an inverse STFT with overlap-add, block by block.
 
-    `spectra` are the network's outputs: log magnitude and phase of the harmonics, log magnitude of the noise, log
-    magnitude and phase of the rest (each `[601, frames]`), and F0 `[frames]`. A frame reaches over four hops, so three
-    unfinished hops are carried from block to block.
+    All blocks together equal the result of `hibari.dsp.synth` (hibari-tts 0.2.1) with the same noise. A frame reaches
+    over four hops, so three unfinished hops are carried from block to block.
+
+    Parameters
+    ----------
+    spectra
+        The outputs of the network: log magnitude and phase of the harmonics, log magnitude of the noise, log magnitude
+        and phase of the rest (each `[601, frames]`), and F0 `[frames]`.
+    rng
+        Draws the noise.
+    length
+        Samples in a block, approximately.
+
+    Yields
+    ------
+    Samples
+        `[n]`; `hop` × `frames` samples in all.
+
+    References
+    ----------
+    Griffin and Lim, "Signal estimation from modified short-time Fourier transform", IEEE Transactions on Acoustics,
+    Speech, and Signal Processing 32 (2), 1984: the sum of windowed frames over the sum of squared windows.
     """
     from hibari import dsp
 
@@ -184,7 +221,7 @@ def decode_blocks(spectra: list[Any], rng: np.random.Generator, length: int) -> 
             rows[k : k + stop - start] += windows.reshape(-1, overlap, hop)[:, k]
         carried = rows[stop - start :].copy()
 
-        # The transform is centred: half a window hangs over at both ends of the sentence and is not sound.
+        # The transform is centred: half a window at each end of the sentence lies outside and is not sound.
         first = max(start, overlap // 2)
         last = stop if stop < frames else frames + overlap // 2
         if first < last:
@@ -199,7 +236,7 @@ def _polar(magnitude: Any, phase: Any) -> Any:
 
 
 def _window_sum(weight: Any, first: int, last: int, frames: int) -> Any:
-    """Summed squared windows over output hops `first` to `last`: constant inside, smaller at both ends."""
+    """The sum of squared windows for the hops `first` to `last`: constant inside, smaller at both ends."""
     total = np.zeros((last - first, weight.shape[1]), np.float32)
     for k, part in enumerate(weight):
         frame = np.arange(first, last) - k
@@ -208,9 +245,9 @@ def _window_sum(weight: Any, first: int, last: int, frames: int) -> Any:
 
 
 def trim_silence(blocks: Iterable[Samples], pause: float) -> Iterator[Samples]:
-    """Drop the silence in front of a sentence and give it `pause` seconds behind its last audible sample.
+    """Drop the silence before a sentence, and put `pause` seconds after its last audible sample.
 
-    Silence inside is kept: it is held back only until sound follows it. All-silent blocks give nothing.
+    Silence inside the sentence is held back until sound follows it. Blocks without sound give nothing.
     """
     started = False
     held = np.zeros(0, np.float32)
@@ -234,7 +271,13 @@ def trim_silence(blocks: Iterable[Samples], pause: float) -> Iterator[Samples]:
 
 
 def rechunk(blocks: Iterable[Samples], length: int) -> Iterator[Samples]:
-    """The same samples in chunks of `length`; the last may be shorter."""
+    """The same samples in chunks of `length`; the last may be shorter.
+
+    Examples
+    --------
+    >>> [len(chunk) for chunk in rechunk([np.zeros(5, np.float32), np.zeros(4, np.float32)], 4)]
+    [4, 4, 1]
+    """
     held = np.zeros(0, np.float32)
     for block in blocks:
         held = np.concatenate([held, block])
