@@ -1,6 +1,6 @@
-"""Chatterbox as an engine: text → tokens → sound → watermark, for one group of sentences at a time.
+"""Chatterbox as an engine: text → tokens → sound → watermark, for one segment at a time.
 
-Nothing here imports upstream's package: a cached voice speaks with torch, safetensors and tokenizers alone.
+Speaking does not import upstream's package. It needs torch, safetensors and tokenizers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tts_cli.engines.chatterbox.placed import place
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenStream
 from tts_cli.engines.chatterbox.schedule.due import Schedule, schedule
 from tts_cli.engines.chatterbox.schedule.stages import in_turn, side_by_side
-from tts_cli.engines.chatterbox.schedule.threads import Budget, Threads, apart, use
+from tts_cli.engines.chatterbox.schedule.threads import Budget, Threads, use, with_own_threads
 from tts_cli.engines.chatterbox.t3.model import TokenRequest
 from tts_cli.engines.chatterbox.t3.network import T3Prefix
 from tts_cli.engines.chatterbox.t3.prompt import TextTokenizer, normalise
@@ -36,28 +36,27 @@ from tts_cli.segment import Segment
 
 
 class ChatterboxEngine:
-    """Chatterbox Turbo or Nano, streamed."""
+    """Chatterbox Turbo or Nano, streamed.
+
+    Parameters
+    ----------
+    settings
+        `ChatterboxSettings`. With an `EngineSettings`, all of Chatterbox's settings have their defaults.
+
+    Raises
+    ------
+    MissingError
+        If the weights, the device or, with `settings.watermark`, the watermarker are missing.
+    ModelError
+        If the weights are damaged.
+    UsageError
+        If the device cannot compute in the precision.
+    """
 
     name = "chatterbox"
     sample_rate = SAMPLE_RATE
 
     def __init__(self, settings: EngineSettings) -> None:
-        """Load what speaking needs.
-
-        Parameters
-        ----------
-        settings
-            `ChatterboxSettings`; what every engine takes (`EngineSettings`) leaves all at its default.
-
-        Raises
-        ------
-        MissingError
-            Where the weights, the device or (with `settings.watermark`) the watermarker are not here.
-        ModelError
-            Where weights are damaged.
-        UsageError
-            For an unknown model, device or precision.
-        """
         chosen = settings if isinstance(settings, ChatterboxSettings) else ChatterboxSettings()
         self._folder = locate(chosen.model, chosen.model_dir)
         self._budget = Budget(chosen.threads)
@@ -74,21 +73,22 @@ class ChatterboxEngine:
         self._voices = LoadedVoices(self._store, self._load_voice)
 
     def voices(self) -> list[str]:
-        """`default`, where it came with the weights, and the cached voices.
+        """Names of the voices: `default`, if it came with the weights, and the voices of the voices folder.
 
-        Raises `MissingError` where there is none.
+        Raises `MissingError` if there are none.
         """
         return self._store.speakable()
 
     def stream(self, segments: Segments, voice: str, options: SpeakOptions) -> Generator[AudioChunk, None, None]:
-        """See `Engine.stream`. No chunk for a text without a letter or digit.
+        """See `Engine.stream`. A segment without a letter or digit gives no chunk.
 
-        `simple` mode decodes all tokens of a segment at once, as upstream's `ChatterboxTurboTTS.generate` does.
+        In `simple` mode, all tokens of a segment are decoded at once, as in `ChatterboxTurboTTS.generate` of
+        chatterbox-tts 0.1.7.
         """
-        return apart(self._stream(segments, voice, ChatterboxOptions.of(options)))
+        return with_own_threads(self._stream(segments, voice, ChatterboxOptions.of(options)))
 
     def close(self) -> None:
-        """Let go of the voices; the models go with the engine."""
+        """Release the voices. The models are released with the engine itself."""
         self._voices.clear()
 
     def _stream(self, segments: Segments, name: str, options: ChatterboxOptions) -> Generator[AudioChunk, None, None]:
@@ -104,18 +104,18 @@ class ChatterboxEngine:
             return
         options = replace(options, seed=segment.seed(options.seed))
         threads = self._budget.share()
-        # The ways that `cached` is compared with are decoded in the chunks that were asked for, and no others.
+        # With the other strategies, the first chunk is not made smaller, so that they are compared as they are.
         when = schedule(options.chunk, soon=options.strategy == "cached")
         guard = Guard(token_budget(text) if options.guard and options.tokens is None else None)
         tokens = self._tokens(text, voice.prefix, options, when.first, guard, threads)
         marks = self._marker.stream() if self._marker else None
         with closing(self._sound(tokens, voice, options, when, threads)) as sound:
-            told = ""
+            noticed = ""
             for samples in sound:
                 if len(samples):
-                    # The silence at the end is drawn after the guard's verdict, so a chunk always follows that.
-                    notice = guard.verdict if not told else ""
-                    told = told or notice
+                    # Silence is appended after the guard has stopped the tokens, so a chunk always follows the verdict.
+                    notice = guard.verdict if not noticed else ""
+                    noticed = noticed or notice
                     marked = marks.push(samples) if marks else samples
                     yield AudioChunk(marked, self.sample_rate, segment, notice)
 
@@ -128,11 +128,11 @@ class ChatterboxEngine:
         guard: Guard,
         threads: Threads,
     ) -> Iterator[int]:
-        """The tokens to decode: those that mean sound, and the silence that ends every utterance.
+        """The tokens to decode: those of the text, and the silence that ends every utterance.
 
-        The `first` are drawn with all threads. After the last one `guard` knows whether it stopped them.
+        The `first` tokens are drawn with all threads. `guard` may stop the tokens; its `verdict` then says so.
         """
-        use(threads.all)  # until there is enough for the other stages to begin with
+        use(threads.all)  # the other stages have no work before the first chunk is drawn
         ids = self._tokenizer.encode(text)
         request = TokenRequest(prefix, ids, options.sampling, options.seed, guard.most, options.tokens)
         for number, token in enumerate(self._t3.tokens(request), start=1):

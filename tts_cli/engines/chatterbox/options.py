@@ -1,6 +1,6 @@
-"""What Chatterbox can be told: settings for loading it, options for an utterance. The one list of names and defaults.
+"""Declares Chatterbox's settings and options, with their defaults.
 
-Nothing here imports torch: the command line reads these declarations for its `--help`.
+The command line makes its `--help` from these declarations, so this module must not import torch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ AUTO: Final = "auto"
 DEVICES: Final = ("cpu", "cuda", "mps")
 PRECISIONS: Final = ("fp32", "bf16", "int8", "int4")
 STRATEGIES: Final = ("independent", "overlap", "context", "cached")
-"""The ways to decode a chunk; `strategies` holds a class for each."""
+"""The names of the strategies; `s3gen.strategies` has a class for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +24,37 @@ class Sampling:
     """How speech tokens are drawn: temperature, then top-k, top-p and the repetition penalty.
 
     The order and the defaults are those of `T3.inference_turbo` in chatterbox-tts 0.1.7.
+
+    Parameters
+    ----------
+    temperature
+        The logits are divided by it; 0 always draws the likeliest token.
+    top_k
+        How many of the likeliest tokens can be drawn; 0 for all.
+    top_p
+        The likeliest tokens that have this probability together can be drawn.
+    repetition_penalty
+        Logits of tokens that were drawn before are divided by it if they are positive, and multiplied by it if they are
+        negative.
+
+    Raises
+    ------
+    UsageError
+        If a value is not allowed.
+
+    Examples
+    --------
+    >>> Sampling(temperature=0).top_k
+    1000
     """
 
     temperature: Annotated[
         float, Option("Below 1 sharpens the token distribution, above 1 flattens it; 0 is greedy.", 0, 10)
     ] = 0.8
-    top_k: Annotated[int, Option("Draw from so many of the likeliest tokens; 0: all.", 0)] = 1000
-    top_p: Annotated[float, Option("Draw from the likeliest tokens that have this share together.", 0.01, 1)] = 0.95
+    top_k: Annotated[int, Option("How many of the likeliest tokens can be drawn; 0: all.", 0)] = 1000
+    top_p: Annotated[float, Option("Draw from the likeliest tokens that have this probability together.", 0.01, 1)] = (
+        0.95
+    )
     repetition_penalty: Annotated[float, Option("Above 1: avoid tokens that were drawn before.", 0.1, 10)] = 1.2
 
     def __post_init__(self) -> None:
@@ -39,7 +63,32 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class ChatterboxSettings(EngineSettings):
-    """What Chatterbox is told once, when it loads."""
+    """Chatterbox's settings, for loading it.
+
+    Parameters
+    ----------
+    model
+        `turbo` or `nano`.
+    model_dir
+        The folder with the weights; None to look for it as `weights.locate` describes.
+    voices_dir
+        The folder with the voices; None for the default one.
+    device
+        `cpu`, `cuda` or `mps`; `auto` for the fastest one that works.
+    precision
+        The numbers that the networks compute with; `auto` for the fastest on the device.
+    threads
+        How many threads compute; None for one for each core.
+    prompt_seconds
+        How much of the voice's recording the flow uses, in seconds; None for all, up to 10 s.
+    watermark
+        Whether the sound gets Perth's watermark.
+
+    Raises
+    ------
+    UsageError
+        If a value is not allowed.
+    """
 
     model: Annotated[str, Option("Which model.", choices=tuple(MODELS))] = "turbo"
     model_dir: Annotated[Path | None, Option("Folder that holds the weights; also TTS_MODEL_DIR.")] = None
@@ -49,35 +98,66 @@ class ChatterboxSettings(EngineSettings):
         str,
         Option("Numbers that networks compute with; auto: the fastest here.", choices=(AUTO, *PRECISIONS)),
     ] = AUTO
-    threads: Annotated[int | None, Option("Threads to compute with; else one a core.", 1, 1024)] = None
+    threads: Annotated[int | None, Option("Threads to compute with; default: one for each core.", 1, 1024)] = None
     prompt_seconds: Annotated[
-        float | None, Option("Use less of the voice's 10 s reference: faster, less alike.", 0.04, 10)
+        float | None,
+        Option(
+            "Seconds of the voice's recording that the flow uses, at most 10: fewer are faster and less alike.",
+            0.04,
+            10,
+        ),
     ] = None
     watermark: Annotated[bool, Option("Mark the sound as synthetic (Perth).")] = True
 
 
 @dataclass(frozen=True, slots=True)
 class ChatterboxOptions(SpeakOptions):
-    """How Chatterbox speaks one utterance."""
+    """How Chatterbox speaks one utterance. `SpeakOptions` describes the options that are not listed here.
+
+    Parameters
+    ----------
+    strategy
+        One of `STRATEGIES`, or `auto`: `cached` on a CPU, `context` elsewhere.
+    parallel
+        Whether T3, the flow and the vocoder compute at the same time.
+    sampling
+        How tokens are drawn.
+    guard
+        Whether to end speech that becomes much longer than its text takes, or that stays silent.
+    tokens
+        Draw exactly this many tokens, for measuring; None to let the model decide.
+
+    Raises
+    ------
+    UsageError
+        If a value is not allowed.
+
+    Examples
+    --------
+    >>> ChatterboxOptions(chunk=25, sampling=Sampling(temperature=0)).strategy
+    'auto'
+    """
 
     strategy: Annotated[
         str,
         Option(
-            "How chunks are decoded; auto: cached on a CPU, context elsewhere. See docs/lab/experiments.md.",
+            "How chunks are decoded and joined; auto: cached on a CPU, context elsewhere. See docs/lab/experiments.md.",
             choices=(AUTO, *STRATEGIES),
         ),
     ] = AUTO
     parallel: Annotated[bool, Option("Draw tokens while a chunk is decoded.")] = True
     sampling: Sampling = Sampling()
-    guard: Annotated[bool, Option("End speech that outgrows its text or stays silent.")] = True
+    guard: Annotated[bool, Option("End speech that becomes much longer than its text takes, or that stays silent.")] = (
+        True
+    )
     tokens: Annotated[
         int | None,
-        Option("Draw exactly so many speech tokens, whatever the model says about the end.", 1, 1000, measuring=True),
+        Option("Draw exactly this many speech tokens, and ignore where the model would end.", 1, 1000, measuring=True),
     ] = None
 
     @classmethod
     def of(cls, options: SpeakOptions) -> ChatterboxOptions:
-        """`options` themselves, or what every engine has of them with Chatterbox's own by default."""
+        """Return `options` if it has this class; otherwise the same common options, with defaults for the others."""
         if isinstance(options, cls):
             return options
         return cls(options.chunk, options.mode, options.seed, options.speed, options.pause)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tts_cli.audio import SAMPLES_PER_TOKEN
-from tts_cli.engines.chatterbox.schedule.due import FIRST, LATE, LEAST, MOST, Deadline, EverySo, schedule
+from tts_cli.engines.chatterbox.schedule.due import FIRST, LATE, LEAST, MOST, Deadline, FixedSize, schedule
 from tts_cli.engines.chatterbox.schedule.threads import Threads
 
 
@@ -46,7 +46,7 @@ def chunks(tokens: int, pace: float, fixed: float, each: float) -> list[tuple[in
 
 def test_a_number_means_every_so_many() -> None:
     every = schedule(10, soon=False)
-    assert every == EverySo(10, first=10)
+    assert every == FixedSize(10, first=10)
     assert [every.due(held, 0) for held in (1, 9, 10, 1, 9, 10, 11)] == [False, False, True, False, False, True, True]
     assert isinstance(schedule(None, soon=False), Deadline)
 

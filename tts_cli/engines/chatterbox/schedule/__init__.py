@@ -1,5 +1,7 @@
-"""Who computes what, and when: the stages of an utterance, their threads, and when a chunk is decoded.
+"""Schedule: which thread computes which stage of an utterance, and when a chunk is decoded.
 
-Tokens go in, chunks of sound come out (`stages`). `due` decides when to decode, `threads` shares an engine's threads
-among utterances and stages, `cores` counts what the machine grants. No arithmetic of the models is here.
+Speech tokens come in, and chunks of sound go out (`stages`). `due` decides when the tokens drawn so far are decoded,
+`threads` shares an engine's threads among utterances and stages, and `cores` counts the cores that this process may
+use. The models themselves are in `t3` and `s3gen`. Modules outside use `schedule` and `Schedule` of `due`, `in_turn`
+and `side_by_side` of `stages`, `cores`, and all of `threads`.
 """

@@ -1,4 +1,7 @@
-"""How many cores this process may use: those it may run on, and no more than its control groups grant."""
+"""Counts the cores that this process may use: those it may run on, but no more than its control groups allow.
+
+Linux documents the files in `Documentation/admin-guide/cgroup-v2.rst` and `Documentation/scheduler/sched-bwc.rst`.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +15,17 @@ _ROOT: Final = Path("/")
 
 
 def cores(root: Path = _ROOT) -> int:
-    """At least one. Of a fraction that a quota grants, a core works some of the time, so it counts whole.
+    """The number of cores, at least 1. A fraction of a core, as a quota can allow it, counts as one core.
 
-    `root` holds `proc` and `sys`, where the system has them.
+    Parameters
+    ----------
+    root
+        The folder that holds `proc` and `sys`. Systems other than Linux do not have them.
+
+    Examples
+    --------
+    >>> cores() >= 1
+    True
     """
     # macOS has neither affinity nor control groups.
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -22,12 +33,12 @@ def cores(root: Path = _ROOT) -> int:
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """Cores granted by each control group that this process is in, and by those around it; those without limit not."""
+    """The limit, in cores, of each control group that holds this process, if the group has a limit."""
     mounted = root / "sys/fs/cgroup"
     for line in _text(root / "proc/self/cgroup").splitlines():
         _number, _, rest = line.partition(":")
         controllers, _, group = rest.partition(":")
-        if not controllers:  # version 2, which stands beside version 1 as `unified`
+        if not controllers:  # version 2, mounted as `unified` if version 1 is there, too
             for folder in (mounted, mounted / "unified"):
                 yield from _granted(folder, group, "cpu.max")
         elif "cpu" in controllers.split(","):
@@ -36,14 +47,17 @@ def _quotas(root: Path) -> Iterator[float]:
 
 
 def _granted(mounted: Path, group: str, *files: str) -> Iterator[float]:
-    """What `group` and those around it grant, told as quota and period. In a container, some have no folder."""
+    """The limits of `group` and of the groups that contain it: quota over period, both read from `files`.
+
+    In a container, not all of these groups have a folder.
+    """
     path = PurePosixPath(group.lstrip("/"))
-    if ".." in path.parts:  # a group outside of what this process can see
+    if ".." in path.parts:  # the group is not visible to this process
         path = PurePosixPath()
     for each in (path, *path.parents):
-        told = " ".join(_text(mounted / each / file) for file in files).split()
-        if len(told) == 2 and all(word.isdecimal() for word in told) and int(told[1]) > 0:
-            yield int(told[0]) / int(told[1])
+        words = " ".join(_text(mounted / each / file) for file in files).split()
+        if len(words) == 2 and all(word.isdecimal() for word in words) and int(words[1]) > 0:
+            yield int(words[0]) / int(words[1])
 
 
 def _text(file: Path) -> str:

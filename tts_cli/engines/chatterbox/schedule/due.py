@@ -1,6 +1,6 @@
-"""When to decode the tokens drawn so far: every so many, or just before the listener would run out of sound.
+"""Decides when the tokens drawn so far are decoded: every n tokens, or just before the sound runs out.
 
-Either way the first chunk may be smaller than the rest, so that the first sound comes soon.
+With both, the first chunk can be smaller than the others, so that the first sound comes early.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Final, Protocol
 from tts_cli.audio import SAMPLE_RATE
 
 FIRST: Final = 7
-"""Tokens of the first chunk: three that the flow looks ahead at, and four whose sound comes at once."""
+"""Tokens of the first chunk: three are the flow's lookahead, and the sound of the other four comes at once."""
 LEAST: Final = 5
-"""Tokens of any later chunk: below it, what a chunk costs whatever its size outweighs the rest."""
+"""The fewest tokens of a later chunk. In smaller chunks, the cost that every chunk has outweighs the rest."""
 LATE: Final = 10
-"""The same where the sound runs out anyway: there is nothing to be in time for, and larger chunks cost less."""
+"""The fewest tokens of a chunk that cannot be in time. Larger chunks cost less for each token."""
 MOST: Final = 25
-"""Tokens of the largest chunk: a second of sound, and as many as the flow decodes at once."""
+"""The most tokens of a chunk: 1 s of sound, and as many as the flow decodes at once."""
 
 
 class Schedule(Protocol):
-    """Asked after each token, told after each chunk."""
+    """Decides when to decode. `due` is called after each token, `decoded` after each chunk."""
 
     @property
     def first(self) -> int:
@@ -31,23 +31,42 @@ class Schedule(Protocol):
         ...
 
     def due(self, held: int, waiting: int) -> bool:
-        """Whether to decode now, with `held` tokens in hand and `waiting` more already drawn."""
+        """Whether to decode now.
+
+        Parameters
+        ----------
+        held
+            Tokens that the chunk would have.
+        waiting
+            Further tokens that have been drawn.
+        """
         ...
 
     def decoded(self, tokens: int, samples: int, seconds: float) -> None:
-        """A chunk of `tokens` gave `samples`, `seconds` after it was begun."""
+        """Record that a chunk is computed.
+
+        Parameters
+        ----------
+        tokens
+            Its tokens.
+        samples
+            The samples that it gave; 0 is possible.
+        seconds
+            The time that it took.
+        """
         ...
 
 
 @dataclass(slots=True)
-class EverySo:
-    """Every `size` tokens, behind the `first`."""
+class FixedSize:
+    """Decodes after the `first` tokens, and then after every `size` tokens."""
 
     size: int
     first: int
     begun: bool = False
+    """Whether the first chunk has been decoded."""
 
-    def due(self, held: int, waiting: int) -> bool:  # noqa: ARG002 - the size alone decides
+    def due(self, held: int, waiting: int) -> bool:  # noqa: ARG002 - only the size decides
         """See `Schedule`."""
         due = held >= (self.size if self.begun else self.first)
         self.begun = self.begun or due
@@ -58,10 +77,15 @@ class EverySo:
 
 
 class Deadline:
-    """A small first chunk, then chunks as large as the sound handed out leaves time for.
+    """Decodes a small first chunk, and then as late as possible, so that chunks are large.
 
-    Supposes that the listener hears the first sound as soon as it is handed out; where playing waits longer, there is
-    that much more to spare. Where it cannot be in time, it takes all tokens that have been drawn, up to `MOST`.
+    It assumes that the listener hears the first sound as soon as it is given. If playback starts later, there is more
+    time than it assumes. A chunk that cannot be in time has all tokens that have been drawn, up to `MOST`.
+
+    Parameters
+    ----------
+    clock
+        Returns the time in seconds.
     """
 
     first = FIRST
@@ -69,14 +93,14 @@ class Deadline:
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
         self._runs_out: float | None = None
-        """When all sound handed out will have been heard."""
+        """When the listener will have heard all sound that was given."""
         self._asked = clock()
         self._pace = 0.0
         """Seconds between the last two tokens."""
         self._cost = 0.0
-        """Seconds that the last chunk took to decode."""
+        """Seconds that the last chunk took."""
         self._size = 1
-        """Its tokens."""
+        """Tokens of the last chunk."""
 
     def due(self, held: int, waiting: int) -> bool:
         """See `Schedule`."""
@@ -92,7 +116,7 @@ class Deadline:
         return held >= LEAST and now + until_next + self._expected(held + 1) >= self._runs_out
 
     def _expected(self, tokens: int) -> float:
-        """Seconds that so many tokens take, or somewhat fewer."""
+        """Seconds that a chunk of `tokens` will take, estimated from the last one. A smaller chunk may take less."""
         return self._cost * max(1.0, tokens / self._size)
 
     def decoded(self, tokens: int, samples: int, seconds: float) -> None:
@@ -105,5 +129,18 @@ class Deadline:
 
 
 def schedule(chunk: int | None, soon: bool) -> Schedule:
-    """The schedule for chunks of so many tokens; None: by deadline. `soon`: the first has `FIRST` at most."""
-    return Deadline() if chunk is None else EverySo(chunk, min(chunk, FIRST) if soon else chunk)
+    """Make the schedule of an utterance.
+
+    Parameters
+    ----------
+    chunk
+        Tokens in a chunk; None for `Deadline`.
+    soon
+        Whether the first chunk has at most `FIRST` tokens. `Deadline` always begins with `FIRST`.
+
+    Examples
+    --------
+    >>> schedule(10, soon=True).first, schedule(10, soon=False).first
+    (7, 10)
+    """
+    return Deadline() if chunk is None else FixedSize(chunk, min(chunk, FIRST) if soon else chunk)

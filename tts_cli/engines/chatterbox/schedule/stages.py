@@ -1,4 +1,8 @@
-"""The stages behind T3: tokens to chunks of sound, flow and vocoder one after the other or side by side."""
+"""Runs the stages after T3: the flow and the vocoder compute chunks of sound from tokens, in one thread or in several.
+
+The thread that takes the chunks runs the vocoder. The flow and T3 can run ahead of it in threads of their own
+(`Prefetch`).
+"""
 
 from __future__ import annotations
 
@@ -16,11 +20,26 @@ from tts_cli.engines.chatterbox.schedule.threads import Threads, use
 from tts_cli.engines.prefetch import Prefetch
 
 PendingSamples: TypeAlias = Callable[[], Samples]
-"""A chunk whose mel frames are there: called, the vocoder makes samples of them."""
+"""A chunk whose mel frames are computed. A call computes its samples."""
 
 
 def in_turn(tokens: Iterator[int], stream: S3GenStream, when: Schedule) -> Iterator[Samples]:
-    """The sound of `tokens`, every stage waiting for the one before it."""
+    """Compute the sound of an utterance in one thread: each stage waits for the others.
+
+    Parameters
+    ----------
+    tokens
+        The speech tokens. They are drawn as they are needed.
+    stream
+        A new stream.
+    when
+        Decides how many tokens a chunk has.
+
+    Yields
+    ------
+    Samples
+        The samples of one chunk, float32 `[n]`; n may be 0.
+    """
     for sound in _chunks(tokens, lambda: 0, stream, when, Event()):
         yield sound()
 
@@ -28,9 +47,25 @@ def in_turn(tokens: Iterator[int], stream: S3GenStream, when: Schedule) -> Itera
 def side_by_side(
     tokens: Iterator[int], begin: Callable[[], S3GenStream], when: Schedule, size: int | None, threads: Threads
 ) -> Generator[Samples, None, None]:
-    """The same with a thread for T3, at most two chunks of `size` ahead, and one for the flow, one chunk ahead.
+    """Compute the sound of an utterance in three threads: T3, the flow, and the vocoder in the caller's.
 
-    `begin` makes the stream, while T3 reads the text. An error in any stage ends all and is raised here.
+    Parameters
+    ----------
+    tokens
+        The speech tokens. A thread draws them, at most two chunks ahead.
+    begin
+        Makes the stream, which can take long. It is called while T3 reads the text.
+    when
+        Decides how many tokens a chunk has. The flow is at most one chunk ahead of the vocoder.
+    size
+        Tokens in a chunk, for the number of tokens that T3 can be ahead; None for `MOST`.
+    threads
+        How many threads torch uses in each stage.
+
+    Yields
+    ------
+    Samples
+        As in `in_turn`. An error in any stage ends all stages and is raised here.
     """
     with ExitStack() as stack:
         drawn = stack.enter_context(closing(Prefetch(tokens, room=2 * (size or MOST))))
@@ -38,13 +73,13 @@ def side_by_side(
         use(threads.s3gen)
         chunks = _chunks(drawn, lambda: drawn.waiting, begin(), when, ended)
         sounds = stack.enter_context(closing(Prefetch(_with_threads(threads.s3gen, chunks), room=1)))
-        stack.callback(ended.set)  # first of all, so that the flow does not go on to the end of its chunk
+        stack.callback(ended.set)  # runs before the others, so that the flow begins no further chunk
         for sound in sounds:
             yield sound()
 
 
 def _with_threads(number: int, chunks: Iterator[PendingSamples]) -> Iterator[PendingSamples]:
-    """`chunks`, computed with so many threads; the number is each thread's own."""
+    """The same `chunks`. torch computes them with `number` threads in the thread that iterates."""
     use(number)
     yield from chunks
 
@@ -52,7 +87,7 @@ def _with_threads(number: int, chunks: Iterator[PendingSamples]) -> Iterator[Pen
 def _chunks(
     tokens: Iterator[int], waiting: Callable[[], int], stream: S3GenStream, when: Schedule, ended: Event
 ) -> Iterator[PendingSamples]:
-    """Chunks of `tokens` as they fall due, the flow's part done; until `ended`."""
+    """Run the flow for each chunk of `tokens`, until `ended` is set. `waiting` counts the tokens already drawn."""
     held: list[int] = []
     for token in tokens:
         if ended.is_set():

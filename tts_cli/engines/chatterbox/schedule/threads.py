@@ -1,8 +1,9 @@
-"""How many threads each stage computes with.
+"""Decides how many threads torch uses in each stage.
 
-T3 reads all its weights for every token and is bound by memory, S3Gen by arithmetic and by the many small layers it
-has, which gain less from a second thread than handing them their share costs. So on few cores the stages compute side
-by side, each on its own; only until the first chunk's tokens are there, T3 has all (docs/lab/performance.md).
+T3 reads all its weights for every token, so memory limits it. S3Gen has many small layers, and for these a second
+thread costs more than it gains. So on few cores, T3 and S3Gen compute at the same time, each with one thread. T3 uses
+all threads until the tokens of the first chunk are drawn, because S3Gen has no work before. docs/lab/performance.md has
+the measurements.
 """
 
 from __future__ import annotations
@@ -22,7 +23,15 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Threads:
-    """Threads for each stage where both compute at once, and for one stage at a time."""
+    """Numbers of threads for one utterance.
+
+    Parameters
+    ----------
+    t3, s3gen
+        For each stage while both compute.
+    all
+        For a stage that computes alone.
+    """
 
     t3: int
     s3gen: int
@@ -30,7 +39,13 @@ class Threads:
 
     @classmethod
     def share(cls, total: int) -> Threads:
-        """`total` threads, 1 or more: half for T3, the rest for S3Gen."""
+        """Divide `total` threads, 1 or more: half of them for T3, the rest for S3Gen.
+
+        Examples
+        --------
+        >>> Threads.share(5)
+        Threads(t3=2, s3gen=3, all=5)
+        """
         t3 = max(1, total // 2)
         return cls(t3, max(1, total - t3), total)
 
@@ -41,7 +56,14 @@ class Budget:
     Parameters
     ----------
     number
-        Threads in all; None for one for each core that this process may use.
+        All threads; None for one for each core that this process may use.
+
+    Examples
+    --------
+    >>> budget = Budget(4)
+    >>> with budget.taking_part(), budget.taking_part():
+    ...     budget.share()
+    Threads(t3=1, s3gen=1, all=2)
     """
 
     def __init__(self, number: int | None) -> None:
@@ -51,12 +73,12 @@ class Budget:
 
     @property
     def capacity(self) -> int:
-        """How many utterances keep up with their listeners: each needs a thread for T3 and one for S3Gen."""
+        """How many utterances can be computed at once: each needs a thread for T3 and one for S3Gen."""
         return max(1, self._total // 2)
 
     @contextmanager
     def taking_part(self) -> Iterator[None]:
-        """Count an utterance while the block runs."""
+        """Count one utterance, as a context manager."""
         with self._counting:
             self._utterances += 1
         try:
@@ -66,18 +88,31 @@ class Budget:
                 self._utterances -= 1
 
     def share(self) -> Threads:
-        """What falls to each of the utterances that take part now."""
+        """The threads for each of the utterances that are computed now."""
         return Threads.share(max(1, self._total // max(1, self._utterances)))
 
 
 def use(number: int) -> None:
-    """Compute with so many threads from now on, in this thread of the program; each has a number of its own."""
-    torch.get_num_threads()  # else its first use of torch would take over what another thread has set meanwhile
+    """Make torch use `number` threads for what the current thread computes. Each thread has a number of its own."""
+    torch.get_num_threads()  # otherwise, a thread's first use of torch sets its number to what was set last elsewhere
     torch.set_num_threads(number)
 
 
-def apart(items: Generator[Item, None, None]) -> Generator[Item, None, None]:
-    """`items`, which may say how many threads to `use`: that holds while one is computed, and not for who takes it."""
+def with_own_threads(items: Generator[Item, None, None]) -> Generator[Item, None, None]:
+    """Iterate over a generator that calls `use`, without an effect on the caller's number of threads.
+
+    The numbers that the generator sets apply only while it computes an item. Between items and afterwards, the calling
+    thread has the number that it had before.
+
+    Examples
+    --------
+    >>> def numbers():
+    ...     use(3)
+    ...     yield torch.get_num_threads()
+    >>> before = torch.get_num_threads()
+    >>> list(with_own_threads(numbers())), torch.get_num_threads() == before
+    ([3], True)
+    """
     own: int | None = None
     callers = torch.get_num_threads()
     try:
@@ -96,4 +131,4 @@ def apart(items: Generator[Item, None, None]) -> Generator[Item, None, None]:
             callers = torch.get_num_threads()
     finally:
         items.close()
-        use(callers)  # torch gives a new thread what was set last, by whichever thread
+        use(callers)  # also because a new thread begins with the number that any thread has set last
