@@ -22,7 +22,7 @@ from tts_cli.engines.chatterbox.t3.sampling import (
     token_budget,
 )
 from tts_cli.engines.chatterbox.t3.token_step import FixedStep
-from tts_cli.engines.chatterbox.weights.config import START, STOP, T3Config
+from tts_cli.engines.chatterbox.weights.config import SPEECH_IDS, SPEECH_VOCABULARY, START, STOP, T3Config
 from tts_cli.errors import ModelError, UsageError
 
 LAYERS, WIDTH, HEADS = 3, 64, 4
@@ -49,7 +49,7 @@ def upstream() -> Any:
     llama_configs.LLAMA_CONFIGS["tiny"] = {**llama_configs.GPT2_MEDIUM_CONFIG, **tiny}
     hp = T3Config(text_tokens_dict_size=50276)
     hp.llama_config_name = "tiny"
-    hp.speech_tokens_dict_size = 6563
+    hp.speech_tokens_dict_size = SPEECH_IDS
     hp.input_pos_emb = None
     hp.speech_cond_prompt_len = 375
     hp.use_perceiver_resampler = False
@@ -73,7 +73,7 @@ def ours(upstream: Any) -> T3:
 @pytest.fixture(scope="module")
 def voice() -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(2)
-    return torch.randn(1, 256, generator=generator), torch.randint(0, 6561, (1, 375), generator=generator)
+    return torch.randn(1, 256, generator=generator), torch.randint(0, SPEECH_VOCABULARY, (1, 375), generator=generator)
 
 
 @pytest.fixture(scope="module")
@@ -213,17 +213,17 @@ def test_the_global_generator_is_left_alone(ours: T3, prefix: T3Prefix) -> None:
 
 
 def test_damaged_weights_are_named() -> None:
-    sampler = Sampler(Sampling(), torch.Generator(), 6563)
+    sampler = Sampler(Sampling(), torch.Generator(), SPEECH_IDS)
     with pytest.raises(ModelError, match="NaN"):
-        sampler.draw(torch.full((6563,), torch.nan))
+        sampler.draw(torch.full((SPEECH_IDS,), torch.nan))
 
 
 def test_the_start_token_is_penalised_once() -> None:
     sampling = Sampling(temperature=1, top_k=0, top_p=1, repetition_penalty=10)
-    logits = torch.zeros(6563)
+    logits = torch.zeros(SPEECH_IDS)
     logits[START] = 30.0
     logits[5] = 20.0
-    sampler = Sampler(sampling, torch.Generator(), 6563)
+    sampler = Sampler(sampling, torch.Generator(), SPEECH_IDS)
     assert sampler.draw(logits) == 5
     assert sampler.draw(logits) == START
 
@@ -270,14 +270,14 @@ def test_exactly_so_many_tokens_that_mean_sound(ours: T3, prefix: T3Prefix) -> N
     wild = Sampling(temperature=10, top_p=1, top_k=0)
     drawn = list(ours.tokens(TokenRequest(prefix, TEXT, wild, exactly=300)))
     assert len(drawn) == 300
-    assert max(drawn) < 6561
+    assert max(drawn) < SPEECH_VOCABULARY
     assert list(ours.tokens(TokenRequest(prefix, TEXT, wild, exactly=20))) == drawn[:20]
 
 
 def test_a_stop_token_does_not_end_exactly_so_many(ours: T3, prefix: T3Prefix, monkeypatch: pytest.MonkeyPatch) -> None:
     with torch.no_grad():
         bias = ours.speech_head.bias.clone()
-        bias[6562] = 1000.0
+        bias[STOP] = 1000.0
     monkeypatch.setattr(ours.speech_head, "bias", torch.nn.Parameter(bias, requires_grad=False))
     assert len(list(ours.tokens(TokenRequest(prefix, TEXT)))) == 1
     assert len(list(ours.tokens(TokenRequest(prefix, TEXT, exactly=5)))) == 5
@@ -285,18 +285,18 @@ def test_a_stop_token_does_not_end_exactly_so_many(ours: T3, prefix: T3Prefix, m
 
 def test_only_what_can_be_drawn_is_drawn() -> None:
     """By top-k, then by top-p of what is left."""
-    logits = torch.full((6563,), -20.0)
+    logits = torch.full((SPEECH_IDS,), -20.0)
     logits[:4] = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
     for top_k, top_p, allowed in [(2, 1, {0, 1}), (0, 0.75, {0, 1}), (0, 0.9, {0, 1, 2}), (3, 0.5, {0})]:
         sampling = Sampling(temperature=1, top_k=top_k, top_p=top_p, repetition_penalty=1)
-        sampler = Sampler(sampling, torch.Generator().manual_seed(0), 6563)
+        sampler = Sampler(sampling, torch.Generator().manual_seed(0), SPEECH_IDS)
         assert {sampler.draw(logits) for _ in range(100)} == allowed
 
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("temperature", [0, 0.8])
 def test_one_bad_logit_is_enough(bad: float, temperature: float) -> None:
-    logits = torch.zeros(6563)
+    logits = torch.zeros(SPEECH_IDS)
     logits[77] = bad
     with pytest.raises(ModelError, match="NaN or infinity"):
-        Sampler(Sampling(temperature=temperature), torch.Generator(), 6563).draw(logits)
+        Sampler(Sampling(temperature=temperature), torch.Generator(), SPEECH_IDS).draw(logits)

@@ -1,11 +1,11 @@
-"""T3: the causal transformer that says which speech tokens follow from a voice and a text.
+"""T3: the causal transformer that draws speech tokens for a voice and a text.
 
 The input of the network (`network`) is
 
-    [speaker][voice tokens][text][start] then one speech token after another
+    [speaker][voice tokens][text][start] and then the speech tokens, one after another
 
-with GPT-2's learned positions, which are counted from the speaker on. The network is causal, so the keys and values of
-the voice's part depend on the voice alone. A `T3Prefix` holds them: it is computed once and is valid for every text.
+with GPT-2's learned positions, counted from the speaker. The network is causal, so the keys and values of the voice's
+part depend on the voice alone. A `T3Prefix` holds them: it is computed once and is valid for every text.
 """
 
 from __future__ import annotations
@@ -33,38 +33,72 @@ from tts_cli.engines.chatterbox.weights.tensors import load_module
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """What an utterance's tokens depend on, besides the weights."""
+    """Everything that the tokens of one utterance depend on, besides the weights.
+
+    Attributes
+    ----------
+    prefix
+        The voice.
+    text_ids
+        The text tokens.
+    sampling
+        How tokens are drawn.
+    seed
+        Fixes the utterance's random numbers.
+    budget
+        The most tokens to draw; None to let the model decide when to stop.
+    exactly
+        The number of tokens to draw, all of which mean sound: the stop token cannot be drawn. For measuring.
+    """
 
     prefix: T3Prefix
     text_ids: list[int]
     sampling: Sampling = field(default_factory=Sampling)
     seed: int = 0
     budget: int | None = None
-    """End after so many tokens; None to trust the model."""
     exactly: int | None = None
-    """Draw so many tokens, all of which mean sound: the stop token cannot be drawn. For measuring, without a budget."""
 
 
 class T3(Network):
-    """Draws speech tokens. Read-only once loaded: an utterance's state lives in the generator `tokens`."""
+    """Draws speech tokens. Once loaded it does not change: the generator `tokens` holds the state of an utterance.
+
+    Attributes
+    ----------
+    full
+        Loads T3 with fp32 weights; None if this one has them.
+    traced
+        The traced step of a token; None if it was not loaded for a CPU.
+    """
 
     def __init__(self, config: T3Config) -> None:
         super().__init__(config)
         self.full: Callable[[], T3] | None = None
-        """Loads the one with fp32 weights, where this one has others."""
         self.traced: TracedStep | None = None
-        """The token's step, where it was loaded to speak on a CPU."""
 
     @classmethod
     def load(
         cls, folder: Path, device: torch.device | str = "cpu", precision: str = "fp32", sample: Sample | None = None
     ) -> T3:
-        """Turbo's or Nano's T3 out of a folder of weights, in the precision of that name (`precision.choose`).
+        """Load the T3 of Turbo or Nano.
 
-        int8 is calibrated with the voice `sample` (`smoothing`), if there is one.
+        The file of weights is mapped into memory, so only what is used is read. If the weight cache has the linear maps
+        in 8 or 4 bits, that is the norms, the biases, and the rows of the embeddings that are looked up.
 
-        What is mapped is read when it is used: of a file of which a copy in 8 or 4 bits is kept, the
-        embeddings of what is said, norms and biases. Raises as `weights.read_tensors` and `choose` do.
+        Parameters
+        ----------
+        folder
+            The weights.
+        device
+            Where to compute.
+        precision
+            `fp32`, `bf16`, `int8`, `int4` or `auto` (`precision.choose`).
+        sample
+            A voice to calibrate int8 with (`smoothing`); None to quantise without calibration.
+
+        Raises
+        ------
+        TTSError
+            As `weights.read_tensors` and `precision.choose` do.
         """
         config, kind = read_config(folder), choose(precision, torch.device(device)).t3
         file = folder / config.t3_file
@@ -73,7 +107,7 @@ class T3(Network):
             return load_module(lambda: cls(config.t3), file, "", device)
 
         def made() -> dict[str, Parts]:
-            whole = full()  # a T3 of its own, which takes the pages it read with it
+            whole = full()  # a separate T3, so that the pages it has read are released with it
             if kind != "int8" or sample is None:
                 return quantised(whole, kind)
             return smoothed(whole, config.t3.n_layer, lambda: whole.prefix(sample.speaker, sample.voice_tokens))
@@ -85,33 +119,47 @@ class T3(Network):
             put_norms(t3, parts)
             install(t3, kind, parts)
             t3.full = full
-        if t3.speech_emb.weight.device.type == "cpu" and kind != "bf16":  # oneDNN's product cannot be traced
+        if t3.speech_emb.weight.device.type == "cpu" and kind != "bf16":  # oneDNN's bf16 product cannot be traced
             t3.traced = TracedStep(t3)
         return t3
 
     @torch.inference_mode()
     def prefix(self, speaker: Tensor, voice_tokens: Tensor) -> T3Prefix:
-        """Keep what T3 needs of a voice: speaker embedding `[1, 256]`, speech tokens int64 `[1, n]`.
+        """Compute the keys and values of a voice, with fp32 weights, so that the result is valid in every precision.
 
-        Computed with fp32 weights whatever this T3's precision, so that it serves every precision: they are
-        read for it if need be, and let go.
+        Where this T3 has another precision, the fp32 weights are loaded for this call and released after it.
+
+        Parameters
+        ----------
+        speaker
+            The speaker embedding, float32 `[1, 256]`.
+        voice_tokens
+            The speech tokens of the reference, int64 `[1, n]`.
         """
         if self.full is not None:
             return self.full().prefix(speaker, voice_tokens)
         return self.read_voice(speaker, voice_tokens)
 
     def tokens(self, request: TokenRequest) -> Iterator[int]:
-        """Speech tokens, each as soon as it is drawn, exactly those of upstream's `inference_turbo`.
+        """Draw the speech tokens of an utterance: the same as upstream's `inference_turbo`.
 
-        The stop token ends them and is not among them; ids from `SPEECH_VOCABULARY` on, which mean no sound, can
-        be. Upstream does not look at the very first token when it decides to stop, so a leading stop token
-        is yielded.
+        Yields
+        ------
+        int
+            Each token as soon as it is drawn. The stop token ends the iteration and is not given; other ids from
+            `SPEECH_VOCABULARY` on, which mean no sound, are. Upstream ignores the stop token in the first place, so
+            there it is given.
+
+        Raises
+        ------
+        ModelError
+            If the network computes NaN or infinity.
         """
         room = self.config.n_positions - request.prefix.positions - len(request.text_ids) - 1
         limits = (request.budget, request.exactly, MAX_TOKENS, room)
         limit = min(limit for limit in limits if limit is not None)
-        # A token is drawn on the CPU, wherever its logits were computed: a seed says the same on every device, and a
-        # device waits for the program no oftener than it must to hand over a token.
+        # Tokens are drawn on the CPU, wherever logits are computed. So a seed gives the same on every device, and a GPU
+        # synchronises once per token.
         sampler = Sampler(request.sampling, torch.Generator().manual_seed(request.seed), SPEECH_IDS)
         cache, logits = self._read(request.prefix, request.text_ids, limit)
         step = self._stepper(cache)
@@ -127,9 +175,14 @@ class T3(Network):
 
     @torch.inference_mode()
     def logits(self, prefix: T3Prefix, text_ids: list[int], tokens: list[int]) -> Tensor:
-        """What `tokens` would be drawn from, and the token behind them: float32 `[len(tokens) + 1, vocabulary]`.
+        """The logits that each of `tokens`, and the token after them, would be drawn from.
 
-        Computed as `tokens` computes it, one after another.
+        Computed as the method `tokens` does, one token after another.
+
+        Returns
+        -------
+        Tensor
+            float32 `[len(tokens) + 1, ids]`.
         """
         cache, first = self._read(prefix, text_ids, len(tokens))
         step = self._stepper(cache)
@@ -137,7 +190,7 @@ class T3(Network):
 
     @torch.inference_mode()
     def _read(self, prefix: T3Prefix, text_ids: list[int], limit: int) -> tuple[Cache, Tensor]:
-        """The cache after voice, text and start token, and the logits for the first speech token."""
+        """The cache after voice, text and start token, and the logits `[ids]` of the first speech token."""
         cache = self.room(prefix.positions + len(text_ids) + 1 + limit)
         cache.keys[:, :, : prefix.positions] = prefix.keys
         cache.values[:, :, : prefix.positions] = prefix.values
@@ -146,7 +199,7 @@ class T3(Network):
         return cache, self.next_logits(torch.cat([text, self.speech_emb.weight[START][None]]), cache)
 
     def _stepper(self, cache: Cache) -> Callable[[int], Tensor]:
-        """Takes a token and gives the logits behind it, which are valid until the next call."""
+        """A function that takes a token and returns the next token's logits, valid until the next call."""
         if cache.keys.device.type == "cuda":
             return FixedStep(self, cache)
         traced = self.traced
@@ -156,5 +209,5 @@ class T3(Network):
 
 
 def _without_marks(logits: Tensor) -> Tensor:
-    """The same logits, but start and stop are all but impossible."""
+    """`logits` `[ids]` in which start and stop are too unlikely to be drawn."""
     return F.pad(logits[:SPEECH_VOCABULARY], (0, len(logits) - SPEECH_VOCABULARY), value=-1e9)

@@ -22,20 +22,34 @@ SPEAKER_WIDTH: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class T3Prefix:
-    """A voice's keys and values, each `[layers, heads, positions, width / heads]`. Read-only."""
+    """The keys and values of a voice. Read-only, so all utterances in that voice share them.
+
+    Attributes
+    ----------
+    keys, values
+        float32 `[layers, heads, positions, width / heads]`.
+    """
 
     keys: Tensor
     values: Tensor
 
     @property
     def positions(self) -> int:
-        """How many positions of T3's input the voice takes."""
+        """Positions of T3's input that the voice takes."""
         return int(self.keys.shape[2])
 
 
 @dataclass(slots=True)
 class Cache:
-    """Keys and values of one utterance, with room for all its positions; `filled` are valid."""
+    """The KV cache of one utterance.
+
+    Attributes
+    ----------
+    keys, values
+        float32 `[layers, heads, room, width / heads]`, where `room` is all positions the utterance can take.
+    filled
+        How many positions are valid, from the first.
+    """
 
     keys: Tensor
     values: Tensor
@@ -43,7 +57,7 @@ class Cache:
 
 
 class Attention(TypedModule):
-    """Causal self-attention over what the cache holds and the new positions."""
+    """Causal self-attention of new positions over themselves and all positions before them."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -52,10 +66,24 @@ class Attention(TypedModule):
         self.c_proj = Projection(width, width)
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, where: Tensor | None) -> Tensor:
-        """`x` `[new, width]` are the last of the positions in `keys` and `values`, `[1, heads, all, width / heads]`.
+        """Attend from the new positions, and write their keys and values.
 
-        Their own keys and values are written there, or at `where`, int64 `[new]`: that is for CUDA alone, since MPS
-        has had no `index_copy_`, or a wrong one. `mask` says who sees whom, `[new, positions]`, None for all.
+        Parameters
+        ----------
+        x
+            The new positions, `[new, width]`.
+        keys, values
+            One layer of the cache, `[1, heads, all, width / heads]`. The new positions are the last of them.
+        mask
+            Which positions each new position sees, bool `[new, all]`; None if each sees all.
+        where
+            Where to write the new keys and values, int64 `[new]`; None for the last places. For CUDA only: on MPS,
+            `index_copy_` is missing or wrong in some versions of torch.
+
+        Returns
+        -------
+        Tensor
+            `[new, width]`.
         """
         new, width = x.shape
         query, key, value = self.c_attn(x).view(1, new, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind()
@@ -70,7 +98,7 @@ class Attention(TypedModule):
 
 
 class MLP(TypedModule):
-    """Four times as wide inside, with GPT-2's tanh approximation of GELU."""
+    """The feed-forward network, four times as wide inside, with GPT-2's tanh approximation of GELU."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -78,12 +106,12 @@ class MLP(TypedModule):
         self.c_proj = Projection(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[positions, width]` to the same shape."""
+        """Map `[positions, width]` to the same shape."""
         return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
 
 
 class Block(TypedModule):
-    """One layer: attention and MLP, each on the normalised input and added to it."""
+    """One layer: attention and MLP, each applied to the normalised input and added to it."""
 
     def __init__(self, config: T3Config) -> None:
         super().__init__()
@@ -94,7 +122,7 @@ class Block(TypedModule):
         self.mlp = MLP(width)
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, where: Tensor | None) -> Tensor:
-        """As `Attention.forward`."""
+        """Compute the layer. Parameters and result are those of `Attention.forward`."""
         x = x + self.attn(self.ln_1(x), keys, values, mask, where)
         return x + self.mlp(self.ln_2(x))
 
@@ -109,7 +137,7 @@ class Backbone(TypedModule):
         self.ln_f = LayerNorm(config.n_embd, config.layer_norm_epsilon)
 
     def forward(self, x: Tensor, cache: Cache) -> Tensor:
-        """New positions `[new, width]` in, the last one's state `[width]` out; the cache grows by `new`."""
+        """Compute new positions `[new, width]`, add them to `cache`, and return the last one's state `[width]`."""
         known, end = cache.filled, cache.filled + len(x)
         places = torch.arange(end, device=x.device)
         mask = places <= places[known:, None] if len(x) > 1 else None
@@ -120,9 +148,23 @@ class Backbone(TypedModule):
     def at(
         self, x: Tensor, places: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, where: Tensor | None = None
     ) -> Tensor:
-        """The last one's state `[width]` of `x` at the positions `places`, int64 `[new]`.
+        """Compute new positions with the caller's views of the cache.
 
-        The rest is as in `Attention.forward`, with keys and values of all layers, `[layers, …]`.
+        Parameters
+        ----------
+        x
+            The new positions, `[new, width]`.
+        places
+            Their positions in T3's input, int64 `[new]`.
+        keys, values
+            `[layers, heads, all, width / heads]`.
+        mask, where
+            See `Attention.forward`.
+
+        Returns
+        -------
+        Tensor
+            The state of the last new position, `[width]`.
         """
         x = x + self.wpe(places)
         layers = zip(self.h, keys[:, None].unbind(), values[:, None].unbind(), strict=True)
@@ -132,7 +174,7 @@ class Backbone(TypedModule):
 
 
 class SpeakerProjection(TypedModule):
-    """The speaker embedding as one position of the input."""
+    """Makes one position of the input from the speaker embedding."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -140,7 +182,7 @@ class SpeakerProjection(TypedModule):
 
 
 class Network(TypedModule):
-    """The layers of T3, under the names of upstream's state dict."""
+    """The layers of T3, with the names of upstream's state dict."""
 
     def __init__(self, config: T3Config) -> None:
         super().__init__()
@@ -153,17 +195,25 @@ class Network(TypedModule):
         self.speech_head = Linear(width, SPEECH_IDS)
 
     def cache_shape(self, positions: int) -> tuple[int, int, int, int]:
-        """Shape of the keys, and of the values, of so many positions."""
+        """The shape of the keys (and of the values) for this many positions."""
         sizes = self.config
         return sizes.n_layer, sizes.n_head, positions, sizes.n_embd // sizes.n_head
 
     def room(self, positions: int) -> Cache:
-        """An empty cache for so many positions."""
+        """An empty cache with room for this many positions."""
         shape, weight = self.cache_shape(positions), self.speech_emb.weight
         return Cache(weight.new_empty(shape), weight.new_empty(shape))
 
     def read_voice(self, speaker: Tensor, voice_tokens: Tensor) -> T3Prefix:
-        """Keys and values of a voice: speaker embedding `[1, 256]`, speech tokens int64 `[1, n]`."""
+        """Compute the keys and values of a voice.
+
+        Parameters
+        ----------
+        speaker
+            The speaker embedding, float32 `[1, 256]`.
+        voice_tokens
+            The speech tokens of the reference, int64 `[1, n]`.
+        """
         cache = self.room(1 + voice_tokens.shape[-1])
         known = self.speech_emb(voice_tokens.reshape(-1).to(self.speech_emb.weight.device))
         position = self.cond_enc.spkr_enc(speaker.reshape(1, SPEAKER_WIDTH).to(known.device, known.dtype))
@@ -172,9 +222,9 @@ class Network(TypedModule):
 
     @torch.inference_mode()
     def next_logits(self, embeddings: Tensor, cache: Cache) -> Tensor:
-        """Logits `[vocabulary]` for the token after new positions `[new, width]`; the cache grows by `new`."""
+        """Compute new positions `[new, width]`, add them to `cache`, and return the next token's logits `[ids]`."""
         return self.state_logits(self.tfmr(embeddings, cache))
 
     def state_logits(self, state: Tensor) -> Tensor:
-        """Logits `[vocabulary]` of a state `[width]`."""
+        """The logits `[ids]` of a state `[width]`."""
         return self.speech_head(state)

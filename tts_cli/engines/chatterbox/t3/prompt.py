@@ -1,8 +1,7 @@
-"""From text to what T3 reads: punctuation it knows, then GPT-2 tokens.
+"""Turns text into what T3 reads: punctuation that T3 knows, and then GPT-2 tokens.
 
-Both give what chatterbox-tts 0.1.7 gives (`punc_norm` in `tts_turbo.py`, and transformers' tokenizer for
-the folder's files), without importing either: the `tokenizers` library underneath is enough, and loads in
-milliseconds.
+Both steps give what chatterbox-tts 0.1.7 gives (`punc_norm` in `tts_turbo.py`, and transformers' tokenizer with the
+folder's files) without importing them. They need only the `tokenizers` library, which loads in milliseconds.
 """
 
 from __future__ import annotations
@@ -20,18 +19,24 @@ from tts_cli.segment import Ending
 _REPLACED: Final = str.maketrans({"…": ", ", ":": ",", "—": "-", "–": "-", "“": '"', "”": '"', "‘": "'", "’": "'"})
 _ENDINGS: Final = (".", "!", "?", "-", ",")
 _CLAUSE_MARKS: Final = " ;，、；：،؛"
-"""Marks that a sentence can be cut after, and that stand for no comma in upstream's punctuation."""
+"""Marks after which a sentence can be cut, and which upstream's punctuation does not turn into a comma."""
 _END_OF_TEXT: Final = "<|endoftext|>"
 _TOKENIZER: Final = "tokenizer.json"
 _ADDED_TOKENS: Final = "added_tokens.json"
 
 
 def normalise(text: str, ending: Ending = "sentence") -> str:
-    """Give `text` a capital first letter, single spaces, plain punctuation, an ending; tags stay.
+    """Give `text` a capital first letter, single spaces, plain punctuation and a final mark. Tags stay.
 
-    Where the sentence goes on after the text, as `ending` says, it gets a comma where upstream would end it with a full
-    stop: upstream gives the model no text without a mark at its end. The empty string stays empty; upstream would speak
-    a sentence of its own.
+    The model always reads a final mark. Where there is none, upstream adds a full stop; here it is a comma if the
+    sentence goes on after the text.
+
+    Parameters
+    ----------
+    text
+        The text of a segment. The empty string stays empty; upstream would replace it by a sentence.
+    ending
+        How the text ends: whether the sentence is complete, or goes on in the next segment.
     """
     if not text:
         return ""
@@ -44,15 +49,24 @@ def normalise(text: str, ending: Ending = "sentence") -> str:
 
 
 class TextTokenizer:
-    """GPT-2's byte-level BPE with the model's added tokens (`[laugh]`, …), from a folder's files."""
+    """GPT-2's byte-level BPE with the model's added tokens (`[laugh]`, …).
+
+    Parameters
+    ----------
+    folder
+        Holds the tokenizer's files.
+    tokens
+        How many text tokens T3 knows.
+
+    Raises
+    ------
+    MissingError
+        If there are no files, or the file that lists the added tokens is missing. Without it, tags would be spelled.
+    ModelError
+        If files are damaged, or list another number of tokens.
+    """
 
     def __init__(self, folder: Path, tokens: int = TEXT_VOCABULARY) -> None:
-        """Read the files.
-
-        Raises `MissingError` where there are none, or where the file that lists the added tokens is not there: without
-        it tags would be read aloud, letter by letter. Raises `ModelError` where files are damaged, or do not list as
-        many `tokens` as T3 knows.
-        """
         try:
             self._tokenizer = _read(folder)
         except FileNotFoundError as error:
@@ -78,7 +92,7 @@ class TextTokenizer:
         )
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of `text`."""
+        """The text tokens of `text`."""
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
         return ids
 
@@ -107,7 +121,7 @@ def _read(folder: Path) -> Tokenizer:
 
 
 def _added(folder: Path, config: dict[str, Any]) -> dict[int, AddedToken]:
-    """The tokens beyond GPT-2's own, by id: written in the configuration, or as older folders have it."""
+    """The tokens that are not GPT-2's, by id, from the configuration or, in older folders, a file of their own."""
     if "added_tokens_decoder" in config:
         return {int(index): AddedToken(**fields) for index, fields in config["added_tokens_decoder"].items()}
     file = folder / _ADDED_TOKENS

@@ -1,7 +1,8 @@
-"""A token's step without Python in between: traced for a CPU, in shapes that CUDA can replay for a GPU.
+"""One token through T3 without Python between the layers: traced for a CPU, with fixed shapes for CUDA graphs.
 
-T3 and S3Gen compute side by side in two threads. Step by step in Python, each would wait for the other's hold on the
-interpreter some thousand times a chunk, which was measured to cost half as much again as the work itself.
+T3 and S3Gen compute at the same time in two threads, and only one thread can hold Python's interpreter. If T3 ran
+layer by layer in Python, each thread would wait for the other about a thousand times a chunk. Measured, that takes half
+as long again as the work itself.
 """
 
 from __future__ import annotations
@@ -16,7 +17,15 @@ from tts_cli.engines.chatterbox.t3.network import Cache, Network
 
 
 class TracedStep:
-    """The step as TorchScript, which needs the interpreter only to begin and to end. Read-only: any cache fits."""
+    """The step as TorchScript, which needs the interpreter only at its beginning and end.
+
+    It holds no state of an utterance, so several threads can call it, each with its own cache.
+
+    Parameters
+    ----------
+    network
+        The loaded T3, on a CPU.
+    """
 
     def __init__(self, network: Network) -> None:
         positions = 2
@@ -24,57 +33,63 @@ class TracedStep:
         where = torch.tensor([positions - 1], device=room.device)
         with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter("ignore")  # newer versions of torch announce a successor
-            # Traced once, so nothing is gained by checking it against a second trace; the tests do.
+            # Tests compare the trace with the network, so torch need not check it against a second trace.
             self._step = torch.jit.trace(  # type: ignore[no-untyped-call]
                 _Step(network), (torch.zeros_like(where), where, room, room.clone()), check_trace=False
             )
 
     @torch.inference_mode()
     def __call__(self, token: int, cache: Cache) -> Tensor:
-        """Logits behind `token`; the cache grows by one."""
+        """Add `token` to `cache`, and return the next token's logits `[ids]`."""
         where = torch.tensor([cache.filled], device=cache.keys.device)
         cache.filled += 1
         known = cache.keys[:, :, : cache.filled], cache.values[:, :, : cache.filled]
-        # Optimising is for graphs that have something to fuse; here it would only make the first two calls slow.
+        # There is nothing to fuse here, and optimising would make the first two calls slow.
         with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
             logits: Tensor = self._step(torch.full_like(where, token), where, *known)
         return logits
 
 
 class _Step(TypedModule):
-    """One token through T3, as a module that can be traced."""
+    """One token through T3, in a form that can be traced."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
         self.speech_emb, self.tfmr, self.speech_head = network.speech_emb, network.tfmr, network.speech_head
 
     def forward(self, token: Tensor, where: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-        """Logits `[vocabulary]` of `token` `[1]` at `where` `[1]`, with the cache's keys and values up to there."""
+        """The logits `[ids]` after `token` `[1]` at position `where` `[1]`; keys and values end with that position."""
         return self.speech_head(self.tfmr.at(self.speech_emb(token), where, keys, values, None))
 
 
 class FixedStep:
-    """The step of one utterance on a GPU: attention looks at the whole room of the cache, behind a mask.
+    """The step of one utterance with fixed shapes: attention covers the whole room of the cache, with a mask.
 
-    Recorded when it is made where the device is CUDA's. That it computes what `T3` computes otherwise is tested on a
-    CPU; recording it (torch's CUDA graphs) was never tried on a device.
+    On CUDA it is recorded as a CUDA graph when it is made. A test on a CPU compares its results with those of the
+    network. Recording has not been tried on a device.
+
+    Parameters
+    ----------
+    network
+        The loaded T3.
+    cache
+        The cache after voice and text, with room for all tokens of the utterance.
     """
 
     @torch.inference_mode()
     def __init__(self, network: Network, cache: Cache) -> None:
-        """`cache` holds what came before; its room is what the utterance can take."""
         device = cache.keys.device
         self._network, self._cache = network, cache
         self._token = torch.zeros(1, dtype=torch.long, device=device)
         self._position = torch.full((1,), cache.filled, device=device)
         self._positions = torch.arange(cache.keys.shape[2], device=device)
         for part in (cache.keys, cache.values):
-            part[:, :, cache.filled :] = 0  # what is masked counts for nothing, unless it is no number
+            part[:, :, cache.filled :] = 0  # a masked NaN would still make the result NaN
         self._graph = self._record() if device.type == "cuda" else None
 
     @torch.inference_mode()
     def __call__(self, token: int) -> Tensor:
-        """Logits behind `token`, valid until the next call; the cache grows by one."""
+        """Add `token` to the cache, and return the next token's logits `[ids]`, which the next call overwrites."""
         self._token.fill_(token)
         self._position.fill_(self._cache.filled)
         self._cache.filled += 1
@@ -92,7 +107,7 @@ class FixedStep:
         )
 
     def _record(self) -> torch.cuda.CUDAGraph:
-        # What is computed for the first time allocates, which a recording must not.
+        # The first computation allocates memory, which is not allowed while a graph is recorded.
         stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
