@@ -17,8 +17,8 @@ from tests.engines.chatterbox.precision.pretend_device import HANDED_OVER, Mixed
 from tts_cli.audio import Samples
 from tts_cli.engines.chatterbox.precision import choice as precision
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder
-from tts_cli.engines.chatterbox.s3gen.hift import overlapped
-from tts_cli.engines.chatterbox.s3gen.strategies import WAYS, Cached, Context
+from tts_cli.engines.chatterbox.s3gen.hift_layers import overlapped
+from tts_cli.engines.chatterbox.s3gen.strategies import STRATEGY_CLASSES, Cached, Context
 from tts_cli.engines.chatterbox.t3.model import T3, TokenRequest
 from tts_cli.engines.chatterbox.t3.token_step import FixedStep
 from tts_cli.engines.chatterbox.voice.conditionals import Conditionals, prefix_of
@@ -26,7 +26,7 @@ from tts_cli.engines.chatterbox.voice.past import past_of
 from tts_cli.engines.chatterbox.watermark import Watermarker
 
 TEXT, TOKENS = [15496, 11], [5, 4299, 6000, 17, 900, 33]
-IN_FULL = {name: way for name, way in WAYS.items() if name != "cached"} | {
+IN_FULL = {name: way for name, way in STRATEGY_CLASSES.items() if name != "cached"} | {
     "whole window": partial(Context, window=None)
 }
 ON = [("mps", "fp32"), ("cuda", "fp32"), ("cuda", "bf16")]

@@ -21,13 +21,14 @@ from tests.engines.chatterbox.s3gen.block_causal import (
     relative_attention,
 )
 from tts_cli.engines.chatterbox import S3GenDecoder
-from tts_cli.engines.chatterbox.s3gen.encoder import NoTokens
+from tts_cli.engines.chatterbox.s3gen.encoder import NoEncoderPast
 from tts_cli.engines.chatterbox.s3gen.flow import Prompt
 from tts_cli.engines.chatterbox.s3gen.noise import SeededNoise
-from tts_cli.engines.chatterbox.s3gen.past import Nothing
+from tts_cli.engines.chatterbox.s3gen.past import NoPast
+from tts_cli.engines.chatterbox.weights.config import SPEECH_VOCABULARY
 
 NOISE = SeededNoise(3)
-TOKENS = torch.from_numpy(np.random.default_rng(5).integers(0, 6561, 130))
+TOKENS = torch.from_numpy(np.random.default_rng(5).integers(0, SPEECH_VOCABULARY, 130))
 PUSHES = [7, 1, 0, 12, 20]
 
 
@@ -73,8 +74,8 @@ def test_the_prompt_is_decoded_as_if_nothing_followed(decoder: S3GenDecoder, pro
     p, flow = len(prompt.tokens), decoder.flow
     found = masked(decoder, prompt, 40, *sights(prompt, [40], 9), p, 40)
     steps = flow.decoder.steps(flow.device)
-    pasts = [Nothing() for _ in steps]
-    alone = flow.mels(prompt.tokens, NOISE.prompt(2 * p), prompt.speaker, prompt.mels, steps, NoTokens(), pasts)
+    pasts = [NoPast() for _ in steps]
+    alone = flow.mels(prompt.tokens, NOISE.prompt(2 * p), prompt.speaker, prompt.mels, steps, NoEncoderPast(), pasts)
     assert torch.allclose(found[:, : 2 * p], alone, atol=1e-5)
 
 
@@ -85,13 +86,13 @@ def test_a_block_attends_as_if_window_and_prompt_were_all_there_is(decoder: S3Ge
     placeless = decoder.flow.decoder.estimator.down_blocks.get_submodule("0.1.0.attn1")
     x = torch.randn(20, 16, generator=torch.Generator().manual_seed(0))
     one, two = relative_attention(relative, x, sight), attention(placeless, x, sight)
-    assert torch.allclose(one[:p], relative(x[None, :p], NoTokens())[0], atol=1e-5)
-    assert torch.allclose(two[:p], placeless(x[None, :p], Nothing())[0], atol=1e-5)
+    assert torch.allclose(one[:p], relative(x[None, :p], NoEncoderPast())[0], atol=1e-5)
+    assert torch.allclose(two[:p], placeless(x[None, :p], NoPast())[0], atol=1e-5)
     for start, end in blocks:
         beside = torch.cat((x[:p], x[p + max(0, end - window) : p + end]))[None]
         rows = slice(p + start, p + end)
-        assert torch.allclose(one[rows], relative(beside, NoTokens())[0, start - end :], atol=1e-5)
-        assert torch.allclose(two[rows], placeless(beside, Nothing())[0, start - end :], atol=1e-5)
+        assert torch.allclose(one[rows], relative(beside, NoEncoderPast())[0, start - end :], atol=1e-5)
+        assert torch.allclose(two[rows], placeless(beside, NoPast())[0, start - end :], atol=1e-5)
 
 
 def test_a_block_hears_of_three_tokens_behind_it_and_of_no_more(decoder: S3GenDecoder, prompt: Prompt) -> None:

@@ -23,9 +23,10 @@ from tts_cli.engines.chatterbox.s3gen.flow import Flow, Prompt
 from tts_cli.engines.chatterbox.s3gen.noise import SeededNoise
 from tts_cli.engines.chatterbox.s3gen.strategies import Cached
 from tts_cli.engines.chatterbox.voice.past import past_of
+from tts_cli.engines.chatterbox.weights.config import SPEECH_VOCABULARY
 
 NOISE = SeededNoise(3)
-TOKENS = torch.from_numpy(np.random.default_rng(5).integers(0, 6561, 130))
+TOKENS = torch.from_numpy(np.random.default_rng(5).integers(0, SPEECH_VOCABULARY, 130))
 PUSHES = [7, 1, 0, 12, 20]
 
 

@@ -15,6 +15,7 @@ import torch
 from tts_cli.audio import Samples
 from tts_cli.engines.chatterbox import S3GenDecoder
 from tts_cli.engines.chatterbox.s3gen.noise import GivenNoise
+from tts_cli.engines.chatterbox.weights.config import SPEECH_VOCABULARY, STOP
 from tts_cli.errors import ModelError, UsageError
 
 
@@ -104,7 +105,7 @@ def upstream(tiny: Path) -> Any:
 
 
 def some_tokens(count: int, seed: int = 0) -> torch.Tensor:
-    return torch.randint(0, 6561, (count,), generator=torch.Generator().manual_seed(seed))
+    return torch.randint(0, SPEECH_VOCABULARY, (count,), generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("count", [1, 2, 25, 60])
@@ -154,7 +155,7 @@ def test_a_voice_of_another_model_is_a_clear_error(decoder: S3GenDecoder, voice:
         decoder.whole(voice | {"embedding": torch.zeros(1, 256)}, [1])
 
 
-@pytest.mark.parametrize("tokens", [[6561], [-1], [5, 9999], np.array([6562]), torch.tensor([[1, 7000]])])
+@pytest.mark.parametrize("tokens", [[SPEECH_VOCABULARY], [-1], [5, 9999], np.array([STOP]), torch.tensor([[1, 7000]])])
 def test_a_token_out_of_range_is_a_clear_error(decoder: S3GenDecoder, voice: dict[str, Any], tokens: Any) -> None:
     with pytest.raises(UsageError, match="no speech token"):
         decoder.whole(voice, tokens)

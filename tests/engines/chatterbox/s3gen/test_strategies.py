@@ -18,9 +18,10 @@ from tts_cli.engines.chatterbox import S3GenDecoder
 from tts_cli.engines.chatterbox.options import STRATEGIES
 from tts_cli.engines.chatterbox.proof.context_sizes import context_distances
 from tts_cli.engines.chatterbox.s3gen.strategies import Context, Overlap
+from tts_cli.engines.chatterbox.weights.config import SPEECH_VOCABULARY
 from tts_cli.errors import UsageError
 
-TOKENS = np.random.default_rng(5).integers(0, 6561, 60)
+TOKENS = np.random.default_rng(5).integers(0, SPEECH_VOCABULARY, 60)
 NAMES = sorted(STRATEGIES)
 
 
@@ -80,7 +81,7 @@ def test_after_its_end_a_stream_takes_nothing(decoder: S3GenDecoder, voice: dict
 def test_a_refused_push_leaves_the_stream_as_it_was(decoder: S3GenDecoder, voice: dict[str, Any]) -> None:
     stream = decoder.stream(voice)
     with pytest.raises(UsageError):
-        stream.push([6561], final=True)
+        stream.push([SPEECH_VOCABULARY], final=True)
     assert len(stream.push(TOKENS[:5], final=True)) == 5 * SAMPLES_PER_TOKEN
 
 

@@ -11,7 +11,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from tts_cli.engines.chatterbox.s3gen.streaming import Mirror, Slide, Spread, Sum, Tails
+from tts_cli.engines.chatterbox.s3gen.streaming import (
+    StreamedConv,
+    StreamedConvTranspose,
+    StreamedReflection,
+    StreamedSum,
+    Tails,
+)
 
 SIZES = st.lists(st.integers(0, 9), min_size=1, max_size=6)
 Step = Callable[[Tensor, Tails, bool], Tensor]
@@ -36,43 +42,43 @@ def streamed(step: Step, x: Tensor, sizes: list[int]) -> Tensor:
 )
 @settings(max_examples=150, deadline=None)
 @torch.inference_mode()
-def test_slide(sizes: list[int], kernel: int, dilation: int, stride: int, padding: int) -> None:
+def test_convolution(sizes: list[int], kernel: int, dilation: int, stride: int, padding: int) -> None:
     x = signal(sizes)
     assume(x.shape[2] + 2 * padding > (kernel - 1) * dilation >= stride - 1)
     conv = nn.Conv1d(2, 3, kernel, stride, dilation=dilation, dtype=torch.float64)
     expected = conv(F.pad(x, (padding, padding)))
-    torch.testing.assert_close(streamed(partial(Slide(conv, padding), conv), x, sizes), expected)
+    torch.testing.assert_close(streamed(partial(StreamedConv(conv, padding), conv), x, sizes), expected)
 
 
 @torch.inference_mode()
-def test_in_one_piece_a_slide_is_the_convolution_that_pads_itself() -> None:
+def test_in_one_piece_a_streamed_convolution_is_the_convolution_that_pads_itself() -> None:
     """To the last bit, for widths at which torch's algorithm depends on who pads."""
     generator = torch.Generator().manual_seed(0)
     for width, kernel, dilation in ((64, 11, 5), (128, 7, 3), (256, 3, 1)):
         padding = (kernel - 1) * dilation // 2
         conv = nn.Conv1d(width, width, kernel, padding=padding, dilation=dilation)
         x = torch.randn(1, width, 400, generator=generator)
-        assert torch.equal(Slide(conv, padding)(conv, x, {}, True), conv(x))
+        assert torch.equal(StreamedConv(conv, padding)(conv, x, {}, True), conv(x))
 
 
 @given(sizes=SIZES, stride=st.integers(1, 5), more=st.integers(0, 9), data=st.data())
 @settings(max_examples=150, deadline=None)
 @torch.inference_mode()
-def test_spread(sizes: list[int], stride: int, more: int, data: st.DataObject) -> None:
+def test_transposed_convolution(sizes: list[int], stride: int, more: int, data: st.DataObject) -> None:
     padding = data.draw(st.integers(0, more))
     x = signal(sizes)
     assume((x.shape[2] - 1) * stride + stride + more > 2 * padding)
     assume(x.shape[2])
     layer = nn.ConvTranspose1d(2, 3, stride + more, stride, padding, dtype=torch.float64)
-    spread = Spread(3, stride + more, stride, padding)
-    torch.testing.assert_close(streamed(partial(spread, layer), x, sizes), layer(x))
+    streamed_conv = StreamedConvTranspose(3, stride + more, stride, padding)
+    torch.testing.assert_close(streamed(partial(streamed_conv, layer), x, sizes), layer(x))
 
 
 @given(sizes=SIZES, delays=st.lists(st.integers(0, 5), min_size=1, max_size=3))
 @settings(max_examples=60, deadline=None)
 def test_sum(sizes: list[int], delays: list[int]) -> None:
     """Streams that are as many positions late as `delays` say."""
-    x, add, at = signal(sizes), Sum(), 0
+    x, add, at = signal(sizes), StreamedSum(), 0
     tails: Tails = {}
     pieces, ends = [], [0] * len(delays)
     for number, size in enumerate(sizes):
@@ -85,19 +91,19 @@ def test_sum(sizes: list[int], delays: list[int]) -> None:
 
 @given(sizes=SIZES)
 @settings(max_examples=60, deadline=None)
-def test_mirror(sizes: list[int]) -> None:
+def test_reflection(sizes: list[int]) -> None:
     assume(sum(sizes) > 1)
-    x, mirror = signal(sizes), Mirror()
-    assert torch.equal(streamed(lambda y, tails, _: mirror(y, tails), x, sizes), F.pad(x, (1, 0), mode="reflect"))
+    x, reflection = signal(sizes), StreamedReflection()
+    assert torch.equal(streamed(lambda y, tails, _: reflection(y, tails), x, sizes), F.pad(x, (1, 0), mode="reflect"))
 
 
 @torch.inference_mode()
 def test_a_copy_of_the_tails_is_a_copy_of_the_past() -> None:
     conv = nn.Conv1d(1, 1, 5)
-    slide, x = Slide(conv, 2), torch.randn(1, 1, 12)
+    streamed_conv, x = StreamedConv(conv, 2), torch.randn(1, 1, 12)
     tails: Tails = {}
-    slide(conv, x[..., :6], tails, False)
+    streamed_conv(conv, x[..., :6], tails, False)
     past = tails.copy()
-    first = slide(conv, x[..., 6:], tails, True)
-    slide(conv, -x, past.copy(), False)
-    assert torch.equal(slide(conv, x[..., 6:], past, True), first)
+    first = streamed_conv(conv, x[..., 6:], tails, True)
+    streamed_conv(conv, -x, past.copy(), False)
+    assert torch.equal(streamed_conv(conv, x[..., 6:], past, True), first)

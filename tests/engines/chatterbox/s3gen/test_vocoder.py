@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tts_cli.audio import SAMPLES_PER_FRAME, raised_cosine
 from tts_cli.engines.chatterbox import S3GenDecoder
 from tts_cli.engines.chatterbox.s3gen.hift import HiFT, receptive_frames
-from tts_cli.engines.chatterbox.s3gen.noise import BLOCK, SeededNoise
+from tts_cli.engines.chatterbox.s3gen.noise import DRAWN, SeededNoise
 from tts_cli.engines.chatterbox.s3gen.vocoder import JOIN, ONSET, Vocoder, VocoderState
 from tts_cli.engines.chatterbox.weights.config import VocoderConfig
 
@@ -249,10 +249,10 @@ def test_no_sample_depends_on_frames_beyond_the_receptive_field(config: VocoderC
     assert known.shape[1] >= (frames - reach) * 480
 
 
-@given(cut=st.integers(0, 3 * BLOCK), kind=st.sampled_from(["mels", "source"]))
+@given(cut=st.integers(0, 3 * DRAWN), kind=st.sampled_from(["mels", "source"]))
 @settings(max_examples=30, deadline=None)
 def test_noise_is_the_same_wherever_a_window_begins(cut: int, kind: str) -> None:
-    noise, end = SeededNoise(11), 3 * BLOCK + 5
+    noise, end = SeededNoise(11), 3 * DRAWN + 5
     drawn = noise.mels if kind == "mels" else partial(noise.source, 9)
     whole = drawn(0, end)
     assert torch.equal(torch.cat((drawn(0, cut), drawn(cut, end)), dim=1), whole)
@@ -265,6 +265,6 @@ def test_noise_depends_on_seed_and_kind_and_touches_no_global_state() -> None:
     a, b = SeededNoise(1), SeededNoise(2)
     assert not torch.equal(a.mels(0, 10), b.mels(0, 10))
     assert not torch.equal(a.mels(0, 10), a.prompt(10))
-    assert not torch.equal(a.source(9, 0, 10), a.source(9, BLOCK, BLOCK + 10))
+    assert not torch.equal(a.source(9, 0, 10), a.source(9, DRAWN, DRAWN + 10))
     assert a.phases(9)[0] == 0
     assert torch.equal(torch.random.get_rng_state(), before)

@@ -1,105 +1,148 @@
-"""The flow, block by block: what layers computed for the voice and for earlier frames is kept, not computed again.
+"""The flow, decoded block by block: what layers computed for the voice and for earlier blocks is cached.
 
-Every block of tokens sees the voice, what was spoken before it as far as a window reaches, and all of itself; what
-was spoken stays as it was. That is the block-causal attention that CosyVoice 2 streams with (arXiv:2412.10117,
-section 2.4), where `whole` lets every frame see all the others. Kept are the keys and values of each attention and
-the last inputs of each convolution, in the encoder and in each step of the flow. The voice's part depends on the
-voice alone: a `VoicePast`, computed once.
+A block of tokens sees the voice, the earlier tokens within a window, and all of itself. What was decoded before does
+not change. This is block-causal attention; in a whole utterance every frame sees all others. The voice's part depends
+on the voice only, so it is computed once, as a `VoicePast`.
 
-Positions of the encoder count as if voice and window stood side by side, so that a chunk's cost and the distances
-the network meets stay the same however long the utterance lasts.
+The encoder counts positions as if the window came directly after the voice. So the cost of a block, and the distances
+between positions, do not grow with the utterance.
+
+References
+----------
+CosyVoice 2 streams in this way: Du et al. 2024, arXiv:2412.10117, section 2.4.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import torch
 from torch import Tensor
 
 from tts_cli.audio import FRAMES_PER_TOKEN
-from tts_cli.engines.chatterbox.s3gen.encoder import NoTokens, RelativeAttention, sinusoids
+from tts_cli.engines.chatterbox.s3gen.cached_past import CachedEncoderPast, CachedPast, NetworkPast, PastRecorder
+from tts_cli.engines.chatterbox.s3gen.encoder import sinusoids
 from tts_cli.engines.chatterbox.s3gen.flow import Flow, Prompt
 from tts_cli.engines.chatterbox.weights.config import MEL_BINS
 from tts_cli.errors import UsageError
 
 WINDOW: Final = 75
-"""Tokens, counted back from a block's end, that it can see besides the voice."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """What a pass over the voice leaves of one network, layer by layer in the order of their turns. Read-only."""
-
-    tails: tuple[Tensor, ...]
-    """The last inputs of each convolution, `[1, channels, reach]`."""
-    keys: tuple[Tensor, ...]
-    """Of each attention, `[1, heads, positions, d]`."""
-    values: tuple[Tensor, ...]
+"""How many tokens a block sees besides the voice, counted back from its own end."""
 
 
 @dataclass(frozen=True, slots=True)
 class VoicePast:
-    """A voice as later frames see it. Read-only, valid for every utterance in that voice."""
+    """The past of a voice, which every utterance in that voice begins with. It does not change."""
 
-    encoder: Trace
-    steps: tuple[Trace, ...]
-    """One for each step of the flow."""
+    encoder: NetworkPast
+    steps: tuple[NetworkPast, ...]
+    """The estimator's, for each flow step."""
     speaker: Tensor
     """As in `Prompt`."""
     tokens: int
-    """How many speech tokens the voice takes."""
+    """How many tokens the voice has."""
 
 
 @dataclass(slots=True)
 class FlowState:
-    """One utterance's flow: what its frames left behind so far."""
+    """The state of the flow in one utterance."""
 
     speaker: Tensor
-    encoder: EncoderMemory
-    steps: tuple[StepMemory, ...]
+    """As in `Prompt`."""
+    encoder: CachedEncoderPast
+    steps: tuple[CachedPast, ...]
+    """The estimator's past in each flow step."""
     block: int
     """The most tokens that can be decoded at once."""
     position: int = 0
-    """Tokens decoded so far."""
+    """How many tokens have been decoded."""
 
 
 class CachedFlow:
-    """A flow made ready to decode block by block. Read-only, but for what it learns to look up."""
+    """Decodes block by block with a flow.
+
+    Utterances can share it. It caches the distance keys of the encoder, which are replaced as a whole when an utterance
+    needs more of them.
+
+    Parameters
+    ----------
+    flow
+        The flow.
+    dtype
+        The type in which keys and values of the estimator are stored and multiplied.
+    """
 
     def __init__(self, flow: Flow, dtype: torch.dtype = torch.float32) -> None:
-        """`dtype` is the type in which the estimator's keys and values are stored and used."""
         self.flow = flow
         self.dtype = dtype
         self._steps = flow.decoder.steps(flow.device)
-        self._toward: tuple[int, list[Tensor]] = 0, []
+        self._distance_keys: tuple[int, list[Tensor]] = 0, []
+        """How many tokens they reach, and the distance keys of each attention."""
 
     def voice(self, prompt: Prompt, noise: Tensor) -> VoicePast:
-        """What `prompt`, begun from noise `[80, its frames]`, leaves to those who come behind it."""
-        encoder, steps = Recorder(torch.float32), [Recorder(self.dtype) for _ in self._steps]
+        """Compute the past of a voice.
+
+        Parameters
+        ----------
+        prompt
+            The voice, with p tokens.
+        noise
+            What its mel frames begin as, `[80, 2p]`.
+        """
+        encoder, steps = PastRecorder(torch.float32), [PastRecorder(self.dtype) for _ in self._steps]
         self.flow.mels(prompt.tokens, noise, prompt.speaker, prompt.mels, self._steps, encoder, steps)
-        return VoicePast(encoder.trace(), tuple(step.trace() for step in steps), prompt.speaker, len(prompt.tokens))
+        return VoicePast(
+            encoder.recorded(), tuple(step.recorded() for step in steps), prompt.speaker, len(prompt.tokens)
+        )
 
     def start(self, voice: VoicePast, window: int = WINDOW) -> FlowState:
-        """An utterance in `voice`, with nothing spoken; `window` is in tokens. Raises `UsageError` for fewer than 3."""
+        """The state at the start of an utterance.
+
+        Parameters
+        ----------
+        voice
+            The past of its voice.
+        window
+            How many tokens a block sees besides the voice, 3 or more. A third of them can be decoded at once.
+
+        Raises
+        ------
+        UsageError
+            If the window is too small.
+        """
         if window < 3:
             raise UsageError(f"a window of {window} tokens is too small to decode in", "choose 3 or more")
-        heights = self.flow.encoder.heights()
-        spans = [window * height for height in heights]
-        toward = self._distances(voice.tokens + window, heights)
+        counts = self.flow.encoder.positions_per_token()
+        spans = [window * count for count in counts]
+        distance_keys = self._distance_keys_for(voice.tokens + window, counts)
         return FlowState(
             voice.speaker,
-            EncoderMemory(voice.encoder, spans, toward),
-            tuple(StepMemory.over(trace, window * FRAMES_PER_TOKEN) for trace in voice.steps),
+            CachedEncoderPast(voice.encoder, spans, distance_keys),
+            tuple(CachedPast.over(step, window * FRAMES_PER_TOKEN) for step in voice.steps),
             block=window // 3,
         )
 
     def push(self, state: FlowState, tokens: Tensor, ahead: int, noise: Tensor) -> Tensor:
-        """Mel frames `[80, 2n]` of the next tokens int64 `[n + ahead]`, n at most `state.block`, from noise `[80, 2n]`.
+        """Decode the next block of an utterance.
 
-        The `ahead` last tokens, as many as the encoder looks ahead or as there are, come again with the next push.
+        Parameters
+        ----------
+        state
+            The state of the utterance, which this changes.
+        tokens
+            Int64 `[n + ahead]`; n is at most `state.block`.
+        ahead
+            How many of the tokens serve as lookahead: 3, or as many as there are at the end of the utterance. The next
+            block begins with them.
+        noise
+            What the mel frames begin as, `[80, 2n]`.
+
+        Returns
+        -------
+        Tensor
+            Mel frames `[80, 2n]`.
         """
         count = len(tokens) - ahead
         cond = torch.zeros(MEL_BINS, FRAMES_PER_TOKEN * count, device=self.flow.device)
@@ -114,160 +157,16 @@ class CachedFlow:
         state.position += count
         return mels
 
-    def _distances(self, reach: int, heights: Sequence[int]) -> list[Tensor]:
-        """For each attention of the encoder, what scores by distance are made with, down from `reach` tokens."""
-        longest, known = self._toward
+    def _distance_keys_for(self, reach: int, counts: Sequence[int]) -> list[Tensor]:
+        """The distance keys of each attention, for `reach` tokens or more; `counts` are positions for each token."""
+        longest, known = self._distance_keys
         if longest < reach:
             attentions = self.flow.encoder.attentions()
             known = [
-                attention.toward(sinusoids(reach * height - 1, 1 - reach * height, attention.size, self.flow.device))
-                for attention, height in zip(attentions, heights, strict=True)
+                attention.distance_keys(
+                    sinusoids(reach * count - 1, 1 - reach * count, attention.size, self.flow.device)
+                )
+                for attention, count in zip(attentions, counts, strict=True)
             ]
-            self._toward = reach, known
+            self._distance_keys = reach, known
         return known
-
-
-class Recorder(NoTokens):
-    """No past, but a good memory: writes down what a pass over the voice leaves behind."""
-
-    def __init__(self, dtype: torch.dtype) -> None:
-        super().__init__()
-        self._dtype = dtype
-        self._tails: list[Tensor] = []
-        self._keys: list[Tensor] = []
-        self._values: list[Tensor] = []
-
-    def with_tail(self, x: Tensor, reach: int) -> Tensor:
-        """See `Past`."""
-        extended = super().with_tail(x, reach)
-        self._tails.append(extended[..., -reach:].clone())
-        return extended
-
-    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """See `Past`."""
-        self.recall(key, value)
-        return super().attend(query, key, value)
-
-    def recall(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """See `EncoderPast`."""
-        self._keys.append(key.to(self._dtype).contiguous())
-        self._values.append(value.to(self._dtype).contiguous())
-        return key, value
-
-    def trace(self) -> Trace:
-        """All that was written down."""
-        return Trace(tuple(self._tails), tuple(self._keys), tuple(self._values))
-
-
-@dataclass(slots=True)
-class ConvolutionTails:
-    """The last inputs of a network's convolutions, each replaced when its turn comes."""
-
-    inputs: list[Tensor]
-    turn: int = 0
-
-    def with_tail(self, x: Tensor, reach: int) -> Tensor:
-        """See `Past`."""
-        extended = torch.cat((self.inputs[self.turn], x), dim=-1)
-        self.inputs[self.turn] = extended[..., -reach:].clone()
-        self.turn += 1
-        return extended
-
-
-class EncoderMemory:
-    """The encoder's past in one utterance: few keys, laid out in order, since distances matter to it."""
-
-    def __init__(self, voice: Trace, spans: Sequence[int], toward: Sequence[Tensor]) -> None:
-        self._voice = voice
-        self._spans = spans
-        self._toward = toward
-        self._tails = ConvolutionTails(list(voice.tails))
-        self._keys = [key[:, :, :0] for key in voice.keys]
-        self._values = [value[:, :, :0] for value in voice.values]
-        self._turn = 0
-
-    def begin(self) -> None:
-        """A new block comes: the first layer is next."""
-        self._turn = self._tails.turn = 0
-
-    def with_tail(self, x: Tensor, reach: int) -> Tensor:
-        """See `Past`."""
-        return self._tails.with_tail(x, reach)
-
-    def recall(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """See `EncoderPast`: the voice, then the window, which ends with `key` and `value`."""
-        turn = self._turn
-        self._turn += 1
-        before = self._spans[turn] - key.shape[2]
-        seen_keys, seen_values = self._keys[turn], self._values[turn]
-        first = max(0, seen_keys.shape[2] - before)
-        self._keys[turn] = torch.cat((seen_keys[:, :, first:], key), dim=2)
-        self._values[turn] = torch.cat((seen_values[:, :, first:], value), dim=2)
-        return (
-            torch.cat((self._voice.keys[turn], self._keys[turn]), dim=2),
-            torch.cat((self._voice.values[turn], self._values[turn]), dim=2),
-        )
-
-    def toward(self, attention: RelativeAttention, n: int, seen: int) -> Tensor:  # noqa: ARG002 - looked up
-        """See `EncoderPast`: for the attention whose keys were recalled last."""
-        table = self._toward[self._turn - 1]
-        middle = (table.shape[2] + 1) // 2
-        return table[:, :, middle - seen : middle + n - 1]
-
-
-@dataclass(slots=True)
-class StepMemory:
-    """A flow step's past in one utterance. Its attention knows no positions, so frames lie in a ring as they come."""
-
-    voice: Trace
-    tails: ConvolutionTails
-    keys: Tensor
-    """`[layers, heads, span, d]`, of which `seen` at most are filled."""
-    values: Tensor
-    seen: int = 0
-    """Frames decoded so far."""
-    turn: int = field(default=0, init=False)
-
-    @classmethod
-    def over(cls, voice: Trace, span: int) -> StepMemory:
-        """A memory of `voice` and of the last `span` frames, of which there are none yet."""
-        heads, _, size = voice.keys[0].shape[1:]
-        shape = len(voice.keys), heads, span, size
-        return cls(
-            voice, ConvolutionTails(list(voice.tails)), voice.keys[0].new_empty(shape), voice.keys[0].new_empty(shape)
-        )
-
-    def begin(self) -> None:
-        """A new block comes: the first layer is next."""
-        self.turn = self.tails.turn = 0
-
-    def with_tail(self, x: Tensor, reach: int) -> Tensor:
-        """See `Past`."""
-        return self.tails.with_tail(x, reach)
-
-    def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """See `Past`: over the voice and the last `span` frames, the new ones among them."""
-        turn = self.turn
-        self.turn += 1
-        own_keys, own_values = self.keys[turn], self.values[turn]
-        filled = _write(own_keys, key[0], self.seen)
-        _write(own_values, value[0], self.seen)
-        keys, values = self.voice.keys[turn][0], self.voice.values[turn][0]
-        asked, known = query[0].to(keys.dtype), keys.shape[1]
-        scale, nothing = query.shape[-1] ** -0.5, keys.new_zeros(1)
-        scores = [torch.baddbmm(nothing, asked, each.mT, beta=0, alpha=scale) for each in (keys, own_keys[:, :filled])]
-        weights = torch.cat(scores, dim=-1).softmax(dim=-1)
-        return torch.baddbmm(weights[..., :known] @ values, weights[..., known:], own_values[:, :filled]).to(
-            query.dtype
-        )[None]
-
-
-def _write(ring: Tensor, new: Tensor, seen: int) -> int:
-    """Put `new` `[heads, n, d]` behind the `seen` positions that went through `ring`; how many it holds then."""
-    span, count = ring.shape[1], new.shape[1]
-    start = seen % span
-    until_end = min(count, span - start)
-    ring[:, start : start + until_end] = new[:, :until_end]
-    if until_end < count:
-        ring[:, : count - until_end] = new[:, until_end:]
-    return min(seen + count, span)

@@ -1,8 +1,8 @@
-"""S3Gen as an API of its own: speech tokens in, samples out, whole or as they come.
+"""The API of S3Gen: speech tokens come in, and samples go out, for a whole utterance or while its tokens arrive.
 
 decoder = S3GenDecoder.load(folder)
 stream = decoder.stream(conditionals.gen, strategy="context", seed=0)
-samples = stream.push(tokens)          # float32 [m], m may be 0
+samples = stream.push(tokens)          # float32 [m]; m may be 0
 samples = stream.push([], final=True)  # the rest
 """
 
@@ -24,35 +24,63 @@ from tts_cli.engines.chatterbox.precision.conversion import convert
 from tts_cli.engines.chatterbox.s3gen.cached import CachedFlow, VoicePast
 from tts_cli.engines.chatterbox.s3gen.flow import Flow, Prompt, check_tokens
 from tts_cli.engines.chatterbox.s3gen.noise import Noise, SeededNoise
-from tts_cli.engines.chatterbox.s3gen.strategies import WAYS, Strategy, Utterance
+from tts_cli.engines.chatterbox.s3gen.strategies import STRATEGY_CLASSES, Strategy, Utterance
 from tts_cli.engines.chatterbox.s3gen.vocoder import Vocoder
 from tts_cli.engines.chatterbox.weights.config import S3GEN_FILE, read_config
 from tts_cli.engines.chatterbox.weights.tensors import load_module, pick_device
 from tts_cli.errors import UsageError
 
 Tokens: TypeAlias = "Tensor | npt.NDArray[np.integer[Any]] | Sequence[int]"
-"""Speech tokens `[n]`, ids below `SPEECH_VOCABULARY`."""
+"""Speech tokens `[n]`: whole numbers from 0 to 6560."""
 
 
 class S3GenStream:
-    """One utterance on its way. Made by `S3GenDecoder.stream`; not for two threads at once."""
+    """Decodes one utterance while its tokens arrive. `S3GenDecoder.stream` makes it.
+
+    Only one thread at a time may use it.
+
+    Parameters
+    ----------
+    strategy
+        Decodes the utterance.
+    """
 
     def __init__(self, strategy: Strategy) -> None:
         self._strategy = strategy
         self._ended = False
 
     def push(self, tokens: Tokens, final: bool = False) -> Samples:
-        """The samples, float32 `[m]`, that tokens `[n]` make possible; m is 0 where more tokens are needed.
+        """Decode the next tokens.
 
-        `final` says that no token follows, and brings out all that was held back: in the end there are 960
-        samples for each token. Raises `UsageError` for an id that is no speech token, and after `final`.
+        Parameters
+        ----------
+        tokens
+            The next tokens of the utterance, `[n]`; n may be 0.
+        final
+            Whether the utterance ends with them. Then nothing is held back.
+
+        Returns
+        -------
+        Samples
+            What the tokens so far make possible, float32 `[m]`; m may be 0. In the end, there are 960 samples for each
+            token.
+
+        Raises
+        ------
+        UsageError
+            If something in `tokens` is not a speech token, or if the utterance has ended.
         """
         return self.begin(tokens, final)()
 
     def begin(self, tokens: Tokens, final: bool = False) -> Callable[[], Samples]:
-        """As `push`, in two parts: the flow's now, the vocoder's when what this returns is called.
+        """Decode the next tokens in two parts: the flow runs at once, and the vocoder when the result is called.
 
-        It is to be called once, in the order in which it was begun, and may be in another thread.
+        The parameters and errors are those of `push`.
+
+        Returns
+        -------
+        callable
+            Returns the samples. All results must be called once and in order. Another thread may do that.
         """
         if self._ended:
             raise UsageError("this utterance has ended", "begin another with S3GenDecoder.stream")
@@ -69,10 +97,17 @@ class S3GenStream:
 
 
 class S3GenDecoder:
-    """Chatterbox Turbo's flow and vocoder. Read-only once loaded, so that utterances may share it."""
+    """The flow and the vocoder of Chatterbox. Utterances in several threads can share it.
+
+    Parameters
+    ----------
+    flow, vocoder
+        The networks, with their weights.
+    cache_dtype
+        The type of the keys and values that `cached` stores.
+    """
 
     def __init__(self, flow: Flow, vocoder: Vocoder, cache_dtype: torch.dtype = torch.float32) -> None:
-        """`cache_dtype` is the type of the keys and values that `cached` stores."""
         self.flow = flow
         self.vocoder = vocoder
         self.cached = CachedFlow(flow, cache_dtype)
@@ -80,11 +115,25 @@ class S3GenDecoder:
 
     @classmethod
     def load(cls, folder: str | Path, device: str = "cpu", precision: str = "fp32") -> S3GenDecoder:
-        """The decoder of the weights in `folder`: `s3gen_meanflow.safetensors` and, if there, `config.json`.
+        """Load a decoder.
 
-        `device` is `auto`, `cpu`, `cuda` or `mps`; `precision` is a name in `precision.PRECISIONS` or `auto`.
-        Raises `MissingError` where file or device are not here, `ModelError` naming file and tensor where the
-        weights are damaged or do not fit, `UsageError` for an unknown device or precision.
+        Parameters
+        ----------
+        folder
+            The folder with `s3gen_meanflow.safetensors` and, for other sizes than Turbo's, `config.json`.
+        device
+            `cpu`, `cuda`, `mps` or `auto`.
+        precision
+            One of `options.PRECISIONS`, or `auto`.
+
+        Raises
+        ------
+        MissingError
+            If the file or the device does not exist.
+        ModelError
+            If the weights are damaged or have other sizes. The message names file and tensor.
+        UsageError
+            If the device or the precision is unknown, or the device cannot compute in the precision.
         """
         folder, chosen = Path(folder), pick_device(device)
         kind = choose(precision, chosen).s3gen
@@ -106,23 +155,47 @@ class S3GenDecoder:
         noise: Noise | None = None,
         past: VoicePast | None = None,
     ) -> S3GenStream:
-        """An utterance in the voice of upstream's `Conditionals.gen`, decoded in the way called `strategy`.
+        """Begin an utterance.
 
-        `strategy` may also be what makes one, such as `partial(Context, window=50)`. `noise` stands in for
-        the noise that `seed` fixes, `past` for what `cached` would compute of the voice: see `past`. Raises
-        `UsageError` for an unknown strategy, `ModelError` where the voice does not fit.
+        Parameters
+        ----------
+        conditionals_gen
+            The voice: upstream's `Conditionals.gen`.
+        strategy
+            One of `options.STRATEGIES`, or a callable that makes a strategy, such as `partial(Context, window=50)`.
+        seed
+            Fixes the noise.
+        noise
+            Noise to use instead.
+        past
+            The past of the voice for `cached`; None to compute it.
+
+        Raises
+        ------
+        UsageError
+            If the strategy is unknown.
+        ModelError
+            If the voice does not fit the model.
         """
         if isinstance(strategy, str):
-            if strategy not in WAYS:
-                raise UsageError(f"there is no strategy called {strategy!r}", f"choose: {', '.join(WAYS)}")
-            strategy = WAYS[strategy]
+            if strategy not in STRATEGY_CLASSES:
+                known = ", ".join(STRATEGY_CLASSES)
+                raise UsageError(f"there is no strategy called {strategy!r}", f"choose one of: {known}")
+            strategy = STRATEGY_CLASSES[strategy]
         with torch.inference_mode():
             return S3GenStream(strategy(self._utterance(conditionals_gen, seed, noise, past)))
 
     def past(self, conditionals_gen: Mapping[str, Any], seed: int = 0) -> VoicePast:
-        """What `cached` keeps of a voice: computed once, for any number of utterances, with any noise of their own.
+        """Compute the past of a voice, for any number of utterances with the strategy `cached`.
 
-        Takes some seconds of computing on a CPU, and 115 or 230 MB for a reference of 10 s (bf16, fp32).
+        On a CPU it takes some seconds. For a reference of 10 s, it has 115 MB in bf16 and 230 MB in fp32.
+
+        Parameters
+        ----------
+        conditionals_gen
+            The voice: upstream's `Conditionals.gen`.
+        seed
+            Fixes the noise that the voice's mel frames begin as. It need not be the seed of the utterances.
         """
         with torch.inference_mode():
             return self._past(self.flow.prompt(conditionals_gen), SeededNoise(seed))
@@ -130,10 +203,15 @@ class S3GenDecoder:
     def whole(
         self, conditionals_gen: Mapping[str, Any], tokens: Tokens, seed: int = 0, noise: Noise | None = None
     ) -> Samples:
-        """The samples `[960 n]` of tokens `[n]` decoded at once; every stream is measured against it.
+        """Decode a whole utterance at once. Streams are compared with its result.
 
-        It is what upstream's `S3Gen.inference` makes of the same tokens and noise.
-        Raises as `stream` and `push` do.
+        For the same tokens and noise, `S3Token2Wav.inference` in chatterbox-tts 0.1.7 (models/s3gen/s3gen.py) gives the
+        same result. The parameters and errors are those of `stream` and `S3GenStream.push`.
+
+        Returns
+        -------
+        Samples
+            Float32 `[960 n]` for n tokens.
         """
         checked = _checked(tokens)
         with torch.inference_mode():
@@ -147,7 +225,7 @@ class S3GenDecoder:
         return Utterance(self.flow, self.vocoder, prompt, drawn, self.cached, known)
 
     def _past(self, prompt: Prompt, noise: Noise) -> VoicePast:
-        """The voice's past begun from `noise`; the last one is remembered."""
+        """The past of a voice, whose mel frames begin as `noise`. The last past is cached."""
         begun = noise.prompt(prompt.frames)
         digest = hashlib.sha256()
         for tensor in (prompt.tokens, prompt.mels, prompt.speaker, begun):
@@ -159,10 +237,12 @@ class S3GenDecoder:
 
 
 def _checked(tokens: Tokens) -> Tensor:
-    """`tokens` as int64 `[n]` on the CPU. Raises `UsageError` where they are not speech tokens."""
+    """`tokens` as int64 `[n]` on the CPU. Raises `UsageError` if they are not speech tokens."""
     found = np.asarray(tokens.detach().cpu() if isinstance(tokens, Tensor) else tokens)
     if found.size and found.dtype.kind not in "iu":
         raise UsageError("speech tokens are whole numbers", f"pass int64, not {found.dtype}")
     if found.ndim > 1 and found.size != found.shape[-1]:
-        raise UsageError(f"speech tokens come as [n], not {list(found.shape)}", "decode one at a time")
+        raise UsageError(
+            f"speech tokens must have the shape [n], not {list(found.shape)}", "decode one utterance at a time"
+        )
     return check_tokens(torch.from_numpy(found.reshape(-1).astype(np.int64)))

@@ -1,11 +1,14 @@
-"""The flow's velocity estimator: causal residual convolutions, each followed by transformer blocks.
+"""The estimator of the flow: stages of causal residual convolutions, each followed by transformer blocks.
 
-Computes what `ConditionalDecoder(causal=True, meanflow=True)` of chatterbox-tts 0.1.7 does
-(models/s3gen/decoder.py), with its parameter names, for one utterance without padding. The convolutions are
-causal with a width of 3; attention is bidirectional over what it is given, sees all that `past` holds, and knows no
-positions. A step of a mean flow
-(arXiv:2505.13447) goes from time t to time r; their embeddings are mixed by a learnt matrix
-(arXiv:2510.07979).
+In each flow step it computes the mean velocity with which the mel frames change from time t to time r. The embeddings
+of both times are mixed by a learnt matrix. The convolutions have a width of 3. Attention has no positions. It sees the
+past and, in both directions, all new positions.
+
+References
+----------
+The results and the names of parameters are those of `ConditionalDecoder(causal=True, meanflow=True)` in chatterbox-tts
+0.1.7 (models/s3gen/decoder.py), for one utterance without padding. Mean flows: arXiv:2505.13447. The mixed embeddings:
+arXiv:2510.07979.
 """
 
 from __future__ import annotations
@@ -25,15 +28,15 @@ from tts_cli.engines.chatterbox.weights.config import EstimatorConfig
 from tts_cli.errors import ModelError
 
 REACH: Final = 2
-"""Positions behind that a convolution sees besides its own; it sees none ahead."""
+"""How many earlier positions a convolution sees. It sees no later ones."""
 
 
 class ConvBlock(TypedModule):
-    """Causal convolution, norm over channels, Mish."""
+    """A causal convolution, a norm over the channels, and Mish (arXiv:1908.08681)."""
 
     def __init__(self, dim: int, dim_out: int) -> None:
         super().__init__()
-        # Upstream keeps its transpositions in the sequence, so that the norm is number 2.
+        # In upstream's sequence, number 1 is a transposition, so the norm is number 2.
         self.block = nn.ModuleDict({"0": Conv1d(dim, dim_out, REACH + 1), "2": LayerNorm(dim_out)})
 
     def forward(self, x: Tensor, past: Past) -> Tensor:
@@ -42,7 +45,7 @@ class ConvBlock(TypedModule):
 
 
 class ResnetBlock(TypedModule):
-    """Two `ConvBlock`s with the time embedding added between them, beside a residual."""
+    """Two `ConvBlock`s, between which the shift of the flow step is added, with a residual around both."""
 
     def __init__(self, dim: int, dim_out: int, time_size: int) -> None:
         super().__init__()
@@ -52,12 +55,20 @@ class ResnetBlock(TypedModule):
         self.res_conv = Conv1d(dim, dim_out, 1)
 
     def forward(self, x: Tensor, shift: Tensor, past: Past) -> Tensor:
-        """`x` `[1, dim, n]`, `shift` `[1, dim_out, 1]` for the step in hand → `[1, dim_out, n]`."""
+        """`x` `[1, dim, n]` and `shift` `[1, dim_out, 1]` → `[1, dim_out, n]`."""
         return self.block2(self.block1(x, past) + shift, past) + self.res_conv(x)
 
 
-class Attention(TypedModule):
-    """Self-attention over the past and all of `x`, without positions; heads may be wider than the stream."""
+class SelfAttention(TypedModule):
+    """Self-attention without positions, over the past and all new positions.
+
+    Parameters
+    ----------
+    dim
+        The width of the stream.
+    heads, head_size
+        The number of heads and the width of each; together they may be wider than the stream.
+    """
 
     def __init__(self, dim: int, heads: int, head_size: int) -> None:
         super().__init__()
@@ -69,14 +80,14 @@ class Attention(TypedModule):
         self.to_qkv: Linear | None = None
 
     def fuse(self) -> None:
-        """Make one map of queries', keys' and values': less work to hand out, but not the same to the last bit."""
+        """Replace the maps of queries, keys and values by one map. That is faster, but the last bits differ."""
         parts = (self.to_q.weight, self.to_k.weight, self.to_v.weight)
         self.to_qkv = fused = Linear(parts[0].shape[1], sum(len(part) for part in parts), bias=False, device="meta")
         fused.weight = nn.Parameter(torch.cat(parts), requires_grad=False)
         del self.to_q, self.to_k, self.to_v
 
     def forward(self, x: Tensor, past: Past) -> Tensor:
-        """`[1, n, dim]`, shape kept."""
+        """`[1, n, dim]` → the same shape."""
         fused = self.to_qkv
         mapped = (self.to_q(x), self.to_k(x), self.to_v(x)) if fused is None else fused(x).chunk(3, dim=-1)
         query, key, value = (each.view(*x.shape[:2], self.heads, -1).transpose(1, 2) for each in mapped)
@@ -95,11 +106,11 @@ ACTIVATIONS: Final[dict[str, tuple[int, Callable[[Tensor], Tensor]]]] = {
     "geglu": (2, _geglu),
     "geglu-approximate": (1, lambda x: x * torch.sigmoid(1.702 * x)),
 }
-"""By diffusers' names: how many times the hidden width the projection yields, and the function."""
+"""By diffusers' names: the width of the linear map over the hidden width, and the function."""
 
 
-class Projection(TypedModule):
-    """The first linear map of a feed-forward and its activation."""
+class ActivatedLinear(TypedModule):
+    """The first linear map of a feed-forward, with its activation. Raises `ModelError` if that is not known."""
 
     def __init__(self, dim: int, hidden: int, activation: str) -> None:
         super().__init__()
@@ -114,36 +125,36 @@ class Projection(TypedModule):
 
 
 class FeedForward(TypedModule):
-    """Out to four times the width and back."""
+    """Two linear maps with an activation between them; the hidden width is four times `dim`."""
 
     def __init__(self, dim: int, activation: str) -> None:
         super().__init__()
-        self.net = nn.ModuleDict({"0": Projection(dim, 4 * dim, activation), "2": Linear(4 * dim, dim)})
+        self.net = nn.ModuleDict({"0": ActivatedLinear(dim, 4 * dim, activation), "2": Linear(4 * dim, dim)})
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[1, n, dim]`, shape kept."""
+        """`[1, n, dim]` → the same shape."""
         y: Tensor = self.net["2"](self.net["0"](x))
         return y
 
 
 class TransformerBlock(TypedModule):
-    """Attention and feed-forward, each behind a norm and beside a residual. `[1, n, dim]`."""
+    """Attention and feed-forward, each with a norm before it and a residual around both."""
 
     def __init__(self, dim: int, config: EstimatorConfig) -> None:
         super().__init__()
         self.norm1 = LayerNorm(dim)
-        self.attn1 = Attention(dim, config.num_heads, config.attention_head_dim)
+        self.attn1 = SelfAttention(dim, config.num_heads, config.attention_head_dim)
         self.norm3 = LayerNorm(dim)
         self.ff = FeedForward(dim, config.act_fn)
 
     def forward(self, x: Tensor, past: Past) -> Tensor:
-        """`[1, n, dim]`, shape kept."""
+        """`[1, n, dim]` → the same shape."""
         x = x + self.attn1(self.norm1(x), past)
         return x + self.ff(self.norm3(x))
 
 
 class TimeMLP(TypedModule):
-    """A moment of the flow, 0 … 1, as a vector `[1, time_size]`."""
+    """Embeds a time of the flow, from 0 (noise) to 1 (mel frames)."""
 
     def __init__(self, size: int, time_size: int) -> None:
         super().__init__()
@@ -152,7 +163,7 @@ class TimeMLP(TypedModule):
         self.linear_2 = Linear(time_size, time_size)
 
     def forward(self, moment: Tensor) -> Tensor:
-        """A scalar `moment` → `[1, time_size]`."""
+        """A scalar → `[1, time_size]`."""
         half = self.size // 2
         frequency = torch.exp(
             torch.arange(half, dtype=torch.float32, device=moment.device) * -(math.log(10_000.0) / (half - 1))
@@ -163,7 +174,18 @@ class TimeMLP(TypedModule):
 
 
 class Estimator(TypedModule):
-    """Mean velocity `[1, 80, n]` from time t to time r, given the state and its conditions."""
+    """The estimator of the flow.
+
+    Parameters
+    ----------
+    config
+        Its sizes.
+
+    Raises
+    ------
+    ModelError
+        If `config.act_fn` is not in `ACTIVATIONS`.
+    """
 
     def __init__(self, config: EstimatorConfig) -> None:
         super().__init__()
@@ -172,9 +194,9 @@ class Estimator(TypedModule):
         self.time_mlp = TimeMLP(config.in_channels, time_size)
         self.time_embed_mixer = Linear(2 * time_size, time_size, bias=False)
 
-        def stage(width: int, *behind: nn.Module) -> nn.ModuleList:
+        def stage(width: int, *after: nn.Module) -> nn.ModuleList:
             blocks = nn.ModuleList([TransformerBlock(dim, config) for _ in range(config.n_blocks)])
-            return nn.ModuleList([ResnetBlock(width, dim, time_size), blocks, *behind])
+            return nn.ModuleList([ResnetBlock(width, dim, time_size), blocks, *after])
 
         self.down_blocks = nn.ModuleList([stage(config.in_channels, Conv1d(dim, dim, REACH + 1))])
         self.mid_blocks = nn.ModuleList([stage(dim) for _ in range(config.num_mid_blocks)])
@@ -183,19 +205,36 @@ class Estimator(TypedModule):
         self.final_proj = Conv1d(dim, config.out_channels, 1)
 
     def convert(self, kind: str) -> None:
-        """Put layers of this `kind` in place (see `conversion`), but not where times become shifts."""
+        """Replace layers by those of a precision. The layers that embed times, and the last one, stay float32.
+
+        Parameters
+        ----------
+        kind
+            A precision as `conversion.convert` takes it.
+        """
         for module in self.modules():
-            if isinstance(module, Attention):
+            if isinstance(module, SelfAttention):
                 module.fuse()
         for part in (self.down_blocks, self.mid_blocks, self.up_blocks, self.final_block):
             convert(part, kind)
-        for module in self.modules():  # what only the next product or softmax reads need not become float32 between
-            layer = {Attention: "to_qkv", Projection: "proj"}.get(type(module))
+        for module in self.modules():  # only layers that take bfloat16 read the results of these
+            layer = {SelfAttention: "to_qkv", ActivatedLinear: "proj"}.get(type(module))
             if layer is not None:
                 getattr(module, layer).raw = True
 
     def shifts(self, t: Tensor, r: Tensor) -> list[Tensor]:
-        """What the step from `t` to `r`, scalars, adds in each stage's convolutions: `[1, dim, 1]` each, in order."""
+        """What a flow step adds in the convolutions of each stage. It depends on the model and the times only.
+
+        Parameters
+        ----------
+        t, r
+            Scalars: when the step begins and ends.
+
+        Returns
+        -------
+        list of Tensor
+            `[1, dim, 1]` for each stage, in the order in which they are computed.
+        """
         time = self.time_embed_mixer(torch.cat((self.time_mlp(t), self.time_mlp(r)), dim=-1))
         stages = (*self.down_blocks, *self.mid_blocks, *self.up_blocks)
         convolutions = [cast(ResnetBlock, cast(nn.ModuleList, stage)[0]) for stage in stages]
@@ -204,7 +243,28 @@ class Estimator(TypedModule):
     def forward(
         self, x: Tensor, mu: Tensor, speaker: Tensor, cond: Tensor, shifts: Sequence[Tensor], past: Past
     ) -> Tensor:
-        """`x`, `mu` and `cond` `[1, 80, n]`, `speaker` `[1, 80]`, `shifts` those of the step."""
+        """Compute the mean velocity of one flow step.
+
+        Parameters
+        ----------
+        x
+            The mel frames at the beginning of the step, `[1, 80, n]`.
+        mu
+            The encoder's result, `[1, 80, n]`.
+        speaker
+            As in `Prompt`, `[1, 80]`.
+        cond
+            The mel frames of the reference, and zeros for frames that are to be computed, `[1, 80, n]`.
+        shifts
+            Those of the step.
+        past
+            What the layers need of earlier frames in this step.
+
+        Returns
+        -------
+        Tensor
+            `[1, 80, n]`.
+        """
         x = torch.cat((x, mu, speaker[..., None].expand_as(mu), cond), dim=1)
         (down,), (up,) = self.down_blocks, self.up_blocks
         first, *others, last = shifts
@@ -217,7 +277,7 @@ class Estimator(TypedModule):
 
 
 def _stage(stage: nn.ModuleList, x: Tensor, shift: Tensor, past: Past) -> Tensor:
-    """The convolutions of a stage, then its transformer blocks. `[1, dim, n]`."""
+    """The convolutions of a stage, then its transformer blocks: `[1, width, n]` → `[1, dim, n]`."""
     convolutions, blocks = stage[0], cast(nn.ModuleList, stage[1])
     x = convolutions(x, shift, past).mT
     for block in blocks:

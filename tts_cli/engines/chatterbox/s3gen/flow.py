@@ -1,8 +1,12 @@
-"""Speech tokens to mel frames: the encoder's output, carried from noise to mel in two steps of a mean flow.
+"""The flow: it computes mel frames from speech tokens.
 
-Computes what `CausalMaskedDiffWithXvec.inference` of chatterbox-tts 0.1.7 does with `meanflow=True`
-(models/s3gen/flow.py, flow_matching.py), with its parameter names, for one utterance. The noise comes from
-the caller.
+The encoder computes hidden frames from the tokens. The mel frames begin as noise, which the caller gives. In two flow
+steps, the estimator turns them into mel frames that fit the hidden frames and the voice.
+
+References
+----------
+The results and the names of parameters are those of `CausalMaskedDiffWithXvec.inference` with `meanflow=True` in
+chatterbox-tts 0.1.7 (models/s3gen/flow.py and flow_matching.py), for one utterance. Mean flows: arXiv:2505.13447.
 """
 
 from __future__ import annotations
@@ -18,26 +22,26 @@ from torch import Tensor
 
 from tts_cli.audio import FRAMES_PER_TOKEN
 from tts_cli.engines.chatterbox.modules import Embedding, Linear, TypedModule
-from tts_cli.engines.chatterbox.s3gen.encoder import Encoder, EncoderPast, NoTokens
+from tts_cli.engines.chatterbox.s3gen.encoder import Encoder, EncoderPast, NoEncoderPast
 from tts_cli.engines.chatterbox.s3gen.estimator import Estimator
-from tts_cli.engines.chatterbox.s3gen.past import Nothing, Past
+from tts_cli.engines.chatterbox.s3gen.past import NoPast, Past
 from tts_cli.engines.chatterbox.weights.config import MEL_BINS, SPEAKER_SIZE, SPEECH_VOCABULARY, ModelConfig
 from tts_cli.errors import ModelError, UsageError
 
 MOMENTS: Final = (0.0, 0.5, 1.0)
-"""Where the flow's steps begin and end; Turbo is distilled to two steps."""
+"""The times at which flow steps begin and end. Turbo is distilled to two steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The voice as the flow sees it: what stands in front of every utterance."""
+    """A voice as the flow uses it: every utterance comes after its tokens and frames."""
 
     tokens: Tensor
-    """Speech tokens of the reference, int64 `[p]`."""
+    """The tokens of the reference, int64 `[p]`."""
     mels: Tensor
-    """Mel frames of the reference, `[80, 2p]`."""
+    """The mel frames of the reference, `[80, 2p]`."""
     speaker: Tensor
-    """The speaker's embedding in the estimator's width, `[1, 80]`."""
+    """The speaker embedding, mapped to the width of mel frames, `[1, 80]`."""
 
     @property
     def frames(self) -> int:
@@ -47,30 +51,47 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of the flow."""
+    """A flow step."""
 
     length: Tensor
-    """How much of the way from noise to mel it goes, a scalar."""
+    """The time from its beginning to its end, a scalar."""
     shifts: list[Tensor]
     """See `Estimator.shifts`."""
 
 
 class MeanFlow(TypedModule):
-    """The estimator and the way through its vector field."""
+    """The estimator and the flow steps that use it."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.estimator = Estimator(config.estimator)
 
     def steps(self, device: torch.device) -> list[Step]:
-        """The steps of the way, which depend on the model alone."""
+        """The flow steps. They depend on the model only."""
         moments = torch.tensor(MOMENTS, device=device)
         return [Step(r - t, self.estimator.shifts(t, r)) for t, r in pairwise(moments)]
 
     def forward(
         self, noise: Tensor, mu: Tensor, speaker: Tensor, cond: Tensor, steps: Sequence[Step], pasts: Sequence[Past]
     ) -> Tensor:
-        """Noise `[1, 80, n]` to mel frames `[1, 80, n]`, each step behind its own past."""
+        """Compute mel frames.
+
+        Parameters
+        ----------
+        noise
+            What the frames begin as, `[1, 80, n]`.
+        mu, speaker, cond
+            As in `Estimator.forward`.
+        steps
+            The flow steps.
+        pasts
+            The past in each step.
+
+        Returns
+        -------
+        Tensor
+            `[1, 80, n]`.
+        """
         x = noise
         for step, past in zip(steps, pasts, strict=True):
             x = x + step.length * self.estimator(x, mu, speaker, cond, step.shifts, past)
@@ -78,7 +99,13 @@ class MeanFlow(TypedModule):
 
 
 class Flow(TypedModule):
-    """Tokens of the voice and of the utterance to the utterance's mel frames. Read-only once loaded."""
+    """The flow. Its weights do not change, so utterances can share it.
+
+    Parameters
+    ----------
+    config
+        The sizes of the model.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -90,13 +117,24 @@ class Flow(TypedModule):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights lie."""
+        """The device that holds the weights."""
         return self.encoder_proj.weight.device
 
     def prompt(self, conditionals: Mapping[str, Any]) -> Prompt:
-        """The voice in upstream's `Conditionals.gen`, which is read and left as it is.
+        """Prepare a voice.
 
-        Raises `ModelError` where the conditionals lack a part or a part does not fit.
+        Parameters
+        ----------
+        conditionals
+            Upstream's `Conditionals.gen`: `prompt_token`, `prompt_feat`, `embedding` and, optionally,
+            `prompt_token_len`. They are not changed.
+
+        Raises
+        ------
+        ModelError
+            If a part is missing or has a wrong shape.
+        UsageError
+            If one of the tokens is not a speech token.
         """
         try:
             tokens = _tensor(conditionals["prompt_token"]).reshape(-1).long()
@@ -109,7 +147,7 @@ class Flow(TypedModule):
                 f"the voice does not fit this model ({type(error).__name__}: {error})",
                 "cache the voice again",
             ) from error
-        # A token and its two frames go together, whatever was cut off at the reference's end.
+        # Tokens and frames may end at different places. Each token must have its two frames.
         length = min(length, len(tokens), len(mels) // FRAMES_PER_TOKEN)
         tokens = check_tokens(tokens[:length]).to(self.device)
         mels = mels[: FRAMES_PER_TOKEN * length].to(self.device).mT
@@ -117,7 +155,22 @@ class Flow(TypedModule):
         return Prompt(tokens, mels, speaker)
 
     def forward(self, prompt: Prompt, tokens: Tensor, noise: Tensor) -> Tensor:
-        """Mel frames `[80, 2n]` of tokens int64 `[n]`, from noise `[80, 2(p + n)]` over prompt and tokens."""
+        """Compute the mel frames of a whole utterance.
+
+        Parameters
+        ----------
+        prompt
+            The voice, with p tokens.
+        tokens
+            The tokens of the utterance, int64 `[n]`.
+        noise
+            For the frames of the voice and of the utterance, `[80, 2(p + n)]`.
+
+        Returns
+        -------
+        Tensor
+            The frames of the utterance, `[80, 2n]`.
+        """
         cond = F.pad(prompt.mels, (0, FRAMES_PER_TOKEN * len(tokens)))
         steps = self.decoder.steps(self.device)
         mels = self.mels(
@@ -126,8 +179,8 @@ class Flow(TypedModule):
             prompt.speaker,
             cond,
             steps,
-            NoTokens(),
-            [Nothing() for _ in steps],
+            NoEncoderPast(),
+            [NoPast() for _ in steps],
         )
         return mels[:, prompt.frames :]
 
@@ -138,25 +191,54 @@ class Flow(TypedModule):
         speaker: Tensor,
         cond: Tensor,
         steps: Sequence[Step],
-        tokens_before: EncoderPast,
-        frames_before: Sequence[Past],
+        encoder_past: EncoderPast,
+        step_pasts: Sequence[Past],
         ahead: int = 0,
     ) -> Tensor:
-        """Mel frames `[80, 2n]` of tokens `[n + ahead]` behind some past; the `ahead` last ones are only looked at.
+        """Compute the mel frames of tokens that come after a past.
 
-        `noise` and `cond` are `[80, 2n]`; `frames_before` is a past for each of the `steps`.
+        Parameters
+        ----------
+        tokens
+            Int64 `[n + ahead]`.
+        noise
+            What the frames begin as, `[80, 2n]`.
+        speaker, cond
+            As in `Estimator.forward`, but `cond` is `[80, 2n]`.
+        steps
+            The flow steps.
+        encoder_past, step_pasts
+            The past of the encoder, and that of the estimator in each step.
+        ahead
+            How many of the tokens, at most `LOOKAHEAD`, only serve as lookahead.
+
+        Returns
+        -------
+        Tensor
+            `[80, 2n]`.
         """
-        mu = self.encoder_proj(self.encoder(self.input_embedding(tokens)[None], tokens_before, ahead)).mT
-        return self.decoder(noise.to(self.device)[None], mu, speaker, cond[None], steps, frames_before)[0]
+        mu = self.encoder_proj(self.encoder(self.input_embedding(tokens)[None], encoder_past, ahead)).mT
+        return self.decoder(noise.to(self.device)[None], mu, speaker, cond[None], steps, step_pasts)[0]
 
 
 def check_tokens(tokens: Tensor) -> Tensor:
-    """`tokens` as they are; raises `UsageError` where an id is not that of a speech token."""
+    """Check that all `tokens`, int64 `[n]`, are speech tokens, and return them.
+
+    Raises
+    ------
+    UsageError
+        If one of them is not.
+
+    Examples
+    --------
+    >>> check_tokens(torch.tensor([0, 6560]))
+    tensor([   0, 6560])
+    """
     wrong = tokens[(tokens < 0) | (tokens >= SPEECH_VOCABULARY)]
     if len(wrong):
         raise UsageError(
             f"{int(wrong[0])} is no speech token",
-            f"ids go from 0 to {SPEECH_VOCABULARY - 1}: drop the others",
+            f"speech tokens are 0 to {SPEECH_VOCABULARY - 1}: drop the others",
         )
     return tokens
 

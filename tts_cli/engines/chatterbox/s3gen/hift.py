@@ -1,115 +1,44 @@
-"""HiFT, the vocoder's networks: mel frames and a harmonic source to samples, as they come.
+"""HiFT, the vocoder's network: it computes samples from mel frames and a harmonic source.
 
-A neural source filter with an inverse STFT at its end (HiFTNet, arXiv:2309.09493). Computes what
-`HiFTGenerator` and `ConvRNNF0Predictor` of chatterbox-tts 0.1.7 do (models/s3gen/hifigan.py,
-f0_predictor.py), with their parameter names. Nothing here is random: the source's phase and noise come from
-the caller, and so does all state (`Tails`). Convolutions do not pad: `streaming.Slide` does it for them.
+All networks here run over streams in pieces. Their state, the phase of the source and its noise are given by the
+caller.
+
+References
+----------
+The results and the names of parameters are those of `HiFTGenerator` and `ConvRNNF0Predictor` in chatterbox-tts 0.1.7
+(models/s3gen/hifigan.py and f0_predictor.py). HiFTNet, a neural source filter with an inverse STFT at its end: Li et
+al. 2023, arXiv:2309.09493.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from itertools import pairwise
-from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tts_cli.engines.chatterbox.modules import Conv1d, ConvTranspose1d, Linear, Sequential, TypedModule
-from tts_cli.engines.chatterbox.s3gen.streaming import Mirror, Slide, Spread, Sum, Tails
+from tts_cli.engines.chatterbox.modules import Conv1d, Linear, Sequential, TypedModule
+from tts_cli.engines.chatterbox.s3gen.hift_layers import (
+    NormedConv,
+    NormedConvTranspose,
+    ResBlock,
+    RowConv,
+    same_length,
+)
+from tts_cli.engines.chatterbox.s3gen.streaming import (
+    StreamedConv,
+    StreamedConvTranspose,
+    StreamedReflection,
+    StreamedSum,
+    Tails,
+)
 from tts_cli.engines.chatterbox.weights.config import VocoderConfig
 
 
-class NormedConv(Conv1d):
-    """A convolution stored with weight norm."""
-
-    weight_normed = True
-
-
-class RowConv(NormedConv):
-    """A convolution without stride or dilation as a matrix product of rows, its positions.
-
-    torch's own takes twice as long in float64, and four times as long for two positions.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`[1, channels, n]` → `[1, out_channels, n - kernel + 1]`."""
-        rows = x[0].unfold(1, self.kernel_size[0], 1).transpose(0, 1).flatten(1)
-        return F.linear(rows, self.weight.flatten(1), self.bias).mT[None]
-
-
-class NormedConvTranspose(ConvTranspose1d):
-    """A transposed convolution stored with weight norm: a matrix product and an overlapping sum.
-
-    torch's own goes through oneDNN, which takes up to 0.3 s to prepare itself for every new length of window. The sum
-    is `F.fold`'s to the last bit, which is not there on MPS.
-    """
-
-    weight_normed = True
-
-    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:  # noqa: ARG002 (torch's signature)
-        """`[1, channels, n]` → `[1, out_channels, (n - 1) stride + kernel - 2 padding]`."""
-        columns = (x.mT @ self.weight.flatten(1)).mT  # the weight as it lies in memory: faster for few positions
-        summed = overlapped(columns[0], self.kernel_size[0], self.stride[0], int(self.padding[0]))
-        return summed[None] + cast(Tensor, self.bias)[:, None]
-
-
-def overlapped(columns: Tensor, kernel: int, stride: int, padding: int) -> Tensor:
-    """The sum `[channels, (n - 1) stride + kernel - 2 padding]` of n pieces, each `stride` further on.
-
-    `columns` is `[channels * kernel, n]`; `padding` positions are cut off at both ends.
-    """
-    n, parts = columns.shape[1], math.ceil(kernel / stride)
-    pieces = F.pad(columns.view(-1, kernel, n), (0, 0, 0, parts * stride - kernel)).view(-1, parts, stride, n)
-    total = F.pad(pieces[:, 0], (0, parts - 1))
-    for part in range(1, parts):
-        total[..., part : part + n] += pieces[:, part]
-    return total.mT.flatten(1)[:, padding : (n - 1) * stride + kernel - padding]
-
-
-class Snake(TypedModule):
-    """x + sin²(αx) / α, α learnt for each channel (arXiv:2006.08195)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.alpha = nn.Parameter(torch.empty(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`[1, channels, n]`, shape kept."""
-        alpha = self.alpha[:, None]
-        # In place, since half of the vocoder's layers are these.
-        return (x * alpha).sin_().square_().mul_(1.0 / (alpha + 1e-9)).add_(x)
-
-
-class ResBlock(TypedModule):
-    """Pairs of convolutions, the first of each dilated, behind Snakes and beside residuals."""
-
-    def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]) -> None:
-        super().__init__()
-        self.convs1 = nn.ModuleList(NormedConv(channels, channels, kernel, dilation=d) for d in dilations)
-        self.convs2 = nn.ModuleList(NormedConv(channels, channels, kernel) for _ in dilations)
-        self.activations1 = nn.ModuleList(Snake(channels) for _ in dilations)
-        self.activations2 = nn.ModuleList(Snake(channels) for _ in dilations)
-        self.slides1, self.slides2 = _same(self.convs1), _same(self.convs2)
-        self.sums = [Sum() for _ in dilations]
-
-    def forward(self, x: Tensor, tails: Tails, final: bool) -> Tensor:
-        """`[1, channels, n]`, the next positions; shape kept but for the delay."""
-        for snake1, conv1, slide1, snake2, conv2, slide2, add in zip(
-            *(self.activations1, self.convs1, self.slides1),
-            *(self.activations2, self.convs2, self.slides2),
-            self.sums,
-            strict=True,
-        ):
-            y = slide1(conv1, snake1(x), tails, final)
-            x = add(slide2(conv2, snake2(y), tails, final), x, tails=tails)
-        return x
-
-
 class F0Predictor(TypedModule):
-    """Fundamental frequency in Hz, `[1, frames]`, of mel frames `[1, 80, frames]`."""
+    """Computes the fundamental frequency (F0) of mel frames."""
 
     def __init__(self, config: VocoderConfig) -> None:
         super().__init__()
@@ -119,36 +48,44 @@ class F0Predictor(TypedModule):
             layers += [RowConv(width, width_out, 3), nn.ELU()]
         self.condnet = Sequential(*layers)
         self.classifier = Linear(config.f0_cond_channels, 1)
-        self.slides = _same(self.condnet[::2])
+        self.streamed = same_length(self.condnet[::2])
 
     def forward(self, mels: Tensor, tails: Tails, final: bool) -> Tensor:
-        """Of the next mel frames; the first comes when five more are known."""
+        """The next mel frames `[1, 80, n]` → F0 in Hz, `[1, m]`. Each frame needs the five frames after it."""
         x = mels
-        for conv, elu, slide in zip(self.condnet[::2], self.condnet[1::2], self.slides, strict=True):
-            x = elu(slide(conv, x, tails, final))
+        for conv, elu, streamed in zip(self.condnet[::2], self.condnet[1::2], self.streamed, strict=True):
+            x = elu(streamed(conv, x, tails, final))
         return self.classifier(x.mT).squeeze(-1).abs()
 
 
 class SourceMixer(TypedModule):
-    """The harmonics' waves `[1, harmonics, n]` as one excitation `[1, n]`."""
+    """Mixes the harmonics of the source into one signal."""
 
     def __init__(self, harmonics: int) -> None:
         super().__init__()
         self.l_linear = Linear(harmonics, 1)
 
     def forward(self, waves: Tensor) -> Tensor:
-        """See the class."""
+        """`[1, harmonics, n]` → `[1, n]`."""
         return torch.tanh(self.l_linear(waves.mT)).squeeze(-1)
 
 
 class SourceSpectrum:
-    """The short-time spectrum of the source, mirrored at both ends."""
+    """The STFT of the source over a stream, reflected at both ends as by `torch.stft(…, center=True)`.
+
+    Parameters
+    ----------
+    n_fft
+        Samples in a window.
+    hop
+        Samples from a window to the next.
+    """
 
     def __init__(self, n_fft: int, hop: int) -> None:
         self.n_fft, self.hop = n_fft, hop
 
     def __call__(self, source: Tensor, tails: Tails, final: bool) -> Tensor:
-        """Real and imaginary parts `[1, n_fft + 2, m]` that the next samples `[1, n]` make possible."""
+        """The next samples `[1, n]` → real and imaginary parts `[1, n_fft + 2, m]` that they make possible."""
         half, before = self.n_fft // 2, tails.get(self)
         if before is None:
             before = source[:, 1 : half + 1].flip(1)
@@ -165,7 +102,13 @@ class SourceSpectrum:
 
 
 class HiFT(TypedModule):
-    """The generator: a function of the next mel frames, the source's next samples and what came before."""
+    """The vocoder's network, over a stream.
+
+    Parameters
+    ----------
+    config
+        Its sizes.
+    """
 
     def __init__(self, config: VocoderConfig) -> None:
         super().__init__()
@@ -200,58 +143,83 @@ class HiFT(TypedModule):
         self.conv_post = NormedConv(widths[-1], bins, 7)
 
         self.spectrum = SourceSpectrum(config.n_fft, config.hop)
-        self.slide_pre, self.slide_post = _same([self.conv_pre, self.conv_post])
-        self.spreads = [Spread(up.out_channels, up.kernel_size[0], up.stride[0], up.padding[0]) for up in self.ups]
-        self.slides_down = [
-            Slide(conv, rate // 2) for conv, rate in zip(self.source_downs, source_rates(config), strict=True)
+        self.streamed_pre, self.streamed_post = same_length([self.conv_pre, self.conv_post])
+        self.streamed_ups = [
+            StreamedConvTranspose(up.out_channels, up.kernel_size[0], up.stride[0], up.padding[0]) for up in self.ups
         ]
-        self.mirror = Mirror()
-        self.sums_source, self.sums_blocks = ([Sum() for _ in range(stages)] for _ in range(2))
-        self.spread_wave = Spread(1, config.n_fft, config.hop, config.n_fft // 2)
+        self.streamed_downs = [
+            StreamedConv(conv, rate // 2) for conv, rate in zip(self.source_downs, source_rates(config), strict=True)
+        ]
+        self.reflection = StreamedReflection()
+        self.sums_source, self.sums_blocks = ([StreamedSum() for _ in range(stages)] for _ in range(2))
+        self.streamed_wave = StreamedConvTranspose(1, config.n_fft, config.hop, config.n_fft // 2)
 
     def forward(self, mels: Tensor, source: Tensor, tails: Tails, final: bool) -> Tensor:
-        """The samples `[1, m]` that follow from the next mel frames `[1, 80, n]` and source samples `[1, k]`.
+        """Compute the samples that the next mel frames and the next samples of the source make possible.
 
-        The source may lag behind the mel frames. In the end all three are equally long: 480 samples a frame.
+        Parameters
+        ----------
+        mels
+            The next mel frames, `[1, 80, n]`.
+        source
+            The next samples of the source, `[1, k]`. They may cover fewer frames than `mels` so far.
+        tails
+            The state, which this changes.
+        final
+            Whether the sound ends with them. Then the mel frames and the source have ended at the same place.
+
+        Returns
+        -------
+        Tensor
+            `[1, m]`. In the end there are 480 samples for each frame.
         """
         config = self.config
         excitation = self.spectrum(source, tails, final)
-        x = self.slide_pre(self.conv_pre, mels, tails, final)
+        x = self.streamed_pre(self.conv_pre, mels, tails, final)
         kernels = len(config.resblock_kernel_sizes)
         for i, up in enumerate(self.ups):
-            x = self.spreads[i](up, F.leaky_relu(x, config.lrelu_slope), tails, final)
+            x = self.streamed_ups[i](up, F.leaky_relu(x, config.lrelu_slope), tails, final)
             if i == len(self.ups) - 1:
-                x = self.mirror(x, tails)
-            driven = self.slides_down[i](self.source_downs[i], excitation, tails, final)
+                x = self.reflection(x, tails)
+            driven = self.streamed_downs[i](self.source_downs[i], excitation, tails, final)
             x = self.sums_source[i](x, self.source_resblocks[i](driven, tails, final), tails=tails)
             blocks = self.resblocks[i * kernels : (i + 1) * kernels]
             x = self.sums_blocks[i](*(block(x, tails, final) for block in blocks), tails=tails) / kernels
-        x = self.slide_post(self.conv_post, F.leaky_relu(x), tails, final)
-        return self.spread_wave(self._wave, x, tails, final)[0]
+        x = self.streamed_post(self.conv_post, F.leaky_relu(x), tails, final)
+        return self.streamed_wave(self._wave, x, tails, final)[0]
 
     def _wave(self, x: Tensor) -> Tensor:
-        """Samples `[1, 1, hop (n - 1)]` of log magnitudes and phases `[1, n_fft + 2, n]`."""
+        """`[1, n_fft + 2, n]` → samples `[1, 1, hop * (n - 1)]`.
+
+        Half of the channels are log magnitudes; the sines of the others are the phases in radians.
+        """
         n_fft, hop = self.config.n_fft, self.config.hop
         magnitude, phase = x[:, : n_fft // 2 + 1].exp().clamp(max=1e2), x[:, n_fft // 2 + 1 :].sin()
         wave = torch.istft(torch.polar(magnitude, phase), n_fft, hop, n_fft, torch.hann_window(n_fft, device=x.device))
         return wave.clamp(-self.config.audio_limit, self.config.audio_limit)[:, None]
 
 
-def _same(convs: Iterable[nn.Module]) -> list[Slide]:
-    """Slides of convolutions whose output is as long as their input."""
-    return [Slide(conv, (conv.kernel_size[0] - 1) * conv.dilation[0] // 2) for conv in cast(Iterable[Conv1d], convs)]
-
-
 def source_rates(config: VocoderConfig) -> list[int]:
-    """How many STFT frames of the source fall on one position of each upsampling stage."""
+    """How many windows of the source's STFT belong to one position after each upsampling.
+
+    Examples
+    --------
+    >>> source_rates(VocoderConfig())
+    [15, 3, 1]
+    """
     return [math.prod(config.upsample_rates[i + 1 :]) for i in range(len(config.upsample_rates))]
 
 
 def receptive_frames(config: VocoderConfig) -> int:
-    """Mel frames on either side that a sample depends on, at most: the network's delay.
+    """How many mel frames before and after its own a sample depends on, at most.
 
-    Counted backwards from the samples, in units of mel frames: through the mel path, and through the source,
-    which depends on five more frames by way of F0.
+    They are counted from the samples back to the mel frames, in two ways: through the layers that begin with the mel
+    frames, and through the source, whose F0 depends on five more frames.
+
+    Examples
+    --------
+    >>> receptive_frames(VocoderConfig())
+    20
     """
     per_frame = math.prod(config.upsample_rates) * config.hop
     blocks = [
@@ -274,5 +242,5 @@ def receptive_frames(config: VocoderConfig) -> int:
 
 
 def _block_radius(kernel: int, dilations: tuple[int, ...]) -> int:
-    """Positions on either side that one output of a `ResBlock` depends on."""
+    """How many positions before and after its own an output of a `ResBlock` depends on."""
     return sum((kernel - 1) // 2 * (dilation + 1) for dilation in dilations)

@@ -1,6 +1,6 @@
-"""All randomness of S3Gen, drawn by position: who asks for the noise of a mel frame or sample gets the same.
+"""Draws the noise of S3Gen by position: the noise of a mel frame or a sample is always the same.
 
-That is what makes joins possible: a frame decoded twice, in two windows, starts from the same noise twice.
+So a frame that is decoded in two chunks begins with the same noise in both, and the chunks can be joined.
 """
 
 from __future__ import annotations
@@ -15,33 +15,43 @@ from torch import Tensor
 
 from tts_cli.engines.chatterbox.weights.config import MEL_BINS
 
-BLOCK: Final = 1024
-"""Positions drawn at a time: a window costs at most two blocks more than its length."""
+DRAWN: Final = 1024
+"""How many positions are drawn together, as one part. A range of positions needs all parts that it touches."""
 
 
 class Noise(Protocol):
-    """Where the flow starts from and what the vocoder's source is made of: float32 tensors on the CPU."""
+    """The noise of one utterance, for the flow and for the vocoder's source: float32 tensors on the CPU."""
 
     def prompt(self, frames: int) -> Tensor:
-        """Normal `[80, frames]`: the start of the voice's own mel frames."""
+        """What the mel frames of the voice begin as: normal, `[80, frames]`."""
         ...
 
     def mels(self, start: int, stop: int) -> Tensor:
-        """Normal `[80, stop - start]`: the start of the utterance's mel frames from `start` to `stop`."""
+        """What the mel frames `start` to `stop` of the utterance begin as: normal, `[80, stop - start]`."""
         ...
 
     def phases(self, harmonics: int) -> Tensor:
-        """Initial phases in radians, `[harmonics]`, uniform within ±π; the fundamental's is zero."""
+        """The initial phases of the harmonics in radians: uniform within ±π, `[harmonics]`. The first is 0."""
         ...
 
     def source(self, harmonics: int, start: int, stop: int) -> Tensor:
-        """Normal `[harmonics, stop - start]`: noise of the source's samples from `start` to `stop`."""
+        """The noise in the samples `start` to `stop` of each harmonic: normal, `[harmonics, stop - start]`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SeededNoise:
-    """Noise that a seed fixes, drawn in blocks keyed by seed, kind and block number."""
+    """Noise that a seed fixes.
+
+    It is drawn in parts of `DRAWN` positions. Each part has a generator of its own, whose seed is made of `seed`, the
+    kind of noise and the number of the part.
+
+    Examples
+    --------
+    >>> noise = SeededNoise(7)
+    >>> torch.equal(noise.mels(0, 50)[:, 20:], noise.mels(20, 50))
+    True
+    """
 
     seed: int = 0
 
@@ -64,21 +74,21 @@ class SeededNoise:
         return self._normal("source", harmonics, start, stop)
 
     def _normal(self, kind: str, rows: int, start: int, stop: int) -> Tensor:
-        first = start // BLOCK
-        blocks = [
-            torch.randn(rows, BLOCK, generator=self._generator(kind, number))
-            for number in range(first, max(first + 1, math.ceil(stop / BLOCK)))
+        first = start // DRAWN
+        parts = [
+            torch.randn(rows, DRAWN, generator=self._generator(kind, number))
+            for number in range(first, max(first + 1, math.ceil(stop / DRAWN)))
         ]
-        return torch.cat(blocks, dim=1)[:, start - first * BLOCK : stop - first * BLOCK]
+        return torch.cat(parts, dim=1)[:, start - first * DRAWN : stop - first * DRAWN]
 
-    def _generator(self, kind: str, block: int) -> torch.Generator:
-        digest = hashlib.blake2b(f"{self.seed}:{kind}:{block}".encode(), digest_size=8).digest()
+    def _generator(self, kind: str, part: int) -> torch.Generator:
+        digest = hashlib.blake2b(f"{self.seed}:{kind}:{part}".encode(), digest_size=8).digest()
         return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
 
 
 @dataclass(frozen=True, slots=True)
 class GivenNoise:
-    """Noise laid out in full beforehand, for comparisons with another implementation."""
+    """Noise that is given as tensors, for comparisons with another implementation."""
 
     prompt_noise: Tensor
     """`[80, prompt frames]`"""

@@ -1,7 +1,7 @@
-"""What a network of the flow takes from the positions before those it is given.
+"""What the networks of the flow need of the positions before those that they compute.
 
-The flow's networks are written once, for some positions behind a past. `whole` runs them over everything with
-nothing before it; a stream runs them over a chunk with what `cached` has kept.
+Each network is written once, for positions that come after a past. A whole utterance is computed with `NoPast`, and a
+block of a stream with what the layers stored for the voice and for earlier blocks (`cached_past`).
 """
 
 from __future__ import annotations
@@ -13,19 +13,43 @@ from torch import Tensor
 
 
 class Past(Protocol):
-    """Asked by a network's layers, each in its turn, always in the same order."""
+    """The past of one network. Its layers call these methods in the same order in every pass."""
 
     def with_tail(self, x: Tensor, reach: int) -> Tensor:
-        """`x` `[1, channels, n]` behind the `reach` positions before it: `[1, channels, reach + n]`."""
+        """Put the tail of a convolution before its new inputs.
+
+        Parameters
+        ----------
+        x
+            The new inputs `[1, channels, n]`.
+        reach
+            How many earlier positions the convolution sees.
+
+        Returns
+        -------
+        Tensor
+            `[1, channels, reach + n]`.
+        """
         ...
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Attention `[1, heads, n, d]` of n positions over the past and all of themselves."""
+        """Compute attention over the past and all new positions.
+
+        Parameters
+        ----------
+        query, key, value
+            Those of n new positions, `[1, heads, n, d]`.
+
+        Returns
+        -------
+        Tensor
+            `[1, heads, n, d]`.
+        """
         ...
 
 
-class Nothing:
-    """No past: convolutions see zeros, attention sees what is there."""
+class NoPast:
+    """The past at the start: convolutions see zeros, and attention sees the new positions only."""
 
     def with_tail(self, x: Tensor, reach: int) -> Tensor:
         """See `Past`."""

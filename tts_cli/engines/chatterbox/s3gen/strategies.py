@@ -1,7 +1,7 @@
-"""The ways to make sound of speech tokens that arrive in pieces.
+"""The strategies: how chunks of an utterance are decoded and joined.
 
-All of them turn n tokens into 960 n samples in the end; they differ in what a chunk knows of its neighbours.
-A new way is one dataclass here and one name in `options.STRATEGIES`.
+With each strategy, n tokens give 960 n samples in the end. The strategies differ in what a chunk knows of its
+neighbours. A new strategy is a class here, in `STRATEGY_CLASSES`, and a name in `options.STRATEGIES`.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from tts_cli.engines.chatterbox.s3gen.noise import Noise
 from tts_cli.engines.chatterbox.s3gen.vocoder import Vocoder, VocoderState
 
 FIRST_HOLD: Final = 4
-"""Mel frames that `cached` holds back of its first chunk."""
+"""How many mel frames `cached` holds back after its first chunk."""
 SETTLED: Final = 28
-"""Frames decoded after which it holds back the vocoder's whole context. What is not held has to be foreseen, at the
-cost of as many frames again; what is held is missing in the listener's buffer, which is empty at first. With a first
-chunk of 7 tokens and then 10 at a time, it is for two chunks that something has to be."""
+"""How many mel frames `cached` has decoded when it begins to hold back the full delay of the vocoder. If it holds back
+fewer, some samples must be foreseen, which takes time. If it holds back more, the first sound comes later. With a first
+chunk of 7 tokens and 10 in each later one, the first two chunks have foreseen samples."""
 
 PendingSound: TypeAlias = Callable[[], Tensor]
-"""Samples float32 `[m]` that wait for the vocoder: to be called once, in the order in which they were begun. The flow
-of what comes behind may be computed meanwhile."""
+"""Samples whose mel frames are computed. A call computes the samples, float32 `[m]`. All must be called once and in
+order. Meanwhile, the flow may decode later tokens in another thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """The models, the voice and the noise of one utterance: all that a strategy reads."""
+    """The models, the voice and the noise of one utterance, for a strategy. It does not change."""
 
     flow: Flow
     vocoder: Vocoder
@@ -43,19 +43,44 @@ class Utterance:
     noise: Noise
     cached: CachedFlow
     past: Callable[[], VoicePast]
-    """What `cached` keeps of the voice; computed when asked for, if it is not known yet."""
+    """Returns the past of the voice for `cached`, and computes it if necessary."""
 
     def mels(self, tokens: Tensor, start: int = 0) -> Tensor:
-        """Mel frames `[80, 2n]` of tokens `[n]` that stand right behind the voice.
+        """Compute the mel frames of tokens directly after the voice.
 
-        `start` is how many tokens of the utterance come before them; it picks their noise.
+        Parameters
+        ----------
+        tokens
+            Int64 `[n]`.
+        start
+            The number of tokens of the utterance before them, for their noise.
+
+        Returns
+        -------
+        Tensor
+            `[80, 2n]`.
         """
         first = FRAMES_PER_TOKEN * start
         drawn = self.noise.mels(first, first + FRAMES_PER_TOKEN * len(tokens))
         return self.flow(self.prompt, tokens, torch.cat((self.noise.prompt(self.prompt.frames), drawn), dim=1))
 
     def alone(self, tokens: Tensor, start: int = 0, *, onset: bool = True) -> PendingSound:
-        """The sound `[960 n]` of tokens `[n]` decoded with nothing before or behind them but the voice."""
+        """The sound of tokens decoded alone, with only the voice before them and nothing after them.
+
+        Parameters
+        ----------
+        tokens
+            Int64 `[n]`.
+        start
+            As in `mels`.
+        onset
+            Whether the start is muted and faded in.
+
+        Returns
+        -------
+        PendingSound
+            `[960 n]` samples.
+        """
         if not len(tokens):
             return _silence
         state = self.vocoder.start(self.noise, FRAMES_PER_TOKEN * start, onset=onset)
@@ -64,25 +89,31 @@ class Utterance:
 
 
 class Strategy(Protocol):
-    """One utterance being decoded in one way."""
+    """Decodes one utterance."""
 
     def push(self, tokens: Tensor, final: bool) -> PendingSound:
-        """The samples that `tokens` `[n]` make possible; after `final` nothing is held back.
+        """Run the flow for what the next tokens make possible. The vocoder runs when the result is called.
 
-        The flow's part is done at once, the vocoder's when the sound is called.
+        Parameters
+        ----------
+        tokens
+            The next tokens, int64 `[n]`; n may be 0.
+        final
+            Whether the utterance ends with them. Then nothing is held back.
         """
         ...
 
 
 @dataclass(slots=True)
 class Independent:
-    """Every chunk alone, as upstream's `inference` would decode it: the baseline to beat.
+    """Decodes each chunk alone, as upstream's `inference` decodes an utterance. It is the baseline for the others.
 
-    PendingSound comes with every push. Each chunk begins with the muted and faded 40 ms of an utterance's start.
+    Each chunk is muted and faded in for 40 ms, as the start of an utterance is. Nothing is held back.
     """
 
     utterance: Utterance
     position: int = 0
+    """How many tokens have been decoded."""
 
     def push(self, tokens: Tensor, final: bool) -> PendingSound:  # noqa: ARG002 - there is nothing to hold back
         """See `Strategy`."""
@@ -93,17 +124,20 @@ class Independent:
 
 @dataclass(slots=True)
 class Overlap:
-    """Every chunk alone, but begun `overlap` tokens early and crossfaded into the one before it.
+    """Decodes each chunk alone, begun some tokens early, and crossfades it with the chunk before it.
 
-    Holds back `overlap` tokens. The crossfade is a raised cosine over all of the overlap.
+    The crossfade is a raised cosine over the whole overlap. As many tokens as overlap are held back.
     """
 
     utterance: Utterance
     overlap: int = 2
-    """Tokens (40 ms each) that two neighbouring chunks share: 80 ms."""
+    """How many tokens two neighbouring chunks share; 2 are 80 ms."""
     position: int = 0
+    """How many tokens of the utterance come before the next chunk."""
     held: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
-    tail: Tensor = field(default_factory=lambda: torch.empty(0))
+    """The tokens with which the next chunk begins."""
+    shared: Tensor = field(default_factory=lambda: torch.empty(0))
+    """The samples of these tokens, as the last chunk has decoded them."""
 
     def push(self, tokens: Tensor, final: bool) -> PendingSound:
         """See `Strategy`."""
@@ -113,7 +147,7 @@ class Overlap:
             self.held = tokens
             return _silence
         if not fresh and self.position:
-            return lambda: self.tail
+            return lambda: self.shared
         sound = self.utterance.alone(tokens, self.position, onset=self.position == 0)
         done = len(tokens) - keep
         self.position += done
@@ -121,33 +155,34 @@ class Overlap:
         return lambda: self._joined(sound(), done * SAMPLES_PER_TOKEN)
 
     def _joined(self, sound: Tensor, end: int) -> Tensor:
-        """`sound` up to `end`, faded in over what the chunk before it made of the first tokens; the rest is kept."""
-        shared = len(self.tail)
-        fade = torch.from_numpy(raised_cosine(shared)).to(sound.device)
-        mixed = torch.cat((self.tail.to(sound.device) * (1 - fade) + sound[:shared] * fade, sound[shared:]))
-        self.tail = mixed[end:]
+        """Crossfade `sound` with the shared samples, and return the samples up to `end`. The rest is shared next."""
+        length = len(self.shared)
+        fade = torch.from_numpy(raised_cosine(length)).to(sound.device)
+        mixed = torch.cat((self.shared.to(sound.device) * (1 - fade) + sound[:length] * fade, sound[length:]))
+        self.shared = mixed[end:]
         return mixed[:end]
 
 
 @dataclass(slots=True)
 class Context:
-    """Every chunk behind the voice and the last `window` tokens, before `lookahead` tokens not spoken yet.
+    """Decodes each chunk after the voice and a window of earlier tokens, and before some tokens of lookahead.
 
-    A mel frame is spoken as it was first decoded; the frames of the lookahead are the vocoder's context.
-    Tokens are decoded anew for as long as they are in the window, from the same noise each time, so
-    neighbouring chunks agree. Holds back `lookahead` tokens; three are what the encoder sees ahead.
+    Tokens in the window are decoded again with each chunk, from the same noise, so neighbouring chunks are similar. Of
+    each mel frame, the sound is computed as it was first decoded. The mel frames of the lookahead help to foresee
+    sound. The tokens of the lookahead are held back.
     """
 
     utterance: Utterance
     window: int | None = 25
-    """Tokens spoken before that a chunk still sees; None for all of them, at a growing cost."""
+    """How many earlier tokens a chunk sees; None for all of them, which costs more with every chunk."""
     lookahead: int = LOOKAHEAD
+    """How many tokens after a chunk are decoded with it. The encoder sees three."""
     first: int = 0
-    """The number in the utterance of the window's first token."""
+    """How many tokens of the utterance come before the window."""
     past: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
-    """The window: tokens already spoken."""
+    """The tokens in the window."""
     held: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
-    """Tokens not spoken yet."""
+    """Tokens that are held back."""
     state: VocoderState = field(init=False)
 
     def __post_init__(self) -> None:
@@ -170,17 +205,17 @@ class Context:
 
 @dataclass(slots=True)
 class Cached:
-    """Every chunk behind the voice and earlier frames as they were left in memory: nothing is decoded twice.
+    """Decodes each chunk after the cached past of the voice and of earlier tokens. Nothing is decoded twice.
 
-    Holds back three tokens, which are what the encoder sees ahead, and some mel frames, which are the vocoder's
-    context: few at first, so that the first sound comes soon, then as many as make its joins exact.
+    Three tokens are held back as the encoder's lookahead, and some mel frames for the vocoder: few at first, so that
+    the first sound comes early, and later as many as make all samples exact.
     """
 
     utterance: Utterance
     window: int = WINDOW
-    """Tokens, counted back from the end of a block, that it sees besides the voice."""
+    """How many tokens a block sees besides the voice, counted back from its own end."""
     held: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
-    """Tokens not spoken yet."""
+    """Tokens that are held back."""
     flow: FlowState = field(init=False)
     sound: VocoderState = field(init=False)
 
@@ -189,7 +224,7 @@ class Cached:
         self.sound = self.utterance.vocoder.start(self.utterance.noise)
 
     def push(self, tokens: Tensor, final: bool) -> PendingSound:
-        """See `Strategy`. More tokens than the flow takes at once are decoded in several blocks."""
+        """See `Strategy`. More tokens than the flow can decode at once are decoded in several blocks."""
         self.held = torch.cat((self.held, tokens))
         pieces: list[PendingSound] = [_silence]
         while len(self.held) > (0 if final else LOOKAHEAD):
@@ -198,7 +233,7 @@ class Cached:
         return lambda: torch.cat([piece() for piece in pieces])
 
     def _block(self, count: int, last: bool) -> PendingSound:
-        """The sound that the next `count` tokens make possible."""
+        """The sound that the next `count` tokens make possible; `last` if the utterance ends with them."""
         ahead = min(LOOKAHEAD, len(self.held) - count)
         begin, end = FRAMES_PER_TOKEN * self.flow.position, FRAMES_PER_TOKEN * (self.flow.position + count)
         noise = self.utterance.noise.mels(begin, end)
@@ -213,7 +248,7 @@ def _silence() -> Tensor:
     return torch.empty(0)
 
 
-WAYS: Final[Mapping[str, Callable[[Utterance], Strategy]]] = dict(
+STRATEGY_CLASSES: Final[Mapping[str, Callable[[Utterance], Strategy]]] = dict(
     zip(STRATEGIES, (Independent, Overlap, Context, Cached), strict=True)
 )
-"""By the names a user gives."""
+"""By the names in `options.STRATEGIES`."""

@@ -1,9 +1,9 @@
-"""Layers over a stream that comes in pieces: each position is computed once, whatever the pieces.
+"""Layers that are computed over a stream in pieces: each position is computed once, wherever the pieces are cut.
 
-A layer keeps the end of its input, as much as it will need again. What all layers of a network keep of one
-sound is a `Tails`; tensors in it are replaced, never written to, so a copy of the dictionary is a copy of the
-whole past. A layer that is not in it stands at the start of the sound. With `final` nothing follows: the sound
-ends as it would if it had been computed in one piece. Streams are tensors `[1, channels, positions]`.
+A stream is a tensor `[1, channels, positions]` that comes in pieces. A layer stores the tail of its input, which it
+needs again. A `Tails` holds the tails of all layers of a network for one sound; a layer that is not in it is at the
+start of the sound. Tensors in it are replaced and never changed, so a copy of the dictionary is a copy of the state.
+With `final`, no piece follows, and the end is computed as it would be in one piece.
 """
 
 from __future__ import annotations
@@ -16,16 +16,29 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Tails: TypeAlias = dict[object, Tensor]
-"""What each layer needs again of what it has seen."""
+"""The tail of each layer's input, `[1, channels, positions]`, by the layer."""
 Layer: TypeAlias = Callable[[Tensor], Tensor]
-"""A stateless map of a window of positions."""
+"""A layer without state: it maps the positions of a window."""
 
 
-class Slide:
-    """A convolution's way over a stream with `padding` zeros in front of it and behind it.
+class StreamedConv:
+    """A convolution over a stream, with `padding` zeros before its start and after its end.
 
-    The convolution itself does not pad, and its stride passes over no position. It is given anew with each
-    call, so that it may be any module that computes the same.
+    Parameters
+    ----------
+    conv
+        Gives the sizes. It must not pad by itself, and its stride must not skip positions.
+    padding
+        The number of zeros at each end.
+
+    Examples
+    --------
+    >>> conv = nn.Conv1d(1, 1, 3)
+    >>> streamed, tails, x = StreamedConv(conv, 1), {}, torch.arange(10.0).view(1, 1, 10)
+    >>> with torch.inference_mode():
+    ...     pieces = [streamed(conv, x[..., :4], tails, False), streamed(conv, x[..., 4:], tails, True)]
+    ...     torch.allclose(torch.cat(pieces, dim=2), conv(nn.functional.pad(x, (1, 1))))
+    True
     """
 
     def __init__(self, conv: nn.Conv1d, padding: int) -> None:
@@ -35,34 +48,53 @@ class Slide:
         self.padding = padding
 
     def __call__(self, conv: Layer, x: Tensor, tails: Tails, final: bool) -> Tensor:
-        """The positions of the output that `x`, the next positions of the input, makes possible."""
+        """Compute the output positions that the next input positions make possible.
+
+        Parameters
+        ----------
+        conv
+            The convolution, or a layer that has replaced it and has the same sizes.
+        x
+            The next positions of the input.
+        tails
+            The state, which this changes.
+        final
+            Whether the input ends with `x`.
+        """
         before = tails.get(self)
         if before is None:
             if final and x.shape[2] and x.shape[2] + 2 * self.padding >= self.span and _plain(conv):
-                # In one piece. Padding inside of torch's convolution and in front of it differ in the last bit.
+                # In one piece, torch's convolution pads, as it does upstream: padding before it gives other last bits.
                 return F.conv1d(x, conv.weight, conv.bias, conv.stride, self.padding, conv.dilation)
             before = x.new_zeros(1, x.shape[1], self.padding)
-        behind = [x.new_zeros(1, x.shape[1], self.padding)] if final else []
-        window = torch.cat((before, x, *behind), dim=2)
+        after = [x.new_zeros(1, x.shape[1], self.padding)] if final else []
+        window = torch.cat((before, x, *after), dim=2)
         count = max(0, (window.shape[2] - self.span) // self.stride + 1)
         tails[self] = window[..., count * self.stride :].clone()
         return conv(window) if count else x.new_empty(1, self.channels, 0)
 
 
-class Spread:
-    """The way back: each input position adds to `kernel` output positions, `stride` further on each time.
+class StreamedConvTranspose:
+    """A transposed convolution over a stream.
 
-    `padding` output positions are cut off at both ends of the sound, by the layer itself: it maps w positions
-    to `(w - 1) stride + kernel - 2 padding`, as a transposed convolution does.
+    Each input position adds to `kernel` output positions, which begin `stride` after those of the position before.
+
+    Parameters
+    ----------
+    channels
+        Channels of the output.
+    kernel, stride, padding
+        As in `torch.nn.ConvTranspose1d`. The layer itself cuts off `padding` positions at each end, so it maps w
+        positions to (w − 1) · stride + kernel − 2 · padding.
     """
 
     def __init__(self, channels: int, kernel: int, stride: int, padding: int) -> None:
         self.channels, self.kernel, self.stride, self.padding = channels, kernel, stride, padding
         self.again = (kernel - 1) // stride
-        """Inputs that reach beyond the first output of the one behind them."""
+        """How many of the last inputs still add to output positions that later inputs add to."""
 
     def __call__(self, layer: Layer, x: Tensor, tails: Tails, final: bool) -> Tensor:
-        """The positions of the output to which nothing will be added after `x`."""
+        """Compute the output positions to which nothing after `x` adds. The parameters are those of `StreamedConv`."""
         before = tails.get(self)
         known = 0 if before is None else before.shape[2]
         window = x if before is None else torch.cat((before, x), dim=2)
@@ -75,11 +107,21 @@ class Spread:
         return layer(window)[..., begin:end] if end > begin else x.new_empty(1, self.channels, 0)
 
 
-class Sum:
-    """Streams of different delay, added position by position: those that are ahead wait for the last."""
+class StreamedSum:
+    """The sum of several streams, position by position. Streams that are ahead wait for the others.
+
+    Examples
+    --------
+    >>> total, tails = StreamedSum(), {}
+    >>> ahead, late = torch.ones(1, 1, 5), torch.ones(1, 1, 2)
+    >>> total(ahead, late, tails=tails).shape
+    torch.Size([1, 1, 2])
+    >>> total(ahead[..., :0], torch.ones(1, 1, 3), tails=tails).shape
+    torch.Size([1, 1, 3])
+    """
 
     def __call__(self, *streams: Tensor, tails: Tails) -> Tensor:
-        """The sums that the next positions of all `streams` make possible."""
+        """Compute the sums that the next positions of all `streams` make possible. Changes `tails`."""
         keys = [(self, number) for number in range(len(streams))]
         known = [_joined(tails.get(key), x) for key, x in zip(keys, streams, strict=True)]
         count = min(x.shape[2] for x in known)
@@ -91,11 +133,11 @@ class Sum:
         return total
 
 
-class Mirror:
-    """A stream with its second position put in front of its first, as `F.pad(x, (1, 0), mode="reflect")` does."""
+class StreamedReflection:
+    """A stream whose second position is put before its first, as by `F.pad(x, (1, 0), mode="reflect")`."""
 
     def __call__(self, x: Tensor, tails: Tails) -> Tensor:
-        """`x`; at the start, as soon as two positions are known, with the one in front of it."""
+        """Return `x`. At the start, wait for two positions, and put the second before the first. Changes `tails`."""
         held = tails.get(self)
         if x.shape[2] == 0 or (held is not None and held.shape[2] == 0):
             return x
@@ -106,7 +148,7 @@ class Mirror:
 
 
 def _plain(conv: Layer) -> TypeGuard[nn.Conv1d]:
-    """Whether it is computed as torch does it."""
+    """Whether torch's own convolution computes it."""
     return isinstance(conv, nn.Conv1d) and type(conv).forward is nn.Conv1d.forward
 
 

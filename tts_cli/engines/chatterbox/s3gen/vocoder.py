@@ -1,7 +1,7 @@
-"""Mel frames to samples, as they come: every layer of HiFT goes on where it stood.
+"""The vocoder: it computes samples from mel frames as these are computed, with HiFT over a stream.
 
-A sample depends on mel frames up to `delay` later. It is exact, the one that the whole utterance would give,
-as soon as they are known. Until then it can be foreseen: computed as if what is known were all.
+A sample depends on up to `delay` later mel frames. When these are known, the sample is *exact*: it equals that of the
+whole utterance. Before, it can be *foreseen*: computed as if no more frames followed.
 """
 
 from __future__ import annotations
@@ -21,45 +21,59 @@ from tts_cli.engines.chatterbox.weights.config import S3GEN_FILE, ModelConfig
 from tts_cli.engines.chatterbox.weights.tensors import load_module
 
 JOIN: Final = SAMPLES_PER_FRAME
-"""Samples over which a chunk takes over from what the one before it foresaw (20 ms)."""
+"""Samples over which a chunk is faded in over the foreseen sound of the chunk before it: 20 ms."""
 ONSET: Final = 2 * SAMPLES_PER_FRAME
-"""Samples at the start of an utterance, which echo the reference: 20 ms are muted, 20 ms faded in."""
+"""Samples at the start of an utterance that are muted (20 ms) or faded in (20 ms), because the reference can be heard
+in them."""
 
 
 @dataclass(slots=True)
 class VocoderState:
-    """What one utterance's vocoder remembers between pushes."""
+    """The state of the vocoder in one utterance."""
 
     noise: Noise
     phases: Tensor
-    """Initial phases `[harmonics]` in radians."""
+    """The initial phases of the harmonics in radians, `[harmonics]`."""
     turns: Tensor
-    """Turns of each harmonic so far, less the whole ones, float64 `[harmonics]`."""
+    """The phase of each harmonic, less the initial one, in turns: 0 to 1, float64 `[harmonics]`."""
     position: int
-    """The number in the utterance of the source's next mel frame, which picks its noise."""
+    """The mel frame with which the source continues, for its noise."""
     tails: Tails
-    """What the networks remember."""
+    """The state of the networks."""
     known: int
-    """Samples that the mel frames so far stand for."""
+    """How many samples belong to the mel frames so far."""
     spoken: int
-    """Samples handed out."""
+    """How many samples have been given."""
     ready: Tensor
-    """Exact samples behind those handed out."""
+    """Exact samples after those that have been given, `[n]`."""
     early: int
-    """Samples handed out before they were exact."""
+    """How many samples were given as foreseen and are not exact yet."""
     foreseen: Tensor
-    """What was expected to follow the samples handed out early, `[at most JOIN]`."""
+    """The foreseen samples after those that have been given, `[at most JOIN]`."""
     onset: Tensor
-    """Gain of the samples to come, as far as it is not one, `[at most ONSET]`."""
+    """The gain of the next samples, where it is not 1, `[at most ONSET]`."""
 
 
 class Vocoder:
-    """HiFT and the streaming around it. Read-only once loaded; all state is in `VocoderState`."""
+    """The vocoder. It does not change, so utterances can share it; their state is in a `VocoderState`.
+
+    Parameters
+    ----------
+    network
+        HiFT, with its weights.
+
+    Attributes
+    ----------
+    delay
+        How many later mel frames a sample depends on.
+    harmonics
+        How many harmonics the source has, the fundamental included.
+    """
 
     def __init__(self, network: HiFT) -> None:
         self.network = network
-        # A piece's F0 must be the whole utterance's to the last digits, since its running sum is a phase: in
-        # float64 it is, for a small part of the time, and the CPU is where every machine has float64.
+        # The running sum of F0 is a phase, so F0 of a piece must be very close to that of the whole utterance. In
+        # float64 it is, at little cost. Some GPUs have no float64, but every CPU has.
         network.f0_predictor.to("cpu", torch.float64)
         self.delay = receptive_frames(network.config)
         self.harmonics = network.config.nb_harmonics + 1
@@ -67,11 +81,21 @@ class Vocoder:
 
     @classmethod
     def load(cls, folder: Path, config: ModelConfig, device: torch.device) -> Vocoder:
-        """The vocoder of the weights in `folder`. Raises as `load_module` does."""
+        """Load the vocoder from the weights in `folder`. Raises what `load_module` raises."""
         return cls(load_module(lambda: HiFT(config.vocoder), folder / S3GEN_FILE, "mel2wav.", device))
 
     def start(self, noise: Noise, position: int = 0, *, onset: bool = True) -> VocoderState:
-        """A state with no past, in front of mel frame `position`; `onset` mutes and fades its start."""
+        """The state at the start of a sound.
+
+        Parameters
+        ----------
+        noise
+            The noise of the utterance.
+        position
+            The mel frame of the utterance with which the sound begins, for its noise.
+        onset
+            Whether the start is muted and faded in.
+        """
         nothing = torch.empty(0, device=self.device)
         return VocoderState(
             noise=noise,
@@ -90,12 +114,27 @@ class Vocoder:
     def push(
         self, state: VocoderState, mels: Tensor, *, final: bool, ahead: Tensor | None = None, hold: int = 0
     ) -> Tensor:
-        """The samples `[480 m]` that follow when the mel frames `[80, n]` are added to `state`.
+        """Compute the next samples.
 
-        They reach up to `hold` mel frames before the last one, if `final` to the end. With `delay` frames held
-        back they are exact, for every chunking. With fewer the last of them are foreseen, as if the frames
-        `ahead` `[80, k]` followed and then the sound ended; the next push takes over from them within `JOIN`
-        samples. For that something must have been known of the sound behind them: one frame held or ahead.
+        Parameters
+        ----------
+        state
+            The state of the utterance, which this changes.
+        mels
+            The next mel frames, `[80, n]`.
+        final
+            Whether the sound ends with them.
+        ahead
+            Frames `[80, k]` that are likely to follow. Only foreseen samples depend on them.
+        hold
+            How many of the last frames get no samples yet. With `delay` or more, all samples are exact, for any chunks.
+            With fewer, the last samples are foreseen, and the next push fades its own in over `JOIN` samples. That
+            needs foreseen sound after the given samples, so `hold` or `ahead` must have one frame at least.
+
+        Returns
+        -------
+        Tensor
+            `[480 m]`.
         """
         state.known += mels.shape[1] * SAMPLES_PER_FRAME
         end = state.known if final else max(state.spoken, state.known - hold * SAMPLES_PER_FRAME)
@@ -123,16 +162,16 @@ class Vocoder:
         return torch.cat((spoken[: len(gain)] * gain, spoken[len(gain) :]))
 
     def _decode(self, state: VocoderState, mels: Tensor, final: bool) -> Tensor:
-        """The exact samples that the next mel frames make possible; `state`'s source and networks move on."""
+        """The exact samples that the next mel frames make possible. Changes the source and the tails of `state`."""
         f0 = self.network.f0_predictor(mels[None].cpu().double(), state.tails, final)[0]
         source = self._source(state, f0)
         return self.network(mels[None], source, state.tails, final)[0]
 
     def _source(self, state: VocoderState, f0: Tensor) -> Tensor:
-        """The source's next samples `[1, 480 n]`, for n more fundamentals in Hz.
+        """The next samples of the source, `[1, 480 n]`, for F0 of n frames in Hz.
 
-        As upstream's SineGen, but in float64 until the whole turns are dropped; upstream rounds to
-        float32 before, and so departs by and by from the phase that its own F0 asks for.
+        The results are those of upstream's `SineGen` (models/s3gen/hifigan.py), except that phases are float64 until
+        whole turns are dropped. Upstream rounds them to float32 before, so its phase drifts in long utterances.
         """
         config = self.network.config
         pitch = f0.repeat_interleave(SAMPLES_PER_FRAME)
@@ -150,7 +189,19 @@ class Vocoder:
 
 
 def onset_gain() -> Tensor:
-    """Gain of an utterance's first `ONSET` samples, upstream's `trim_fade`: silence, then a raised cosine."""
+    """The gain of the first samples of an utterance: silence, then a raised cosine, as upstream's `trim_fade`.
+
+    Returns
+    -------
+    Tensor
+        `[ONSET]`.
+
+    Examples
+    --------
+    >>> gain = onset_gain()
+    >>> len(gain), float(gain[479]), float(gain[-1])
+    (960, 0.0, 1.0)
+    """
     silent = ONSET // 2
     rise = (torch.cos(torch.linspace(torch.pi, 0, ONSET - silent)) + 1) / 2
     return torch.cat((torch.zeros(silent), rise))

@@ -10,7 +10,8 @@ from typing import Any, Final
 from torch import Tensor
 
 from tts_cli.engines.chatterbox.precision.tensor_cache import store, stored, write
-from tts_cli.engines.chatterbox.s3gen.cached import Trace, VoicePast
+from tts_cli.engines.chatterbox.s3gen.cached import VoicePast
+from tts_cli.engines.chatterbox.s3gen.cached_past import NetworkPast
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder
 from tts_cli.engines.chatterbox.weights.config import S3GEN_FILE
 from tts_cli.engines.chatterbox.weights.tensors import fingerprint
@@ -57,12 +58,12 @@ def _packed(past: VoicePast) -> dict[str, Tensor]:
 
 
 def _unpacked(tensors: Mapping[str, Tensor]) -> VoicePast:
-    def trace(name: str) -> Trace:
+    def trace(name: str) -> NetworkPast:
         found: list[tuple[Tensor, ...]] = []
         for kind in _KINDS:
             count = sum(each.startswith(f"{name}.{kind}.") for each in tensors)
             found.append(tuple(tensors[f"{name}.{kind}.{i}"] for i in range(count)))
-        return Trace(*found)
+        return NetworkPast(*found)
 
     encoder = trace("encoder")
     steps = tuple(trace(f"step{i}") for i in range(sum(name.endswith(".tails.0") for name in tensors) - 1))
