@@ -196,7 +196,7 @@ class TestRefusing:
         (tmp_path / "voices" / "evil.pt").write_bytes(pickle.dumps(Evil()))
         done = tts("speak", TEXT, "--model-dir", str(tiny), "-o", "x.wav", "--voice", "evil")
         assert done.returncode == 1
-        assert "evil.pt is no voice that can be read" in complaint(done)
+        assert "evil.pt cannot be read as a voice" in complaint(done)
         assert [path.name for path in tmp_path.iterdir()] == ["voices"]
 
     def test_truncated_weights_name_the_file_and_what_mends_it(self, tts: Run, tiny: Path, tmp_path: Path) -> None:

@@ -29,7 +29,10 @@ ModelName = Annotated[Literal["turbo", "nano"], typer.Option("--model", help="Th
 
 @app.command("cache")
 def cache(
-    file: Annotated[Path, typer.Argument(help="A recording of more than 5 s: wav, flac, mp3, ogg.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="A recording of more than 5 s: wav, flac, mp3, ogg, m4a, aac and others."),
+    ],
     name: Annotated[str | None, typer.Option(help="Its name; by default, the file's.", show_default=False)] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a voice of that name.")] = False,
     model: ModelName = "turbo",

@@ -24,6 +24,7 @@ from tts_cli.engines.chatterbox.engine import ChatterboxEngine
 from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings
 from tts_cli.engines.chatterbox.t3.sampling import DEAD_AIR_CAP, TRAILING_SILENCE, token_budget
 from tts_cli.engines.chatterbox.voice.loaded import MOST
+from tts_cli.engines.chatterbox.weights.config import SPEECH_IDS
 from tts_cli.engines.options import make
 from tts_cli.engines.prefetch import Prefetch
 from tts_cli.engines.registry import load_engine
@@ -83,7 +84,7 @@ def upstream_generate(folder: Path, engine: ChatterboxEngine, seed: int) -> Samp
     }
     hp = T3Config(text_tokens_dict_size=50276)
     hp.llama_config_name = "tiny"
-    hp.speech_tokens_dict_size = 6563
+    hp.speech_tokens_dict_size = SPEECH_IDS
     hp.input_pos_emb = None
     hp.speech_cond_prompt_len = 375
     hp.use_perceiver_resampler = hp.emotion_adv = False

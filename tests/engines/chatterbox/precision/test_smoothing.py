@@ -20,7 +20,7 @@ from tts_cli.engines.chatterbox.proof.verdict import MapError
 from tts_cli.engines.chatterbox.t3.model import T3
 from tts_cli.engines.chatterbox.t3.network import T3Prefix
 from tts_cli.engines.chatterbox.voice.conditionals import Conditionals, sample_of
-from tts_cli.engines.chatterbox.weights.config import T3Config, read_config
+from tts_cli.engines.chatterbox.weights.config import SPEECH_VOCABULARY, T3Config, read_config
 
 WEIGHTS = "t3_turbo_v1.safetensors"
 TEXT, TOKENS = [15496, 11, 995, 13], [5, 4299, 17, 6000, 1, 2, 3]
@@ -86,7 +86,10 @@ def test_outliers_cost_little_with_another_voice_too() -> None:
     """The voice that is spoken with is not the one that it was calibrated with."""
     full, plain, smooth = (random_t3(20) for _ in range(3))
     generator = torch.Generator().manual_seed(2)
-    speaker, voice_tokens = torch.randn(1, 256, generator=generator), torch.randint(6561, (1, 50), generator=generator)
+    speaker, voice_tokens = (
+        torch.randn(1, 256, generator=generator),
+        torch.randint(SPEECH_VOCABULARY, (1, 50), generator=generator),
+    )
     parts = smoothed(smooth, 2, lambda: smooth.prefix(speaker, voice_tokens))
     put_norms(smooth, parts)
     install(smooth, "int8", parts)

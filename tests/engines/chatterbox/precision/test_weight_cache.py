@@ -19,6 +19,7 @@ from tts_cli.engines.chatterbox.precision.quantised_layers import Int4Linear, In
 from tts_cli.engines.chatterbox.t3.model import T3, TokenRequest
 from tts_cli.engines.chatterbox.t3.network import T3Prefix
 from tts_cli.engines.chatterbox.voice.conditionals import Conditionals
+from tts_cli.engines.chatterbox.weights.config import SPEECH_IDS, SPEECH_VOCABULARY
 
 TEXT, TOKENS = [15496, 11, 995, 13], [5, 4299, 17, 6000, 1, 2, 3]
 WEIGHTS = "t3_turbo_v1.safetensors"
@@ -72,8 +73,8 @@ def test_logits_are_those_that_tokens_are_drawn_from(folder: Path, voice: Condit
     prefix = t3.prefix(voice.speaker, voice.voice_tokens)
     greedy = list(t3.tokens(TokenRequest(prefix, TEXT, Sampling(temperature=0), exactly=8)))
     logits = t3.logits(prefix, TEXT, greedy)
-    assert logits.shape == (9, 6563)
-    assert logits[:-1, :6561].argmax(-1).tolist() == greedy
+    assert logits.shape == (9, SPEECH_IDS)
+    assert logits[:-1, :SPEECH_VOCABULARY].argmax(-1).tolist() == greedy
 
 
 @pytest.mark.parametrize(("kind", "layer"), [("int8", Int8Linear), ("int4", Int4Linear)])

@@ -27,7 +27,7 @@ from tts_cli.engines.chatterbox.voice.conditionals import (
 )
 from tts_cli.engines.chatterbox.voice.past import past_of
 from tts_cli.engines.chatterbox.voice.store import VoiceStore
-from tts_cli.engines.chatterbox.weights.config import T3Config
+from tts_cli.engines.chatterbox.weights.config import SPEECH_VOCABULARY, T3Config
 from tts_cli.errors import MissingError, ModelError, UsageError
 
 with warnings.catch_warnings():
@@ -40,9 +40,9 @@ def voice(tokens: int = 12, mels: int = 24) -> Conditionals:
     generator = torch.Generator().manual_seed(3)
     return Conditionals(
         torch.randn(1, 256, generator=generator),
-        torch.randint(0, 6561, (1, 20), generator=generator),
+        torch.randint(0, SPEECH_VOCABULARY, (1, 20), generator=generator),
         {
-            "prompt_token": torch.randint(0, 6561, (1, tokens), generator=generator),
+            "prompt_token": torch.randint(0, SPEECH_VOCABULARY, (1, tokens), generator=generator),
             "prompt_token_len": torch.tensor([tokens]),
             "prompt_feat": torch.randn(1, mels, 80, generator=generator),
             "prompt_feat_len": None,
@@ -148,10 +148,16 @@ def test_damaged_files_are_errors_and_never_tracebacks(tmp_path: Path) -> None:
         (lambda c: c["t3"].pop("speaker_emb"), "speaker_emb is missing"),
         (lambda c: c["t3"].update(speaker_emb=torch.zeros(256)), "speaker_emb has shape"),
         (lambda c: c["t3"].update(speaker_emb=torch.full((1, 256), torch.nan)), "finite"),
-        (lambda c: c["t3"].update(speaker_emb=torch.zeros(1, 256).to_sparse()), "speaker_emb is not stored whole"),
-        (lambda c: c["gen"].update(prompt_token=torch.ones(1, 3, dtype=torch.long).to_sparse()), "not stored whole"),
-        (lambda c: c["gen"].update(prompt_feat=torch.zeros(1, 6, 80, device="meta")), "not stored whole"),
-        (lambda c: c["t3"].update(cond_prompt_speech_tokens=torch.tensor([[6561]])), "outside 0 to 6560"),
+        (
+            lambda c: c["t3"].update(speaker_emb=torch.zeros(1, 256).to_sparse()),
+            "speaker_emb is not stored as",
+        ),
+        (
+            lambda c: c["gen"].update(prompt_token=torch.ones(1, 3, dtype=torch.long).to_sparse()),
+            "not stored as a dense",
+        ),
+        (lambda c: c["gen"].update(prompt_feat=torch.zeros(1, 6, 80, device="meta")), "not stored as a dense"),
+        (lambda c: c["t3"].update(cond_prompt_speech_tokens=torch.tensor([[SPEECH_VOCABULARY]])), "outside 0 to 6560"),
         (lambda c: c["t3"].update(cond_prompt_speech_tokens=torch.tensor([[-1]])), "outside"),
         (lambda c: c["t3"].update(cond_prompt_speech_tokens=torch.zeros(1, 0).long()), "speech tokens"),
         (lambda c: c["gen"].update(prompt_token=torch.full((1, 3), 7.5)), "speech tokens"),
@@ -277,7 +283,7 @@ def test_no_numbers(tmp_path: Path) -> None:
     sound = speech(6, 16_000)
     sound[77] = np.nan
     soundfile.write(tmp_path / "v.wav", sound, 16_000, subtype="FLOAT")
-    with pytest.raises(UsageError, match="no numbers"):
+    with pytest.raises(UsageError, match="not finite numbers"):
         read_recording(tmp_path / "v.wav")
 
 

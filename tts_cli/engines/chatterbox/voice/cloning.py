@@ -1,10 +1,12 @@
-"""A recording becomes a voice: read it, refuse what cannot be cloned, and compute what the models need of it.
+"""Makes a voice of a recording: reads it, rejects what cannot be cloned, and computes what the networks need of it.
 
-The numbers are those of `ChatterboxTurboTTS.prepare_conditionals` (chatterbox-tts 0.1.7, `tts_turbo.py`),
-computed by upstream's own speech tokenizer, speaker encoder and voice encoder. Only this module imports
-upstream, which takes seconds, and loads those three, which speaking does not need. One difference is meant:
-upstream lets the voice encoder run over the whole recording, we stop at the 15 s that T3's voice tokens
-cover too.
+Upstream's own speech tokenizer, speaker encoder and voice encoder compute the conditionals. Speaking does not need
+them. Importing upstream takes seconds, so this module does it inside the functions that need it.
+
+References
+----------
+The conditionals are those of `ChatterboxTurboTTS.prepare_conditionals` in chatterbox-tts 0.1.7 (tts_turbo.py), with one
+difference: there, the voice encoder uses the whole recording, and here only its first 15 s, which T3's tokens cover.
 """
 
 from __future__ import annotations
@@ -38,19 +40,21 @@ from tts_cli.paths import explained
 
 VE_FILE: Final = "ve.safetensors"
 LOW_RATE: Final = 16_000
-"""Samples a second that the tokenizer and both encoders take."""
+"""The sample rate that the tokenizer and both encoders need, in samples a second."""
 SHORTEST: Final = 5.0
-"""Seconds that a recording must be longer than."""
+"""A recording must be longer than this, in seconds."""
 T3_SECONDS: Final = 15
+"""How much of a recording T3 and the voice encoder use."""
 S3GEN_SECONDS: Final = 10
+"""How much of a recording the flow uses."""
 VOICE_TOKENS: Final = 375
-"""Speech tokens of the voice in T3's input, at most: 15 s."""
+"""The most tokens of the voice in T3's input: 15 s."""
 LONGEST: Final = 300
-"""Seconds that are read; only the loudness is measured on more than the first 15."""
+"""How much of a recording is read, in seconds. Only the loudness is measured on more than the first 15."""
 LOUDNESS: Final = -27.0
-"""LUFS to which upstream brings a recording."""
+"""The loudness that upstream gives to a recording, in LUFS."""
 CLIPPED: Final = 0.005
-"""Part of the samples, stuck at full scale, from which a recording counts as clipped."""
+"""A recording counts as clipped if more than this fraction of its samples is stuck at full scale."""
 
 Progress = Callable[[str], None]
 _Module = TypeVar("_Module", bound=torch.nn.Module)
@@ -65,11 +69,33 @@ def cache_voice(
     force: bool = False,
     progress: Progress = lambda _: None,
 ) -> VoiceInfo:
-    """Clone the voice in `file` with the weights in `folder`, and keep it in `store` under `name`.
+    """Make a voice of a recording, and store it.
 
-    `progress` is told each step as it begins. Raises `UsageError` for a name or recording that cannot be
-    used, `MissingError` and `ModelError` for weights that are not there or damaged, `OutputError` where
-    `store` cannot be written. Nothing is written unless all of it is.
+    Parameters
+    ----------
+    file
+        The recording.
+    name
+        The name of the voice.
+    folder
+        The folder with the weights.
+    store
+        Where to store the voice. Either all of its files are stored, or none.
+    force
+        Whether to replace a voice that has the name.
+    progress
+        Called with a few words when a step begins.
+
+    Raises
+    ------
+    UsageError
+        If the name or the recording cannot be used.
+    MissingError
+        If weights or packages are missing.
+    ModelError
+        If weights are damaged.
+    OutputError
+        If the store cannot be written to.
     """
     store.check_free(name, force)
     progress("reading the recording")
@@ -104,10 +130,22 @@ def cache_voice(
 
 
 def read_recording(file: Path) -> tuple[Samples, float]:
-    """The recording at 24 kHz, mono, at its own loudness, and its duration in seconds.
+    """Read a recording, at most `LONGEST` seconds of it.
 
-    At most `LONGEST` seconds are read. Raises `UsageError` where the file cannot be read as sound, or where
-    its sound is too short, silent, clipped or no finite numbers.
+    Returns
+    -------
+    sound : Samples
+        Mono, at 24 kHz, with the loudness that it has, `[n]`.
+    duration : float
+        The length of the whole recording, in seconds.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read as sound, or if the sound is too short, silent or clipped, or has samples that are
+        not finite.
+    MissingError
+        If PyAV is needed and not installed.
     """
     with explained("read", file, "check its name and its rights"):
         is_there = file.is_file()
@@ -119,7 +157,13 @@ def read_recording(file: Path) -> tuple[Samples, float]:
 
 
 def resample(sound: Samples, rate: int, to: int) -> Samples:
-    """`sound` at another rate, its length rounded up: as `librosa.resample` (0.11) makes it."""
+    """Resample `sound` from `rate` to `to`, with its length rounded up: the result of `librosa.resample` (0.11).
+
+    Examples
+    --------
+    >>> resample(np.zeros(24_000, np.float32), 24_000, 16_000).shape
+    (16000,)
+    """
     import soxr
 
     if rate == to:
@@ -130,16 +174,18 @@ def resample(sound: Samples, rate: int, to: int) -> Samples:
 
 
 def _refuse_unusable(file: Path, frames: Samples, seconds: float) -> None:
-    """Raise `UsageError` for a recording `[frames, channels]` from which no voice can be cloned."""
+    """Raise `UsageError` if no voice can be made of a recording `[frames, channels]`."""
     if not np.isfinite(frames).all():
-        raise UsageError(f"{file} holds samples that are no numbers", "export it again from where it was recorded")
+        raise UsageError(
+            f"{file} has samples that are not finite numbers", "export it again from where it was recorded"
+        )
     if seconds <= SHORTEST:
         raise UsageError(
             f"{file} is too short: {seconds:.1f} s of sound", f"use more than {SHORTEST:.0f} s, best 10 to 15"
         )
     heard = frames[: round(T3_SECONDS * len(frames) / seconds)]
     if not len(heard) or np.abs(heard).max() < AUDIBLE:
-        raise UsageError(f"{file} is silent in its first {T3_SECONDS} s", "cut the silence in front")
+        raise UsageError(f"{file} is silent in its first {T3_SECONDS} s", "cut off the silence at its beginning")
     stuck = (np.abs(heard[1:]) >= 0.98) & (heard[1:] == heard[:-1])
     if stuck.mean() > CLIPPED:
         raise UsageError(
@@ -149,10 +195,23 @@ def _refuse_unusable(file: Path, frames: Samples, seconds: float) -> None:
 
 
 def prepare(sound: Samples, folder: Path, progress: Progress = lambda _: None) -> Conditionals:
-    """The conditionals of a recording: mono at 24 kHz, longer than 5 s.
+    """Compute the conditionals of a recording.
 
-    Raises `MissingError` where chatterbox-tts or the weights are missing, `ModelError` where they are
-    damaged.
+    Parameters
+    ----------
+    sound
+        Mono, at 24 kHz, longer than 5 s, `[n]`.
+    folder
+        The folder with the weights.
+    progress
+        Called with a few words when a step begins.
+
+    Raises
+    ------
+    MissingError
+        If chatterbox-tts or weights are missing.
+    ModelError
+        If weights are damaged.
     """
     progress("loading the speech tokenizer, speaker encoder and voice encoder")
     with _quiet():
@@ -169,7 +228,7 @@ def prepare(sound: Samples, folder: Path, progress: Progress = lambda _: None) -
 
 
 def at_upstream_loudness(sound: Samples) -> Samples:
-    """`sound` (24 kHz) at -27 LUFS (ITU-R BS.1770), or as it is where that has no meaning."""
+    """Bring `sound` (24 kHz) to -27 LUFS (ITU-R BS.1770-4). If it has no finite loudness, it stays as it is."""
     import pyloudnorm
 
     loudness = float(pyloudnorm.Meter(SAMPLE_RATE).integrated_loudness(sound))
@@ -178,7 +237,7 @@ def at_upstream_loudness(sound: Samples) -> Samples:
 
 
 class _ReferenceEncoders:
-    """Upstream's three reference encoders, with the weights in a folder."""
+    """Upstream's speech tokenizer, speaker encoder and voice encoder, with the weights in a folder."""
 
     def __init__(self, folder: Path) -> None:
         try:
@@ -197,7 +256,7 @@ class _ReferenceEncoders:
         self._resample = Resample(SAMPLE_RATE, LOW_RATE)
 
     def reference(self, sound: torch.Tensor) -> dict[str, torch.Tensor | None]:
-        """What S3Gen knows of the voice, of `[1, samples]` at 24 kHz: upstream's `S3Gen.embed_ref`."""
+        """The conditionals of S3Gen for sound `[1, n]` at 24 kHz, as `S3Token2Mel.embed_ref` computes them upstream."""
         mel = self._mel(sound).transpose(1, 2)
         low = self._resample(sound)
         tokens = self.tokenizer(low)[0][:, : mel.shape[1] // 2]
@@ -211,7 +270,7 @@ class _ReferenceEncoders:
 
 
 def _filled(module: _Module, file: Path, prefix: str) -> _Module:
-    """`module` with the tensors of `file` whose names begin with `prefix`."""
+    """Load the tensors of `file` whose names begin with `prefix` into `module`, and return it."""
     state = module.state_dict()
     tensors = read_tensors(file, {prefix + name: tuple(tensor.shape) for name, tensor in state.items()})
     module.load_state_dict({name: tensors[prefix + name] for name in state})
@@ -220,7 +279,7 @@ def _filled(module: _Module, file: Path, prefix: str) -> _Module:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep upstream's prints and its dependencies' warnings off our streams."""
+    """Suppress what upstream prints, and warnings of its dependencies."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         yield

@@ -1,8 +1,11 @@
-"""A voice as the models take it: upstream's conditionals in their `.pt`, and the T3 prefix kept beside it.
+"""The conditionals of a voice in upstream's file format, and the prefix of T3, which is cached in a file beside it.
 
-The `.pt` is that of `Conditionals.save` in chatterbox-tts 0.1.7 (`tts_turbo.py`): torch's zip of tensors
-and plain containers, read with `weights_only`, so that a file that holds anything else executes nothing and
-is an error. Every tensor is checked before it reaches a model.
+A `.pt` file is a zip archive of tensors and plain containers that torch writes. It is read with `weights_only`, so code
+in it is never executed: such a file is an error. Every tensor is checked before a network uses it.
+
+References
+----------
+The format is that of `Conditionals.save` in chatterbox-tts 0.1.7 (tts_turbo.py).
 """
 
 from __future__ import annotations
@@ -32,34 +35,38 @@ __all__ = ["Conditionals", "fingerprint", "load_prefix", "prefix_key", "prefix_o
 
 @dataclass(frozen=True, slots=True)
 class Conditionals:
-    """All that the models know of a voice. Read-only."""
+    """What the networks know of a voice. It does not change."""
 
     speaker: Tensor
-    """The voice encoder's embedding for T3, float32 `[1, 256]`."""
+    """The embedding that the voice encoder computes for T3, float32 `[1, 256]`."""
     voice_tokens: Tensor
-    """Speech tokens of the reference's first 15 s for T3, int64 `[1, up to 375]`."""
+    """The tokens of the first 15 s of the reference, for T3, int64 `[1, up to 375]`."""
     gen: Mapping[str, Tensor | None]
     """Upstream's `Conditionals.gen`, for S3Gen: `prompt_token` int64 `[1, n]`, `prompt_token_len` `[1]`,
     `prompt_feat` float32 `[1, 2n or 2n + 1, 80]`, `prompt_feat_len` None, `embedding` float32 `[1, 192]`."""
 
     def save(self, file: Path) -> None:
-        """Write the `.pt` that upstream's `Conditionals.load` reads. Raises `OSError`."""
+        """Write a `.pt` file, which upstream's `Conditionals.load` can read. Raises `OSError`."""
         t3 = {
             "speaker_emb": self.speaker,
             "clap_emb": None,
             "cond_prompt_speech_tokens": self.voice_tokens,
             "cond_prompt_speech_emb": None,
-            "emotion_adv": 0.5 * torch.ones(1, 1, 1),  # upstream's default; Turbo does not look at it
+            "emotion_adv": 0.5 * torch.ones(1, 1, 1),  # upstream's default; Turbo does not use it
         }
-        with file.open("wb") as stream:  # torch's own writer turns a full disk into a RuntimeError
+        with file.open("wb") as stream:  # torch's own writer raises RuntimeError if the disk is full
             torch.save({"t3": t3, "gen": dict(self.gen)}, stream)
 
     @classmethod
     def load(cls, file: Path) -> Conditionals:
-        """Read a `.pt` of ours or of upstream's, onto the CPU.
+        """Read a `.pt` file that `save` or upstream has written, to the CPU.
 
-        Raises `UsageError` where the file cannot be opened, and `ModelError` where it is damaged, holds code, or its
-        tensors have other shapes or types.
+        Raises
+        ------
+        UsageError
+            If the file cannot be opened.
+        ModelError
+            If it is damaged, contains code, or has tensors of other shapes or types.
         """
         try:
             file.open("rb").close()
@@ -67,17 +74,17 @@ class Conditionals:
             raise cannot("read", file, error, "check its name and its rights") from error
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # torch remarks on odd pickles before it refuses them
+                warnings.simplefilter("ignore")  # torch warns of unusual pickles before it rejects them
                 content = torch.load(file, map_location="cpu", weights_only=True)
-        except Exception as error:  # the unpickler fails in as many ways as there are damaged files
+        except Exception as error:  # a damaged file can make the unpickler raise anything
             raise ModelError(
-                f"{file} is no voice that can be read: it is damaged, or holds more than tensors",
+                f"{file} cannot be read as a voice: it is damaged, or contains more than tensors",
                 "make it again with: tts voice cache FILE --force",
             ) from error
         return cls._checked(file, content)
 
     def shortened(self, seconds: float) -> Conditionals:
-        """The same voice, but S3Gen sees no more than the first `seconds` of its reference, and one token at least."""
+        """The same voice, of whose reference the flow uses the first `seconds` only, but one token at least."""
         tokens = max(1, round(seconds * TOKEN_RATE))
         prompt = cast(Tensor, self.gen["prompt_token"])[:, :tokens]
         mel = cast(Tensor, self.gen["prompt_feat"])[:, : FRAMES_PER_TOKEN * tokens]
@@ -107,24 +114,24 @@ class Conditionals:
 def _part(file: Path, content: Any, name: str) -> dict[str, Any]:
     part = content.get(name) if isinstance(content, dict) else None
     if not isinstance(part, dict):
-        raise ModelError(f"{file} holds tensors, but not those of a voice: {name} is missing")
+        raise ModelError(f"{file} contains tensors, but not those of a voice: {name} is missing")
     return part
 
 
 def _tensor(
     file: Path, part: dict[str, Any], name: str, shape: tuple[int | None, ...], ids_below: int | None = None
 ) -> Tensor:
-    """The tensor of that name: float32 of that shape, or int64 where `ids_below` bounds it.
+    """The tensor `name` of `part`: float32, or int64 from 0 to `ids_below` - 1 if that is given.
 
-    Upstream casts `prompt_token` to float32 in place when it speaks (`s3gen.py`), so a voice that it saved afterwards
-    holds its ids as floats. In half precision ids above 2048 would be others, so those are refused.
+    When upstream speaks, it converts `prompt_token` to float32 in place (s3gen.py), so a voice that it saves afterwards
+    has tokens as floats. These are accepted. Half precision is not, because it cannot represent all tokens above 2048.
     """
     value = part.get(name)
     if not isinstance(value, Tensor):
         raise ModelError(f"{file}: {name} is missing")
-    value = value.detach()  # saved while it was being trained, perhaps
+    value = value.detach()  # it may have been saved with a gradient
     if value.layout != torch.strided or value.is_meta:
-        raise ModelError(f"{file}: {name} is not stored whole, as a dense tensor")
+        raise ModelError(f"{file}: {name} is not stored as a dense tensor")
     expected = ["any" if size is None else size for size in shape]
     if value.ndim != len(shape) or any(want not in (None, have) for want, have in zip(shape, value.shape, strict=True)):
         raise ModelError(f"{file}: {name} has shape {list(value.shape)}, expected {expected}")
@@ -137,12 +144,12 @@ def _tensor(
         raise ModelError(f"{file}: {name} does not hold speech tokens")
     value = value.clamp(-1, ids_below).long()
     if int(value.min()) < 0 or int(value.max()) >= ids_below:
-        raise ModelError(f"{file}: {name} holds ids outside 0 to {ids_below - 1}")
+        raise ModelError(f"{file}: {name} has ids outside 0 to {ids_below - 1}")
     return value
 
 
 def sample_of(weights: Path) -> Sample | None:
-    """The voice that came with the weights in this folder, to calibrate T3 with; None where none can be read."""
+    """The voice that came with the weights in a folder, for calibrating T3; None if there is none that can be read."""
     try:
         voice = Conditionals.load(weights / "conds.pt")
     except (ModelError, UsageError):
@@ -151,7 +158,7 @@ def sample_of(weights: Path) -> Sample | None:
 
 
 def prefix_key(model: str, voice: Conditionals) -> str:
-    """What a T3 prefix depends on: the model and how it computes, and what T3 knows of the voice."""
+    """A digest of what a prefix depends on: `model`, the fingerprint of T3's weights, and T3's part of the voice."""
     digest = hashlib.sha256(model.encode())
     digest.update(voice.speaker.numpy().tobytes())
     digest.update(voice.voice_tokens.numpy().tobytes())
@@ -159,12 +166,12 @@ def prefix_key(model: str, voice: Conditionals) -> str:
 
 
 def save_prefix(prefix: T3Prefix, key: str, file: Path) -> None:
-    """Write `prefix` (75 MB for Turbo) with the key to know it by. Raises `OSError`."""
+    """Write a prefix (75 MB for Turbo) with its key. Raises `OSError`."""
     write({"keys": prefix.keys, "values": prefix.values}, key, file)
 
 
 def load_prefix(file: Path, key: str, t3: T3) -> T3Prefix | None:
-    """The prefix in `file`, mapped into memory; None where it is missing, damaged or of another key."""
+    """The prefix in `file`, mapped into memory; None if it is missing or damaged, or has another key or shape."""
     tensors = stored(file, key)
     if tensors is None or tensors.keys() != {"keys", "values"}:
         return None
@@ -175,9 +182,18 @@ def load_prefix(file: Path, key: str, t3: T3) -> T3Prefix | None:
 
 
 def prefix_of(voice: Conditionals, file: Path, model: str, t3: T3) -> T3Prefix:
-    """The voice's prefix: the one in `file` where it fits, else computed and, if the disk allows, kept there.
+    """The prefix of a voice: read from `file`, or computed and, if possible, cached there.
 
-    `model` is the fingerprint of T3's weights.
+    Parameters
+    ----------
+    voice
+        The voice.
+    file
+        The cache file.
+    model
+        The fingerprint of T3's weights. A prefix of other weights is computed again.
+    t3
+        Computes the prefix.
     """
     key = prefix_key(model, voice)
     known = load_prefix(file, key, t3)

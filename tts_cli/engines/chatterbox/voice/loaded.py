@@ -1,4 +1,4 @@
-"""The voices that an engine has loaded: each once, however many utterances ask for it at the same time."""
+"""The voices that an engine has loaded. Each is loaded once, also if several utterances ask for it at the same time."""
 
 from __future__ import annotations
 
@@ -14,12 +14,22 @@ from tts_cli.engines.chatterbox.voice.conditionals import Conditionals
 from tts_cli.engines.chatterbox.voice.store import VoiceStore
 
 MOST: Final = 8
-"""How many voices stay loaded; each takes 75 MB for T3 and 115 or 230 MB for the flow, mapped or not."""
+"""How many voices stay loaded. Each has 75 MB for T3 and 115 or 230 MB for the flow, which may be mapped from files."""
 
 
 @dataclass(slots=True)
 class Voice:
-    """A voice as its networks need it."""
+    """A voice that is loaded.
+
+    Parameters
+    ----------
+    conditionals
+        What the networks know of it.
+    prefix
+        Its prefix, for T3.
+    compute_past
+        Reads or computes its past, for the flow.
+    """
 
     conditionals: Conditionals
     prefix: T3Prefix
@@ -28,7 +38,7 @@ class Voice:
     _computing: threading.Lock = field(default_factory=threading.Lock)
 
     def past(self) -> VoicePast:
-        """What the flow keeps of the voice: computed, or read from a file, when it is first asked for."""
+        """The past of the voice. It is read or computed by the first call."""
         with self._computing:
             if self._past is None:
                 self._past = self.compute_past()
@@ -36,7 +46,15 @@ class Voice:
 
 
 class LoadedVoices:
-    """Loads voices of `store` with `load`, and keeps the `MOST` used last while their files stay the same."""
+    """Loads voices, and holds the `MOST` that were used last. A voice whose file has changed is loaded again.
+
+    Parameters
+    ----------
+    store
+        Finds the files of voices.
+    load
+        Loads a voice, given its name and its file.
+    """
 
     def __init__(self, store: VoiceStore, load: Callable[[str, Path], Voice]) -> None:
         self._store = store
@@ -45,7 +63,7 @@ class LoadedVoices:
         self._loading = threading.Lock()
 
     def get(self, name: str) -> Voice:
-        """The voice of that name. Raises `UsageError` where there is none, and what loading it raises."""
+        """The voice called `name`. Raises `UsageError` if there is none, and what `load` raises."""
         with self._loading:
             path = self._store.path(name)
             version = path.stat().st_mtime_ns
@@ -58,6 +76,6 @@ class LoadedVoices:
             return known[1]
 
     def clear(self) -> None:
-        """Let go of all of them."""
+        """Release all voices."""
         with self._loading:
             self._loaded.clear()

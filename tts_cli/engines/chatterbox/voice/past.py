@@ -1,4 +1,4 @@
-"""What the flow keeps of a voice, in a file beside it: mapped in milliseconds where computing takes seconds."""
+"""Caches the past of a voice in a file: it is mapped in milliseconds, and computing it takes seconds."""
 
 from __future__ import annotations
 
@@ -17,15 +17,25 @@ from tts_cli.engines.chatterbox.weights.config import S3GEN_FILE
 from tts_cli.engines.chatterbox.weights.tensors import fingerprint
 
 FORMAT: Final = 1
-"""Counts up when the same weights and voice come to leave something else."""
+"""The version of what is stored. A change of it makes older files stale."""
 _KINDS: Final = ("tails", "keys", "values")
 
 
 def past_of(gen: Mapping[str, Any], file: Path, folder: Path, decoder: S3GenDecoder) -> VoicePast:
-    """The past of the voice `gen`: that in `file` where it fits, else computed and, if the disk allows, kept there.
+    """The past of a voice: read from `file`, or computed and, if possible, cached there.
 
-    It begins from the noise of seed 0, whatever the seeds of the utterances: it is the voice's, not theirs. `decoder`
-    is that of the weights in `folder`.
+    Its mel frames begin as the noise of seed 0, for utterances of any seed.
+
+    Parameters
+    ----------
+    gen
+        The voice: upstream's `Conditionals.gen`.
+    file
+        The cache file.
+    folder
+        The folder with the weights. A past of other weights is computed again.
+    decoder
+        Computes the past, with the weights in `folder`.
     """
     key = _key(gen, folder, decoder)
     known = stored(file, key)
@@ -37,7 +47,7 @@ def past_of(gen: Mapping[str, Any], file: Path, folder: Path, decoder: S3GenDeco
 
 
 def save_past(past: VoicePast, gen: Mapping[str, Any], file: Path, folder: Path, decoder: S3GenDecoder) -> None:
-    """Write `past` for `past_of` to find. Raises `OSError`."""
+    """Write `past` so that `past_of` finds it. Raises `OSError`."""
     write(_packed(past), _key(gen, folder, decoder), file)
 
 
@@ -51,20 +61,20 @@ def _key(gen: Mapping[str, Any], folder: Path, decoder: S3GenDecoder) -> str:
 
 def _packed(past: VoicePast) -> dict[str, Tensor]:
     tensors = {"speaker": past.speaker}
-    for name, trace in {"encoder": past.encoder, **{f"step{i}": step for i, step in enumerate(past.steps)}}.items():
+    for name, network in {"encoder": past.encoder, **{f"step{i}": step for i, step in enumerate(past.steps)}}.items():
         for kind in _KINDS:
-            tensors |= {f"{name}.{kind}.{i}": each for i, each in enumerate(getattr(trace, kind))}
+            tensors |= {f"{name}.{kind}.{i}": each for i, each in enumerate(getattr(network, kind))}
     return tensors
 
 
 def _unpacked(tensors: Mapping[str, Tensor]) -> VoicePast:
-    def trace(name: str) -> NetworkPast:
+    def network(name: str) -> NetworkPast:
         found: list[tuple[Tensor, ...]] = []
         for kind in _KINDS:
             count = sum(each.startswith(f"{name}.{kind}.") for each in tensors)
             found.append(tuple(tensors[f"{name}.{kind}.{i}"] for i in range(count)))
         return NetworkPast(*found)
 
-    encoder = trace("encoder")
-    steps = tuple(trace(f"step{i}") for i in range(sum(name.endswith(".tails.0") for name in tensors) - 1))
+    encoder = network("encoder")
+    steps = tuple(network(f"step{i}") for i in range(sum(name.endswith(".tails.0") for name in tensors) - 1))
     return VoicePast(encoder, steps, tensors["speaker"], encoder.keys[0].shape[2])

@@ -1,7 +1,7 @@
-"""A recording in a file becomes samples: with libsndfile, or what it does not know with FFmpeg's libraries (PyAV).
+"""Reads a recording from a file: with libsndfile, or with FFmpeg's libraries if libsndfile does not know the format.
 
-Upstream's loader does the same: `librosa.load` falls back on the program `ffmpeg`, and takes 16-bit samples from it.
-PyAV's wheels carry the libraries, so nothing else need be installed.
+The libraries of FFmpeg come with the package PyAV. Upstream reads recordings with `librosa.load`, which runs `ffmpeg`
+for these formats.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from tts_cli.engines.chatterbox.weights.locate import INSTALL
 from tts_cli.errors import MissingError, UsageError
 
 _CANNOT_OPEN: Final = 2
-"""libsndfile's code for a file that the system does not open, so nobody else can read it either."""
+"""libsndfile's code for a file that the system cannot open. FFmpeg could not open it either."""
 
 _OFFLINE: Final = {"protocol_whitelist": "file"}
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What a file holds: the beginning of its sound, and how long it is.
+    """The sound at the beginning of a file, and the length of all its sound.
 
-    Attributes
+    Parameters
     ----------
     frames
-        Samples `[frames, channels]`.
+        Samples, float32 `[frames, channels]`.
     rate
         Frames a second.
     duration
-        Seconds of sound in the whole file.
+        The length of all sound in the file, in seconds.
     """
 
     frames: Samples
@@ -44,9 +44,14 @@ class Recording:
 
 
 def load(file: Path, longest: float) -> Recording:
-    """The first `longest` seconds of `file`.
+    """Read the first `longest` seconds of `file`.
 
-    Raises `UsageError` where it cannot be read as sound, `MissingError` where that takes PyAV and it is not installed.
+    Raises
+    ------
+    UsageError
+        If the file cannot be read as sound.
+    MissingError
+        If PyAV is needed and not installed.
     """
     try:
         sound = soundfile.SoundFile(file)
@@ -71,10 +76,11 @@ def _decoded(file: Path, longest: float) -> Recording:
     blocks: list[Samples] = []
     rate = frames = 0
     try:
-        # A playlist must not reach the network. An open file, because FFmpeg takes a colon in a name for a protocol.
+        # `_OFFLINE`, because a playlist must not reach the network. An open file, because FFmpeg takes the part of a
+        # name before a colon for a protocol.
         with file.open("rb") as handle, av.open(handle, metadata_errors="ignore", options=_OFFLINE) as container:
             if not container.streams.audio:
-                raise _unreadable(file, "there is no sound in it")
+                raise _unreadable(file, "it contains no sound")
             to_float = av.AudioResampler(format="fltp")
             for frame in container.decode(audio=0):
                 for block in to_float.resample(frame):
@@ -83,13 +89,13 @@ def _decoded(file: Path, longest: float) -> Recording:
                     frames += block.samples
                 if rate and frames >= longest * rate:
                     break
-            told = (container.duration or 0) / av.time_base
+            declared = (container.duration or 0) / av.time_base
     except (av.FFmpegError, ValueError, OSError) as error:
         raise _unreadable(file, error) from error
     if not blocks:
-        raise _unreadable(file, "there is no sound in it")
+        raise _unreadable(file, "it contains no sound")
     sound = np.concatenate(blocks, axis=1).T[: math.ceil(longest * rate)]
-    return Recording(as_samples(sound), rate, max(len(sound) / rate, told))
+    return Recording(as_samples(sound), rate, max(len(sound) / rate, declared))
 
 
 def _unreadable(file: Path, why: object) -> UsageError:

@@ -1,11 +1,13 @@
-"""The voice store: which voices there are, where their files lie, and how they get there whole.
+"""The voice store: lists voices, finds their files, and stores new voices completely or not at all.
 
-A cached voice is `NAME.pt` (conditionals, in upstream's format), beside it `NAME.json` (where it came from)
-and, where an engine found something worth keeping, `NAME.t3.safetensors` and `NAME.flow.safetensors`. The
-`.pt` alone makes a voice: one copied here by hand is listed too. New files are written in a folder beside their
-place and renamed into it, the `.pt` last, so that a voice is there whole or not at all.
+A cached voice consists of these files:
 
-What is inside a `.pt` is the engine's business (`engines.chatterbox.voice`); this module needs no torch.
+- `NAME.pt`: the conditionals, in upstream's format. This file alone is a voice, also if it was copied here by hand.
+- `NAME.json`: where the voice came from.
+- `NAME.t3.safetensors`, `NAME.flow.safetensors`: the cached prefix and past.
+
+New files are written to a draft folder and then renamed, the `.pt` last. `conditionals` reads the content of a `.pt`.
+This module does not import torch.
 """
 
 from __future__ import annotations
@@ -29,17 +31,17 @@ from tts_cli.paths import cannot, expanded, explained, is_full
 from tts_cli.replace import alone, draft_folder
 
 DEFAULT: Final = "default"
-"""The voice that came with the weights of Chatterbox, as a `conds.pt` among them."""
+"""The voice that comes with the weights of Chatterbox, in the file `conds.pt`."""
 ENGINE: Final = "chatterbox"
-"""The engine whose voices these are."""
+"""The engine that the voices belong to."""
 
 _NAME = re.compile(r"\w[\w-]{0,63}")
-_SUFFIXES: Final = (".json", ".t3.safetensors", ".flow.safetensors", ".pt")  # in the order they are put in place
+_SUFFIXES: Final = (".json", ".t3.safetensors", ".flow.safetensors", ".pt")  # in the order in which they are renamed
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Where to write the files of a voice that is being made."""
+    """The files to write for a new voice."""
 
     pt: Path
     prefix: Path
@@ -47,13 +49,13 @@ class Draft:
     json: Path
 
     def describe(self, info: VoiceInfo) -> None:
-        """Write `info` down, beside the voice."""
+        """Write the `.json` file."""
         fields = {key: value for key, value in asdict(info).items() if key not in ("name", "path")}
         self.json.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
 
 
 def default_dir() -> Path:
-    """`TTS_VOICES_DIR`, else `voices/` of the checkout we run from, else a folder among the user's data."""
+    """The voices folder: `TTS_VOICES_DIR`, `voices/` in a clone of this project, or one in the user's data folder."""
     if chosen := os.environ.get("TTS_VOICES_DIR"):
         return Path(chosen)
     checkout = Path(__file__).resolve().parents[4]
@@ -63,9 +65,18 @@ def default_dir() -> Path:
 
 
 def check_name(name: str) -> str:
-    """`name` itself, where it can name a voice.
+    """Check that a voice can have the name, and return it.
 
-    Raises `UsageError` for anything but letters, digits, `_` and `-` (1 to 64 of them, no `-` in front).
+    Raises
+    ------
+    UsageError
+        If it has other characters than letters, digits, `_` and `-`, if it begins with `-`, or if it is empty or longer
+        than 64 characters.
+
+    Examples
+    --------
+    >>> check_name("my-voice")
+    'my-voice'
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
@@ -75,14 +86,28 @@ def check_name(name: str) -> str:
 
 
 def name_from(file: Path) -> str:
-    """A voice name made from a recording's file name: `My voice (2).wav` becomes `My-voice-2`."""
-    stem = unicodedata.normalize("NFC", file.stem)  # macOS may write é as two characters, of which one is no letter
+    """Make a name for a voice from the file name of its recording.
+
+    Examples
+    --------
+    >>> name_from(Path("My voice (2).wav"))
+    'My-voice-2'
+    """
+    stem = unicodedata.normalize("NFC", file.stem)  # on macOS é may be two characters, one of which is not a letter
     return re.sub(r"[^\w]+", "-", stem).strip("-")[:64] or "voice"
 
 
 class VoiceStore:
-    """The voices that have a file: the cached ones in one folder and, where a folder of weights is given and holds one,
-    the one that came with them. Holds nothing but paths, so it is never out of date.
+    """The voices in a folder and, if it is there, the voice that came with the weights.
+
+    It holds only paths and looks at the files in each call, so it is always up to date.
+
+    Parameters
+    ----------
+    directory
+        The voices folder; None for `default_dir()`.
+    weights
+        The folder with the weights; None to leave out their voice.
     """
 
     def __init__(self, directory: Path | None = None, weights: Path | None = None) -> None:
@@ -90,7 +115,7 @@ class VoiceStore:
         self._came = None if weights is None else weights / "conds.pt"
 
     def names(self) -> list[str]:
-        """Names of the voices, `default` first if it is there, the cached ones sorted."""
+        """Names of the voices: `default` if it is there, then the others, sorted."""
         came = self._path_of_default()
         with self._reading():
             files = list(self.directory.iterdir()) if self.directory.exists() else []
@@ -98,18 +123,18 @@ class VoiceStore:
         return cached if came is None else [DEFAULT, *(name for name in cached if name != DEFAULT)]
 
     def speakable(self) -> list[str]:
-        """As `names`. Raises `MissingError` where there is none."""
+        """Names of the voices, as `names`. Raises `MissingError` if there are none."""
         names = self.names()
         if not names:
             raise MissingError("there is no voice to speak with", "make one with: tts voice cache FILE")
         return names
 
     def list(self) -> list[VoiceInfo]:
-        """What is known about each voice, in the order of their names."""
+        """What is known about each voice, in the order of `names`."""
         return [self.info(name) for name in self.names()]
 
     def path(self, name: str) -> Path:
-        """The `.pt` of the voice. Raises `UsageError` where there is none of that name."""
+        """The `.pt` file of a voice. Raises `UsageError` if there is no such voice."""
         path = self.directory / f"{check_name(name)}.pt"
         if name == DEFAULT:
             path = self._path_of_default() or path
@@ -117,7 +142,7 @@ class VoiceStore:
             is_there = path.is_file()
         if not is_there:
             known = ", ".join(self.names())
-            if name == DEFAULT:  # a name that no voice can be given
+            if name == DEFAULT:  # no other voice can have this name
                 make = "it comes with Chatterbox's weights: tts model pull turbo"
             else:
                 make = f"make one with: tts voice cache FILE --name {name}"
@@ -133,24 +158,24 @@ class VoiceStore:
         return explained("read", self.directory, remedy)
 
     def prefix_path(self, name: str) -> Path:
-        """Where the voice's T3 prefix lies, or would."""
+        """The file for the prefix of a voice. It need not exist."""
         return self.directory / f"{check_name(name)}.t3.safetensors"
 
     def flow_path(self, name: str) -> Path:
-        """Where what the flow keeps of the voice lies, or would."""
+        """The file for the past of a voice. It need not exist."""
         return self.directory / f"{check_name(name)}.flow.safetensors"
 
     def info(self, name: str) -> VoiceInfo:
-        """What is known about the voice; a missing or damaged JSON leaves the fields empty."""
+        """What is known about a voice. If its `.json` file is missing or damaged, fields are empty."""
         path = self.path(name)
         try:
             fields = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):  # the last for arrays nested thousands deep
+        except (OSError, ValueError, RecursionError):  # RecursionError: arrays nested thousands deep
             fields = {}
         return _described(VoiceInfo(name, ENGINE, path=path), fields)
 
     def check_free(self, name: str, force: bool = False) -> None:
-        """Raise `UsageError` where a voice of that name cannot be made: a bad, reserved or taken name."""
+        """Raise `UsageError` if a new voice cannot have the name: it is invalid, reserved, or taken without `force`."""
         if check_name(name) == DEFAULT:
             raise UsageError(f"{name!r} is the voice that comes with the weights", "choose another with --name")
         with self._reading():
@@ -160,11 +185,29 @@ class VoiceStore:
 
     @contextmanager
     def reserve(self, name: str, force: bool = False) -> Iterator[Draft]:
-        """Make a voice: write its files where the draft says; they are put in place when the block ends well.
+        """Store a new voice, as a context manager.
 
-        Raises `UsageError` as `check_free` does, at the end as well where another process has made a voice of that
-        name in the meantime, and `OutputError` where they cannot be written; then, and after any other error inside
-        the block, nothing is left behind and a voice that was there is untouched.
+        Write the files of the draft inside the `with` block. They are renamed when the block ends. After an error, the
+        draft is removed, and a voice that had the name before is unchanged.
+
+        Parameters
+        ----------
+        name
+            The name of the voice.
+        force
+            Whether to replace a voice that has the name.
+
+        Yields
+        ------
+        Draft
+            The files to write.
+
+        Raises
+        ------
+        UsageError
+            As `check_free`; also at the end, if another process has stored a voice with the name in the meantime.
+        OutputError
+            If the files cannot be written.
         """
         self.check_free(name, force)
         try:
@@ -183,7 +226,7 @@ class VoiceStore:
             raise _cannot_write(self.directory, error) from error
 
     def remove(self, name: str) -> None:
-        """Delete the voice and what lies beside it. Raises `UsageError` for an unknown name."""
+        """Delete all files of a voice. Raises `UsageError` if there is no such voice."""
         if name == DEFAULT:
             raise UsageError(f"{name!r} comes with the weights and cannot be removed")
         self.path(name)
@@ -199,12 +242,12 @@ class VoiceStore:
             new, place = draft / f"{name}{suffix}", self.directory / f"{name}{suffix}"
             if new.exists():
                 new.replace(place)
-            else:  # what lay beside the voice that is being replaced says nothing about the new one
+            else:  # it belongs to the voice that is replaced
                 place.unlink(missing_ok=True)
 
 
 def _described(info: VoiceInfo, fields: object) -> VoiceInfo:
-    """`info` with the fields of a JSON that are of their type; anything else in it is passed over."""
+    """`info` with the fields of a JSON object. Fields of a wrong type are ignored."""
     if not isinstance(fields, dict):
         return info
 
@@ -224,7 +267,7 @@ def _described(info: VoiceInfo, fields: object) -> VoiceInfo:
 
 
 def _seconds(value: object) -> float | None:
-    """`value` as a length of time; None where it is none."""
+    """`value` as a length of time in seconds; None if it is not a valid one."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= sys.float_info.max:
         return None
     return float(value)
