@@ -1,5 +1,6 @@
-"""Weights: where they are on this machine, how they get here, and how tensors are read from them.
+"""Weights: where they are on this machine, how they are downloaded, and how tensors are read from them.
 
-`locate` and `download` know the Hugging Face cache and need no torch; `transfer` fetches one file; `config` holds the
-sizes of a model; `tensors` maps safetensors files and checks what is in them.
+`locate` finds weights, and `download` fetches them into the Hugging Face cache with `transfer`; they do not import
+torch. `config` has the sizes of a model and the vocabularies. `tensors` maps safetensors files, checks them and loads
+modules. Modules outside use all of these but `transfer`.
 """

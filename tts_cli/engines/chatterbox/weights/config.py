@@ -1,12 +1,15 @@
-"""The sizes and vocabularies of a Chatterbox model.
+"""The sizes and the vocabularies of a Chatterbox model.
 
-They are Turbo's, unless `config.json` in the weights' folder says otherwise.
+The sizes are Turbo's, unless `config.json` in the folder with the weights gives others. It contains up to four objects.
+Their keys are the arguments of upstream's constructors (chatterbox-tts 0.1.7):
 
-`config.json` holds up to four objects, their keys named as the arguments of the upstream constructors
-(chatterbox-tts 0.1.7): `t3` (transformers' GPT2Config), `encoder` (UpsampleConformerEncoder, and
-`num_up_blocks`, which upstream fixes at 4), `estimator` (ConditionalDecoder) and `vocoder` (HiFTGenerator,
-and `f0_cond_channels`, the `cond_channels` of ConvRNNF0Predictor). Keys that change nothing at inference,
-such as dropout rates, are ignored; a choice of architecture other than Turbo's is an error.
+- `t3`: `GPT2Config` of transformers.
+- `encoder`: `UpsampleConformerEncoder`, and `num_up_blocks`, which is always 4 upstream.
+- `estimator`: `ConditionalDecoder`.
+- `vocoder`: `HiFTGenerator`, and `f0_cond_channels`, which is `cond_channels` of `ConvRNNF0Predictor`.
+
+Keys that do not matter at inference, such as dropout rates, are ignored. An architecture other than Turbo's is an
+error.
 """
 
 from __future__ import annotations
@@ -20,18 +23,19 @@ from typing import Any, Final, TypeVar
 from tts_cli.errors import ModelError
 
 MEL_BINS: Final = 80
+"""Bands of a mel frame."""
 SPEAKER_SIZE: Final = 192
-"""Width of CAMPPlus' speaker embedding, which conditions the flow."""
+"""The width of the speaker embedding for the flow, which CAMPPlus computes."""
 SPEECH_VOCABULARY: Final = 6561
-"""Speech tokens have ids below this one (S3 tokenizer v2: 3 ** 8 codes)."""
+"""Speech tokens are numbers below this one: 3⁸ codes of the S3 tokenizer v2."""
 START: Final = SPEECH_VOCABULARY
-"""The id that stands before the first speech token in T3's input."""
+"""The id before the first speech token in T3's input."""
 STOP: Final = SPEECH_VOCABULARY + 1
 """The id with which T3 ends an utterance."""
 SPEECH_IDS: Final = STOP + 1
-"""T3 knows the ids below this one: speech tokens, start and stop."""
+"""T3 knows ids below this one: speech tokens, start and stop."""
 TEXT_VOCABULARY: Final = 50_276
-"""Text tokens have ids below this one."""
+"""Text tokens are numbers below this one."""
 
 S3GEN_FILE: Final = "s3gen_meanflow.safetensors"
 CONFIG_FILE: Final = "config.json"
@@ -39,7 +43,7 @@ CONFIG_FILE: Final = "config.json"
 
 @dataclass(frozen=True, slots=True)
 class T3Config:
-    """T3, a GPT-2: Turbo's is medium, Nano's small."""
+    """The sizes of T3, which is a GPT-2: medium in Turbo, small in Nano."""
 
     n_layer: int = 24
     n_embd: int = 1024
@@ -50,7 +54,7 @@ class T3Config:
 
 @dataclass(frozen=True, slots=True)
 class EncoderConfig:
-    """The flow's encoder: conformer blocks at 25 tokens a second, twofold upsampling, more blocks at 50."""
+    """The sizes of the flow's encoder."""
 
     input_size: int = 512
     output_size: int = 512
@@ -63,7 +67,7 @@ class EncoderConfig:
 
 @dataclass(frozen=True, slots=True)
 class EstimatorConfig:
-    """The flow's velocity estimator: a stack of causal residual convolutions and transformer blocks."""
+    """The sizes of the flow's estimator."""
 
     in_channels: int = 320
     out_channels: int = MEL_BINS
@@ -77,7 +81,7 @@ class EstimatorConfig:
 
 @dataclass(frozen=True, slots=True)
 class VocoderConfig:
-    """HiFT: mel frames to samples, driven by a harmonic source."""
+    """The sizes of the vocoder, HiFT, and the levels of its source."""
 
     in_channels: int = MEL_BINS
     base_channels: int = 512
@@ -99,18 +103,18 @@ class VocoderConfig:
 
     @property
     def n_fft(self) -> int:
-        """Points of the STFT, in samples."""
+        """Samples in a window of the STFT."""
         return self.istft_params["n_fft"]
 
     @property
     def hop(self) -> int:
-        """Samples between two frames of the STFT."""
+        """Samples from a window of the STFT to the next."""
         return self.istft_params["hop_len"]
 
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """All sizes of one weights' folder, and the name of its T3 file."""
+    """All sizes of a model, and the name of its T3 file."""
 
     t3: T3Config = T3Config()
     encoder: EncoderConfig = EncoderConfig()
@@ -124,7 +128,7 @@ T3_FILES: Final[Mapping[str, T3Config]] = {
     "t3_nano_v1.safetensors": T3Config(n_layer=12, n_embd=768, n_head=12),
 }
 
-# The architecture that our modules compute: other values of these keys would need other code.
+# The architecture of the modules in this package. Other values would need other code.
 _FIXED: Final[Mapping[str, Mapping[str, Any]]] = {
     "t3": {"activation_function": "gelu_new", "n_inner": None, "scale_attn_by_inverse_layer_idx": False},
     "encoder": {
@@ -146,10 +150,17 @@ _Section = TypeVar("_Section", T3Config, EncoderConfig, EstimatorConfig, Vocoder
 
 
 def read_config(folder: Path) -> ModelConfig:
-    """The sizes of the model in `folder`.
+    """Read the sizes of the model in `folder`.
 
-    Raises `ModelError` where `config.json` is not JSON, holds a value of the wrong kind, or asks for an
-    architecture that this engine does not compute.
+    Raises
+    ------
+    ModelError
+        If `config.json` cannot be read, has a value of a wrong type, or asks for another architecture.
+
+    Examples
+    --------
+    >>> read_config(Path("a folder without config.json")).t3.n_layer
+    24
     """
     path = folder / CONFIG_FILE
     t3_file = next((name for name in T3_FILES if (folder / name).exists()), next(iter(T3_FILES)))
@@ -171,7 +182,7 @@ def read_config(folder: Path) -> ModelConfig:
 
 
 def _section(path: Path, raw: Mapping[str, Any], name: str, default: _Section) -> _Section:
-    """`default` with the values that the object `name` of the file gives."""
+    """`default`, with the values that the object `name` of the file gives."""
     values = raw.get(name, {})
     if not isinstance(values, dict):
         raise ModelError(f"{path}: {name} is not an object")
@@ -186,7 +197,7 @@ def _section(path: Path, raw: Mapping[str, Any], name: str, default: _Section) -
 
 
 def _like(path: Path, key: str, value: Any, default: Any) -> Any:
-    """`value` in the type of `default`: lists become tuples, an integer may stand for a float."""
+    """`value` in the type of `default`: lists become tuples, and integers become floats where `default` is one."""
     if isinstance(default, tuple) and isinstance(value, list) and value:
         return tuple(_like(path, key, item, default[0]) for item in value)
     if isinstance(default, dict) and isinstance(value, dict) and value.keys() >= default.keys():
@@ -201,7 +212,7 @@ def _like(path: Path, key: str, value: Any, default: Any) -> Any:
 
 
 def _check(path: Path, config: ModelConfig) -> None:
-    """Sizes that only work together."""
+    """Raise `ModelError` if sizes do not fit together."""
     vocoder, estimator, encoder = config.vocoder, config.estimator, config.encoder
     upsampling = vocoder.hop
     for rate in vocoder.upsample_rates:

@@ -1,11 +1,12 @@
-"""`tts model pull`: bring a model's weights from the hub into the Hugging Face cache, and resume after a cut.
+"""Downloads a model's weights from the hub into the Hugging Face cache, and continues interrupted downloads.
 
-huggingface_hub says where the hub is, who we are and what a repository holds; `transfer` fetches the bytes,
-by plain HTTP. The library's own `snapshot_download` throws a file away when the connection is lost for good
-(release 1.33, `_download_to_tmp_and_move`), which hurts with files of gigabytes, and gives large ones to
-Xet, which a mirror named by HF_ENDPOINT need not speak. Here a file arrives in `blobs/<digest>.incomplete`
-and is continued there by whoever pulls next. `refs` moves last: until a new revision is whole, the old one
-is spoken with.
+huggingface_hub finds the hub, the user's token and the files of a repository. `transfer` downloads them with plain
+HTTP. The library's own `snapshot_download` is not used for two reasons. It deletes a file when the connection is lost
+(release 1.33, `_download_to_tmp_and_move`), and files have gigabytes. And it uses Xet for large files, which a mirror
+in HF_ENDPOINT may not have.
+
+A file is written to `blobs/<digest>.incomplete`, where the next download continues it. `refs` is written last, so the
+old revision is used until the new one is complete.
 """
 
 from __future__ import annotations
@@ -47,14 +48,25 @@ WANTED: Final = (
     "*.pt",
     "*.model",
 )
-"""Upstream's `allow_patterns` (tts_turbo.py), less the flow of many steps, which Turbo never loads."""
+"""The files to download: upstream's `allow_patterns` (tts_turbo.py), without the flow of many steps, which Turbo does
+not use."""
 
 _DIGEST: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """How far a pull has come: bytes of the file in transfer, and of all files together."""
+    """The state of a download.
+
+    Parameters
+    ----------
+    file
+        The name of the file that is being downloaded.
+    done, size
+        Its bytes so far, and all its bytes.
+    total_done, total
+        The same for all files together.
+    """
 
     file: str
     done: int
@@ -64,12 +76,12 @@ class Transfer:
 
 
 Report: TypeAlias = Callable[[Transfer], None]
-"""Called with each state of a pull, many times a second."""
+"""Called with the state of a download, many times a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
-    """A commit of a model on the hub, and the `place` in the cache where it goes."""
+    """A commit of a model on the hub, and the folder of the model in the cache (`place`)."""
 
     model: Model
     commit: str
@@ -87,14 +99,14 @@ class _Snapshot:
         return self.blob(file).with_name(f"{file.digest}.incomplete")
 
     def lock(self, file: RemoteFile) -> Path:
-        """The lock that huggingface_hub takes for this file too."""
+        """The lock file that huggingface_hub uses for this file, too."""
         return self.place.parent / ".locks" / self.place.name / f"{file.digest}.lock"
 
     def has(self, file: RemoteFile) -> bool:
         return size_of(self.folder / file.name) == file.size
 
     def held(self, file: RemoteFile) -> int:
-        """Bytes of `file` that need not be fetched any more."""
+        """How many bytes of `file` are there already."""
         if self.has(file) or size_of(self.blob(file)) == file.size:
             return file.size
         return min(size_of(self.partial(file)), file.size)
@@ -109,12 +121,36 @@ def pull(
     cache: Path | None = None,
     report: Report | None = None,
 ) -> Path:
-    """Make the model `name` whole on this machine and return its folder; fetches only what is not here yet.
+    """Download what is missing of a model.
 
-    `revision` is a branch, a tag or a commit (default `main`); `token` defaults to HF_TOKEN or the stored
-    login, `cache` to the Hugging Face cache. With `offline`, or HF_HUB_OFFLINE set, nothing is asked of the
-    network. What an interrupted pull has fetched stays, for the next one. Raises `TTSError` for whatever
-    goes wrong on the way.
+    Parameters
+    ----------
+    name
+        A name in `locate.MODELS`.
+    revision
+        A branch, a tag or a commit; None for `main`.
+    token
+        The token for the hub; None for `HF_TOKEN` or the stored login.
+    offline
+        Whether to use no network, as with `HF_HUB_OFFLINE`.
+    cache
+        The folder of the cache; None for `locate.hub_cache()`.
+    report
+        Called with the state of the download.
+
+    Returns
+    -------
+    Path
+        The folder of the model. After an error, what has been downloaded stays for the next call.
+
+    Raises
+    ------
+    UsageError
+        If the model or the revision does not exist.
+    MissingError
+        If a package or a permission is missing, or if the model is not complete and `offline` is set.
+    TTSError
+        If the network, the hub or the disk fails.
     """
     model = find_model(name)
     cache = cache or hub_cache()
@@ -142,7 +178,7 @@ def _already_here(model: Model, cache: Path, revision: str | None) -> Path:
     try:
         return locate_cached(model, cache, revision=revision, voice_caching=True)
     except MissingError as error:
-        if isinstance(error.__cause__, OSError):  # it may be here, but cannot be read
+        if isinstance(error.__cause__, OSError):  # it may be there, but cannot be read
             raise
         remedy = "go online, without --offline and HF_HUB_OFFLINE, and pull again"
         raise MissingError(f"{error.message}, and we are offline", remedy) from None
@@ -164,13 +200,13 @@ def _look_up(model: Model, cache: Path, revision: str, token: str | None) -> _Sn
             f"{constants.ENDPOINT} does not answer as a hub does ({type(error).__name__}: {error})",
             "check HF_ENDPOINT, and whether a proxy or a login page stands in between",
         ) from error
-    # Small ones first: what is cut off is then one large file, to be continued.
+    # Small files first, so that an interruption leaves one large file to continue.
     files.sort(key=lambda file: (file.size, file.name))
     return _Snapshot(model, commit, tuple(files), storage(model, cache))
 
 
 def _is_wanted(name: str) -> bool:
-    """Whether `name` is a file we need; none in a folder is, so no name leads out of the snapshot."""
+    """Whether the file is needed. Names with a folder are not, so no name can lead out of the snapshot."""
     return "/" not in name and "\\" not in name and any(fnmatchcase(name, pattern) for pattern in WANTED)
 
 
@@ -221,20 +257,20 @@ def _fetch_one(snapshot: _Snapshot, file: RemoteFile, token: str | None, note: C
     with WeakFileLock(snapshot.lock(file), timeout=1.0):
         if size_of(blob) != file.size:
             url = hf_hub_url(snapshot.model.repo, file.name, revision=snapshot.commit)
-            # Compressed, the bytes could not be counted against the size.
+            # Without compression, so that the bytes can be compared with the size.
             headers = {**build_hf_headers(token=token), "Accept-Encoding": "identity"}
             fetch(file, url, partial, headers=headers, note=note)
             partial.replace(blob)
         pointer.unlink(missing_ok=True)
         try:
             pointer.symlink_to(os.path.relpath(blob, pointer.parent))
-        except OSError:  # without symbolic links the cache keeps the file itself in the snapshot
+        except OSError:  # without symbolic links, the file itself is put into the snapshot
             blob.replace(pointer)
 
 
 @contextmanager
 def _explained(model: Model, revision: str) -> Iterator[None]:
-    """Turn what huggingface_hub, the network and the disk raise into errors that say what to do."""
+    """Convert errors of huggingface_hub, the network and the disk into errors that say what to do."""
     try:
         import filelock
         import httpx

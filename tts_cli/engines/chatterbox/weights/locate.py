@@ -1,15 +1,18 @@
-"""Where Chatterbox's weights live on this machine, and whether all of them are here.
+"""Finds Chatterbox's weights on this machine, and checks whether files are missing.
 
-Weights stay in the Hugging Face cache, in its own layout, so that whatever downloaded them (`tts model pull`,
-upstream's `from_pretrained`, the `hf` command) they are found and nothing is stored twice:
+Weights are in the Hugging Face cache, in its own layout. So they are also found if upstream's `from_pretrained` or the
+command `hf` has downloaded them, and nothing is stored twice:
 
     HF_HUB_CACHE/models--ResembleAI--chatterbox-turbo/
-        blobs/<digest>                      the bytes of a file, named by their digest
-        refs/main                           the commit that `main` stood at when it was last pulled
-        snapshots/<commit>/<file>           a link to the blob; it appears when the blob is whole
+        blobs/<digest>                      the content of a file, named by its digest
+        refs/main                           the commit of `main` when it was last downloaded
+        snapshots/<commit>/<file>           a link to the blob, made when the blob is complete
 
-Source: "Understand caching" in the documentation of huggingface_hub. Neither that package nor torch is
-imported here: looking takes a few system calls.
+This module imports neither huggingface_hub nor torch, so that finding weights is fast.
+
+References
+----------
+"Understand caching" in the documentation of huggingface_hub.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ __all__ = [
 ]
 
 INSTALL: Final = "pip install '.[chatterbox]'"
-"""The command that brings the packages which Chatterbox runs on."""
+"""The command that installs the packages that Chatterbox needs."""
 PACKAGES: Final = ("torch", "safetensors", "huggingface_hub", "chatterbox")
 
 _ANOTHER_CACHE: Final = "let HF_HOME name another folder"
@@ -48,22 +51,38 @@ _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A published model: the name users give it, its repository on the hub and its text-to-token network."""
+    """A published model.
+
+    Parameters
+    ----------
+    name
+        What `--model` calls it.
+    repo
+        Its repository on the hub.
+    t3
+        The file name of its T3.
+    """
 
     name: str
     repo: str
     t3: str
 
     def missing(self, folder: Path, *, voice_caching: bool = False) -> list[str]:
-        """The files that `folder` lacks to speak or, with `voice_caching`, to make a voice of a recording
-        too.
+        """Names of the files that are needed and not in `folder`.
 
-        `conds.pt`, the voice that comes with the weights, is never among them: a cached voice does without.
+        `conds.pt`, the voice that comes with the weights, is not needed, because there may be cached voices.
+
+        Parameters
+        ----------
+        folder
+            The folder with the weights.
+        voice_caching
+            Whether files for making voices are needed, too.
         """
         needed = [self.t3, "s3gen_meanflow.safetensors"]
         if voice_caching:
             needed.append("ve.safetensors")
-        if not (folder / "tokenizer.json").is_file():  # one file that says what these two say
+        if not (folder / "tokenizer.json").is_file():  # it contains what these two contain
             needed += ["vocab.json", "merges.txt"]
         return [name for name in needed if not (folder / name).is_file()]
 
@@ -79,10 +98,22 @@ MODELS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """What this machine holds of a model in one folder, whole or not. Sizes are in bytes.
+    """A folder with weights of a model, which may be incomplete.
 
-    `lacks` names the files missing for all that the tool does; `speaks` says whether it can speak all the
-    same. `partial` is what an interrupted download has left to be continued.
+    Parameters
+    ----------
+    model
+        The model.
+    path
+        The folder.
+    size
+        Bytes of all its files.
+    partial
+        Bytes of interrupted downloads, which the next download continues.
+    lacks
+        Files that are missing for speaking or for making voices.
+    speaks
+        Whether the files for speaking are there.
     """
 
     model: Model
@@ -94,7 +125,13 @@ class Installed:
 
 
 def find_model(name: str) -> Model:
-    """The model called `name`, or `UsageError` naming those there are."""
+    """The model called `name`. Raises `UsageError` if there is none.
+
+    Examples
+    --------
+    >>> find_model("nano").repo
+    'ResembleAI/chatterbox-nano'
+    """
     try:
         return MODELS[name]
     except KeyError:
@@ -102,14 +139,14 @@ def find_model(name: str) -> Model:
 
 
 def require_packages() -> None:
-    """Raise `MissingError` where a package that Chatterbox runs on is not installed; imports none of them."""
+    """Raise `MissingError` if a package that Chatterbox needs is not installed. No package is imported."""
     absent = [name for name in PACKAGES if find_spec(name) is None]
     if absent:
-        raise MissingError(f"Chatterbox needs packages that are not here: {', '.join(absent)}", f"run: {INSTALL}")
+        raise MissingError(f"Chatterbox needs packages that are not installed: {', '.join(absent)}", f"run: {INSTALL}")
 
 
 def hub_cache() -> Path:
-    """The Hugging Face cache on this machine, by the variables that huggingface_hub obeys, in its order."""
+    """The folder of the Hugging Face cache, by the environment variables that huggingface_hub reads, in its order."""
     for variable, below in (
         ("HF_HUB_CACHE", ""),
         ("HUGGINGFACE_HUB_CACHE", ""),
@@ -122,12 +159,12 @@ def hub_cache() -> Path:
 
 
 def storage(model: Model, cache: Path | None = None) -> Path:
-    """The folder of `model` in the cache; it need not exist."""
+    """The folder of a model in the cache. It need not exist."""
     return (cache or hub_cache()) / f"models--{model.repo.replace('/', '--')}"
 
 
 def ref_file(folder: Path, revision: str) -> Path:
-    """The file below the storage `folder` that holds the commit of `revision`, a branch or a tag."""
+    """The file with the commit of `revision`, a branch or a tag. `folder` is that of the model in the cache."""
     path = PurePosixPath(revision)
     if not revision or path.is_absolute() or ".." in path.parts or "\\" in revision or "\0" in revision:
         raise UsageError(f"'{revision}' is not the name of a revision", "give a branch, a tag or a commit")
@@ -141,12 +178,25 @@ def locate(
     revision: str | None = None,
     voice_caching: bool = False,
 ) -> Path:
-    """The folder with the weights of the model `name`, looked up without a network.
+    """Find the folder with the weights of a model, without using a network.
 
-    `model_dir`, or else the environment's `TTS_MODEL_DIR`, is a folder with the files themselves and then
-    the only place looked at; otherwise it is the cache (`locate_cached`). With `voice_caching` the files
-    that make a voice of a recording must be there too. Raises `MissingError` with the command to run,
-    `UsageError` for unknown names.
+    Parameters
+    ----------
+    name
+        A name in `MODELS`.
+    model_dir
+        The folder; None for `TTS_MODEL_DIR` or, if that is not set, a snapshot in the cache.
+    revision
+        As in `locate_cached`.
+    voice_caching
+        Whether files for making voices must be there, too.
+
+    Raises
+    ------
+    MissingError
+        If files are missing. The message has a command to run.
+    UsageError
+        If the name is unknown, or `revision` is not a valid name.
     """
     model = find_model(name)
     if folder := model_dir or _folder_from_environment():
@@ -159,7 +209,26 @@ def locate(
 def locate_cached(
     model: Model, cache: Path | None = None, *, revision: str | None = None, voice_caching: bool = False
 ) -> Path:
-    """The snapshot of `revision` where one is asked for, else that of `main`, else the newest whole one."""
+    """Find a complete snapshot of a model in the cache.
+
+    Parameters
+    ----------
+    model
+        The model.
+    cache
+        The folder of the cache; None for `hub_cache()`.
+    revision
+        A branch, a tag or a commit; None for `main` if that is complete, otherwise the newest complete snapshot.
+    voice_caching
+        Whether files for making voices must be there, too.
+
+    Raises
+    ------
+    MissingError
+        If there is no complete snapshot.
+    UsageError
+        If `revision` is not a valid name.
+    """
     seen: list[Path] = []
     place = storage(model, cache)
     with _reading(place, _ANOTHER_CACHE):
@@ -176,7 +245,7 @@ def locate_cached(
 
 
 def installed(model_dir: Path | None = None) -> list[Installed]:
-    """Everything here of every model, whole or not: the folder given by hand, then the cache's snapshots."""
+    """All folders with weights: `model_dir` or `TTS_MODEL_DIR`, then the snapshots in the cache."""
     found = []
     if folder := model_dir or _folder_from_environment():
         folder = expanded(folder)
@@ -219,11 +288,11 @@ def _how_to_pull(model: Model, revision: str | None) -> str:
 
 
 def _snapshots(folder: Path, revision: str | None) -> Iterator[Path]:
-    """Snapshots in the storage `folder` for `revision`, best first; None takes any, `main` before all."""
+    """The snapshots of `revision`, or of all revisions if it is None: `main` first, then the newest first."""
     commit = revision or "main"
     if not _COMMIT.fullmatch(commit):
         ref = ref_file(folder, commit)
-        # Whoever was killed while writing it may have left anything; the next pull writes it anew.
+        # Another program may have been killed while it wrote the file. The next download writes it again.
         commit = ref.read_bytes().decode("ascii", "replace").strip() if ref.is_file() else ""
     snapshots = folder / "snapshots"
     first = snapshots / commit

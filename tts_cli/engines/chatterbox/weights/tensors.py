@@ -1,7 +1,7 @@
-"""Tensors out of safetensors files: mapped into memory, checked one by one, put into modules without any.
+"""Reads tensors from safetensors files, which are mapped into memory, checks them, and loads modules with them.
 
-Nothing is initialised that is about to be overwritten: modules are built on torch's `meta` device and take
-the file's tensors as their own (`assign=True`).
+Modules are built on torch's `meta` device, where they have no values. They then take the tensors of the file as their
+own (`assign=True`). So no time is spent initialising values that are replaced.
 """
 
 from __future__ import annotations
@@ -25,9 +25,24 @@ _BLOCK: Final = 4096
 
 
 def pick_device(name: str) -> torch.device:
-    """The device called `name` (`cpu`, `cuda`, `mps`), or the fastest there is for `auto`.
+    """Choose a device.
 
-    Raises `UsageError` for an unknown name, `MissingError` where this machine has no such device.
+    Parameters
+    ----------
+    name
+        `cpu`, `cuda` or `mps`; `auto` for CUDA if it is there, otherwise MPS, otherwise the CPU.
+
+    Raises
+    ------
+    UsageError
+        If the name is unknown.
+    MissingError
+        If this machine has no such device.
+
+    Examples
+    --------
+    >>> pick_device("cpu")
+    device(type='cpu')
     """
     have = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
@@ -36,15 +51,31 @@ def pick_device(name: str) -> torch.device:
     if kind not in have:
         raise UsageError(f"there is no device called {name!r}", "choose one of: auto, cpu, cuda, mps")
     if not have[kind]:
-        raise MissingError(f"this machine offers no {kind} device to torch", "use --device cpu")
+        raise MissingError(f"torch finds no {kind} device on this machine", "use --device cpu")
     return torch.device(name)
 
 
 def read_tensors(file: Path, shapes: Mapping[str, Shape]) -> dict[str, torch.Tensor]:
-    """The tensors of `file` named in `shapes`, mapped from disk (read when first used), floats as float32.
+    """Read tensors of a safetensors file. They are mapped into memory, so they are read from disk when they are used.
 
-    Raises `MissingError` where there is no such file, and `ModelError` naming file and tensor where the file
-    is truncated or a tensor is missing or has another shape.
+    Parameters
+    ----------
+    file
+        The file.
+    shapes
+        The names of the tensors, and the shapes that they must have.
+
+    Returns
+    -------
+    dict of Tensor
+        By name. Floating-point tensors are float32.
+
+    Raises
+    ------
+    MissingError
+        If there is no such file.
+    ModelError
+        If the file is truncated, or a tensor is missing or has another shape. The message names file and tensor.
     """
     if not file.is_file():
         raise MissingError(f"{file} is missing", "fetch the weights with: tts model pull")
@@ -69,18 +100,28 @@ def _checked(file: Path, content: safe_open, there: set[str], name: str, shape: 
 
 
 def stored_shapes(build: Callable[[], nn.Module], prefix: str) -> dict[str, Shape]:
-    """Names (behind `prefix`) and shapes of the file's tensors that make up what `build` builds."""
+    """The names, with `prefix` before them, and shapes of the tensors that `load_module` would read."""
     with torch.device("meta"):
         module = build()
     return {name: shape for parts in _stored(module, prefix).values() for name, shape in parts.items()}
 
 
 def load_module(build: Callable[[], Module], file: Path, prefix: str, device: torch.device | str = "cpu") -> Module:
-    """What `build` builds, holding the tensors of `file` whose names begin with `prefix`; ready to infer.
+    """Build a module and load its tensors from a file, for inference.
 
-    The module's own names, behind `prefix`, are the names in the file. A convolution whose class says
-    `weight_normed` is stored as magnitude and direction (torch's `weight_norm`); the two are folded into its
-    weight. Raises as `read_tensors` does.
+    The weight of a layer whose class has `weight_normed` is stored as magnitude and direction (torch's `weight_norm`)
+    and is computed from both. Raises what `read_tensors` raises.
+
+    Parameters
+    ----------
+    build
+        Builds the module.
+    file
+        The file.
+    prefix
+        What the names in the file have before the names of the module's tensors.
+    device
+        Where to put the module.
     """
     with torch.device("meta"):
         module = build()
@@ -89,14 +130,14 @@ def load_module(build: Callable[[], Module], file: Path, prefix: str, device: to
     state = {}
     for own, parts in stored.items():
         values = [tensors[name] for name in parts]
-        # `_weight_norm` is what torch's parametrization calls: the folded weight is equal to the last bit.
+        # torch's parametrization calls `_weight_norm`, too, so the weight is equal to the last bit.
         state[own] = values[0] if len(values) == 1 else torch._weight_norm(values[1], values[0], 0)  # noqa: SLF001
     module.load_state_dict(state, assign=True)
     return module.requires_grad_(False).eval().to(device)
 
 
 def _stored(module: nn.Module, prefix: str) -> dict[str, dict[str, Shape]]:
-    """For each tensor of the module its stored names and shapes: one, or magnitude and direction."""
+    """The stored names and shapes for each tensor of the module: one, or those of magnitude and direction."""
     stored: dict[str, dict[str, Shape]] = {}
     for own, tensor in module.state_dict().items():
         owner, _, kind = own.rpartition(".")
@@ -110,12 +151,12 @@ def _stored(module: nn.Module, prefix: str) -> dict[str, dict[str, Shape]]:
 
 
 def fingerprint(weights: Path) -> str:
-    """What tells a weights file from another: 16 hex digits over its size, time of change and samples of its bytes.
+    """A fingerprint of a weights file: 16 hexadecimal digits.
 
-    So a fine-tune in its place is noticed, even one that kept size and time, unless it changed less than a matrix. A
-    copy with a time of its own counts as another file: what was kept of the first is computed again, once.
-    512 blocks, the header among them, are read: the whole of a gigabyte would take longer than the prefix it guards.
-    Raises `OSError`.
+    It covers the size, the modification time and 512 blocks of 4096 bytes, the header included. So it changes with a
+    fine-tune in the same place, even one with the same size and time, unless that has changed only a small part. It
+    also changes with a copy that has another time; what was cached for the first is then computed again. Reading all
+    of a large file would take longer than computing what is cached for it. Raises `OSError`.
     """
     known = weights.stat()
     digest = hashlib.sha256(f"{known.st_size} {known.st_mtime_ns}".encode())

@@ -1,4 +1,4 @@
-"""One file over HTTP, whole or not at all: continued after a cut, and held against its digest."""
+"""Downloads a file over HTTP: continues it after an interruption, and compares it with its digest."""
 
 from __future__ import annotations
 
@@ -19,8 +19,17 @@ __all__ = ["RemoteFile", "fetch", "size_of"]
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A file of a repository: `size` in bytes, `digest` its SHA-256 or, where it is small, its git blob
-    id."""
+    """A file of a repository on the hub.
+
+    Parameters
+    ----------
+    name
+        Its name.
+    size
+        Its size in bytes.
+    digest
+        Its SHA-256 or, for a small file, its git blob id, in hexadecimal.
+    """
 
     name: str
     size: int
@@ -28,11 +37,29 @@ class RemoteFile:
 
 
 def fetch(file: RemoteFile, url: str, partial: Path, *, headers: dict[str, str], note: Callable[[int], None]) -> None:
-    """Make `partial` hold the bytes of `file`, going on from what it holds; `note` hears how many that are.
+    """Download a file, or the rest of it.
 
-    A connection that breaks after it brought something is taken up again at once; where it brought nothing,
-    httpx's error is let through and `partial` stays. What is not as published is removed and raised as
-    `ModelError`.
+    When a connection breaks after it has delivered something, the download is continued at once.
+
+    Parameters
+    ----------
+    file
+        The file.
+    url
+        Where it is.
+    partial
+        Where to write it. What is there is not downloaded again.
+    headers
+        Headers of the requests.
+    note
+        Called with the number of bytes so far.
+
+    Raises
+    ------
+    httpx.HTTPError
+        If a connection fails without having delivered anything. `partial` stays.
+    ModelError
+        If the file has not the size or the digest that the hub gives. `partial` is removed.
     """
     try:
         with partial.open("ab") as out:
@@ -46,14 +73,14 @@ def fetch(file: RemoteFile, url: str, partial: Path, *, headers: dict[str, str],
 
 
 def size_of(path: Path) -> int:
-    """Bytes of the file at `path`, 0 where there is none."""
+    """The size of the file at `path` in bytes; 0 if there is none."""
     return path.stat().st_size if path.is_file() else 0
 
 
 def _fetch_more(
     file: RemoteFile, url: str, out: BinaryIO, headers: dict[str, str], note: Callable[[int], None]
 ) -> None:
-    """Append what one request brings of the bytes missing in `out`; more than nothing, or raise."""
+    """Append what one request delivers of the missing bytes to `out`. Raise an error if that is nothing."""
     import httpx
     from huggingface_hub import constants, get_session
 
@@ -72,10 +99,10 @@ def _fetch_more(
 
 
 def _copy(file: RemoteFile, answer: httpx.Response, out: BinaryIO, note: Callable[[int], None]) -> None:
-    if answer.status_code == 416:  # the range starts where the server's file has ended
+    if answer.status_code == 416:  # the server's file ends where the range begins
         raise _damaged(file, f"{file.size} bytes are expected and the server has {out.tell()} at most")
     answer.raise_for_status()
-    if answer.status_code != 206:  # the whole file, whatever range was asked for
+    if answer.status_code != 206:  # the server has ignored the range and sends the whole file
         out.seek(0)
         out.truncate()
     length = read_whole(answer.headers.get("Content-Length", ""))
@@ -91,7 +118,7 @@ def _copy(file: RemoteFile, answer: httpx.Response, out: BinaryIO, note: Callabl
 
 
 def _digest(path: Path, file: RemoteFile) -> str:
-    """The digest of the bytes at `path`, of the kind `file` has. Git hashes a short header with them."""
+    """The digest of the file at `path`, of the kind that `file` has. A git blob id covers a short header, too."""
     if len(file.digest) == 64:
         hasher = hashlib.sha256()
     else:
