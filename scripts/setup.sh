@@ -137,13 +137,13 @@ install_packages() {
         say "Installing what speaking needs (about 50 MB to load), once: half a minute to two minutes ..."
         set -- .
     elif cpu_is_enough; then
-        say "Installing Chatterbox, torch for the CPU and the test tools (about 2 GB on disk), once: 2 to 10 minutes ..."
-        pip_install '.[chatterbox,test]' --extra-index-url "$cpu_index" && installed && return
+        say "Installing Chatterbox, torch for the CPU, the server and the test tools (about 2 GB on disk), once: 2 to 10 minutes ..."
+        pip_install '.[chatterbox,serve,test]' --extra-index-url "$cpu_index" && installed && return
         say "That failed; once more, with PyPI alone (up to 7 GB on disk): 3 to 15 minutes ..."
-        set -- '.[chatterbox,test]'
+        set -- '.[chatterbox,serve,test]'
     else
-        say "Installing Chatterbox, torch and the test tools (up to 7 GB on disk), once: 3 to 15 minutes ..."
-        set -- '.[chatterbox,test]'
+        say "Installing Chatterbox, torch, the server and the test tools (up to 7 GB on disk), once: 3 to 15 minutes ..."
+        set -- '.[chatterbox,serve,test]'
     fi
     pip_install "$@" && installed && return
     # pip loads everything before it changes anything: what was there still is.

@@ -65,7 +65,7 @@ class Session:
         self._starting = threading.Lock()
         self._closed = False
         try:
-            self.voice = self._checked(voice) if voice is not None else self.voices()[0]
+            self.voice = self.checked_voice(voice) if voice is not None else self.voices()[0]
         except BaseException:
             self.engine.close()
             raise
@@ -96,7 +96,7 @@ class Session:
         TTSError
             As `tts_cli.stream` does.
         """
-        chosen, made = self._checked(voice), self.options(options)
+        chosen, made = self.checked_voice(voice), self.options(options)
         return self._stream(checked_text(text), chosen, made, strict)
 
     def _stream(
@@ -175,7 +175,7 @@ class Session:
         TTSError
             If the request is known to be wrong already. `Utterance.result` raises all other errors.
         """
-        chosen, made, known = self._checked(voice), self.options(options), checked_text(text)
+        chosen, made, known = self.checked_voice(voice), self.options(options), checked_text(text)
         measuring = meter or Meter()
         instance("output", output, (str, Path, NoneType), "a file name, a Path or None")
         instance("device", device, (str, int, NoneType), "a number, a name or None")
@@ -252,7 +252,7 @@ class Session:
             strict=strict,
         )
 
-    def _checked(self, voice: str | None) -> str:
+    def checked_voice(self, voice: str | None) -> str:
         """`voice`, or the session's voice for None. Raises `UsageError` if the engine does not have it."""
         if self._closed:
             raise UsageError("this session is closed", "load another with tts_cli.load")

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from tts_cli import __version__, signals
-from tts_cli.cli import bench, devices, engines, model, speak, voice
+from tts_cli.cli import bench, devices, engines, model, serve, speak, voice
 from tts_cli.cli.streams import discard_results, own_streams
 from tts_cli.errors import TTSError
 from tts_cli.shown import on_one_line
@@ -30,6 +30,7 @@ app.add_typer(model.app, name="model")
 app.command("devices")(devices.devices)
 app.command("engines")(engines.engines)
 app.command("bench")(bench.bench)
+app.command("serve")(serve.serve)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,159 @@
+"""`tts serve`: how it begins, what it refuses, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from tests.harness import PATIENCE, ROOT, TTS, Run, clean_environment, complaint
+from tests.server.serving import SLOW, TONE, hear, send, serving
+
+LONG = "And so on and on, without an end. " * 1000
+
+
+def test_a_port_in_use_is_one_line(tts: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        refused = tts("serve", "--engine", "builtin", "--port", str(taken.getsockname()[1]))
+    assert refused.returncode == 2
+    assert "choose another with --host or --port" in complaint(refused)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--host", "no.such.host.invalid"], 2, "there is no host"),
+        (["--host", "0.0.0.0"], 2, "add --token"),
+        (["--host", "::"], 2, "add --token"),
+        (["--host", "192.0.2.1", "--token", "secret"], 2, "cannot serve at 192.0.2.1"),
+        (["--token", "two words"], 2, "no spaces"),
+        (["--voice", "nobody"], 2, "no voice 'nobody'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_served_is_one_line(tts: Run, arguments: list[str], code: int, words: str) -> None:
+    refused = tts("serve", "--port", "0", "--engine", TONE, *arguments, cwd=ROOT)
+    assert refused.returncode == code, refused.stderr
+    assert words in complaint(refused)
+
+
+def test_without_the_extra_it_says_what_to_install(tts: Run, tmp_path: Path, environment: dict[str, str]) -> None:
+    (tmp_path / "uvicorn.py").write_text("raise ImportError('No module named uvicorn')")
+    environment["PYTHONPATH"] = f"{tmp_path}:{ROOT}"
+    refused = tts("serve", "--engine", "builtin", "--port", "0")
+    assert refused.returncode == 3
+    assert "pip install '.[serve]'" in complaint(refused)
+
+
+def test_help_loads_no_server() -> None:
+    code = (
+        "import sys, tts_cli.cli; print([name for name in ('fastapi', 'uvicorn', 'websockets') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=clean_environment(), capture_output=True, timeout=PATIENCE, check=True
+    )
+    assert done.stdout == b"[]\n"
+
+
+def test_it_is_healthy_before_it_is_ready(tmp_path: Path) -> None:
+    """The engine is loaded when the test lets it, by opening a pipe that its module reads."""
+    (tmp_path / "late.py").write_text(
+        "from tests.sample_engines import ToneEngine\n"
+        "class Late(ToneEngine):\n"
+        "    def __init__(self, settings):\n"
+        f"        open({str(tmp_path / 'gate')!r}).read()\n"
+        "        super().__init__(settings)\n"
+    )
+    gate = tmp_path / "gate"
+    subprocess.run(["mkfifo", gate], check=True)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = clean_environment()
+    environment["PYTHONPATH"] += f":{tmp_path}"
+    command = [*TTS, "serve", "--engine", "late:Late", "--port", str(port)]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=tmp_path
+    ) as process:
+        try:
+            with gate.open("w"):  # opens when the engine's module reads: the server has begun long before
+                assert wait_for(port, "/healthz") == 200
+                assert status(port, "/readyz") == 503
+            assert process.stdout is not None
+            assert b"Serving late:Late/sine at http://127.0.0.1" in process.stdout.readline()
+            assert status(port, "/readyz") == 200
+        finally:
+            process.terminate()
+        assert process.wait(PATIENCE) == 143
+
+
+def wait_for(port: int, path: str) -> int:
+    while True:
+        with contextlib.suppress(urllib.error.URLError):  # it does not listen yet
+            return status(port, path)
+
+
+def status(port: int, path: str) -> int:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+def test_sigterm_lets_streams_finish() -> None:
+    with serving("--grace", "60", engine=SLOW) as server, server.connect() as client:
+        send(client, {"text": "One second.", "tokens_per_chunk": 1})
+        first = client.recv(PATIENCE)
+        assert server.end() == 143
+        heard = hear(client)
+        assert heard.last["state"] == "done"
+        assert heard.last["audio_duration_ms"] == 1000 * (len(heard.sound) + len(first) / 2) / 24_000
+
+
+def test_ctrl_c_tells_the_streams_that_do_not_finish_in_time() -> None:
+    with serving("--grace", "0.2", engine=SLOW) as server, server.connect() as client, server.connect() as idle:
+        send(client, {"text": LONG, "tokens_per_chunk": 1})
+        client.recv(PATIENCE)
+        server.process.send_signal(signal.SIGINT)
+        with pytest.raises(ConnectionClosed) as closed:
+            hear(client)
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1012
+        assert closed.value.rcvd.reason == "the server is ending; try another, or later"
+        with pytest.raises(ConnectionClosed):
+            idle.recv(PATIENCE)
+        assert server.process.wait(PATIENCE) == 130
+
+
+def test_an_engine_that_never_ends_its_step_does_not_hold_the_end_up() -> None:
+    with serving("--grace", "0", engine="tests.sample_engines:StuckEngine") as server, server.connect() as client:
+        send(client, {"text": LONG})
+        client.recv(PATIENCE)
+        client.recv(PATIENCE)
+        assert server.end(signal.SIGHUP) == 129
+
+
+def test_nobody_reads_the_log_and_it_serves_all_the_same() -> None:
+    command = [*TTS, "serve", "--engine", TONE, "--port", "0"]
+    with subprocess.Popen(
+        command, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline().rpartition(b":")[2])
+        client = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        for _ in range(500):  # lines of 250 bytes, into a pipe of 64 KiB
+            client.request("GET", f"/{'x' * 200}")
+            assert client.getresponse().read()
+        client.close()
+        process.terminate()
+        assert process.wait(PATIENCE) == 143

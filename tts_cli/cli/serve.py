@@ -1,0 +1,84 @@
+"""The command `tts serve`."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from typing import Annotated, Final
+
+import typer
+
+from tts_cli.cli.options import with_engine_options
+from tts_cli.errors import MissingError, UsageError
+from tts_cli.shown import on_one_line
+
+INSTALL: Final = "run: pip install '.[serve]'"
+
+Host = Annotated[str, typer.Option(help="Address to serve at. One that other machines can reach needs --token.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to serve at; 0: any that is free.")]
+EngineName = Annotated[
+    str, typer.Option(help="auto, chatterbox, builtin, or an import string module:Class; auto prefers Chatterbox.")
+]
+Voice = Annotated[
+    str | None, typer.Option(help="Voice of requests that name none; else the engine's default.", show_default=False)
+]
+Token = Annotated[
+    str,
+    typer.Option(
+        envvar="TTS_SERVER_KEY",
+        help="What clients must send as a Bearer token; the environment variable hides it from other users.",
+        show_default=False,
+    ),
+]
+Listeners = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=1000, help="Listeners at once; else as many as the engine computes for.", show_default=False
+    ),
+]
+Queue = Annotated[int, typer.Option(min=0, max=1000, help="Requests that may wait for a place; more are refused.")]
+Grace = Annotated[
+    float, typer.Option(min=0, max=3600, metavar="S", help="After Ctrl-C or SIGTERM, speak on for so many seconds.")
+]
+
+
+@with_engine_options()
+def serve(
+    given: dict[str, object],
+    host: Host = "127.0.0.1",
+    port: Port = 8765,
+    engine: EngineName = "auto",
+    voice: Voice = None,
+    token: Token = "",
+    max_listeners: Listeners = None,
+    queue: Queue = 16,
+    grace: Grace = 8.0,
+) -> None:
+    """Load an engine once and let programs on this machine speak with it, over WebSockets and HTTP.
+
+    Options of the engine are the defaults of requests. See docs/server.md.
+    """
+    if token and not (token.isascii() and token.isprintable() and " " not in token):
+        raise UsageError("a token has no spaces and only ASCII characters", "choose another token")
+    from tts_cli.server.address import bind
+
+    with closing(bind(host, port, token)) as bound:
+        try:
+            from tts_cli.server.running import Plan, serve
+        except ImportError as error:
+            raise MissingError(f"the server's packages are not installed ({error})", INSTALL) from error
+        from tts_cli.engines.options import declared
+        from tts_cli.engines.registry import choose, split
+        from tts_cli.session import Session
+
+        spec, notice = choose(engine, voice, given)
+        settings, _ = split(spec, given)
+        defaults = {name: value for name, value in given.items() if name in declared(spec.options)}
+
+        def ready(session: Session, url: str) -> None:
+            for each in filter(None, (notice, session.notice)):
+                print(f"tts: {on_one_line(each)}", file=sys.stderr)  # noqa: T201
+            print(f"Serving {on_one_line(f'{session.spec.name}/{session.voice}')} at {url}", flush=True)  # noqa: T201
+
+        plan = Plan(token, max_listeners, queue, grace)
+        serve(bound, plan, lambda: Session(spec, settings, voice), defaults, ready)

@@ -1,0 +1,48 @@
+"""The address of a server: it is checked and bound before anything heavy is loaded."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+from tts_cli.errors import UsageError
+
+
+def bind(host: str, port: int, token: str) -> socket.socket:
+    """A socket that listens at an address.
+
+    Raises
+    ------
+    UsageError
+        If the address cannot be used, or other machines could reach it and there is no token.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"there is no host {host!r}", "choose another with --host") from error
+    if not token and not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
+        raise UsageError(f"other machines could reach this server at {host}", "add --token TOKEN, or leave out --host")
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen()
+    except OSError as error:
+        bound.close()
+        raise UsageError(
+            f"cannot serve at {host} port {port}: {error.strerror}", "choose another with --host or --port"
+        ) from error
+    return bound
+
+
+def is_local(bound: socket.socket) -> bool:
+    """Whether only this machine reaches the socket."""
+    return ipaddress.ip_address(bound.getsockname()[0].partition("%")[0]).is_loopback
+
+
+def url_of(bound: socket.socket) -> str:
+    """The URL of a server at this socket."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,100 @@
+"""The app: its routes, and the layers that every request passes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, WebSocket
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from tts_cli import __version__
+from tts_cli.errors import TTSError
+from tts_cli.server.access import Access
+from tts_cli.server.admission import RETRY_SECONDS, RefusedError
+from tts_cli.server.bounds import Bounds
+from tts_cli.server.failure import failure, kind_of, status_of
+from tts_cli.server.guard import Guard, error_response
+from tts_cli.server.service import Service
+from tts_cli.server.websocket import Conversation
+
+
+def make_app(service: Service, hosts: frozenset[str] | None, token: str, started: Callable[[], None]) -> ASGIApp:
+    """The whole app.
+
+    Parameters
+    ----------
+    service
+        What speaks.
+    hosts, token
+        As for `Guard`.
+    started
+        Called in the event loop when it runs.
+    """
+
+    @asynccontextmanager
+    async def life(_app: FastAPI) -> AsyncIterator[None]:
+        started()
+        yield
+
+    # The pages that FastAPI makes of the OpenAPI document load scripts from foreign hosts.
+    app = FastAPI(title="tts", version=__version__, docs_url=None, redoc_url=None, lifespan=life)
+    _add_health(app, service)
+    _add_sockets(app, service)
+    _add_errors(app)
+    return Access(Guard(Bounds(app), hosts, token), service.log)
+
+
+def _add_health(app: FastAPI, service: Service) -> None:
+    @app.get("/healthz", response_class=PlainTextResponse)
+    async def healthz() -> str:
+        """The server answers."""
+        return "ok\n"
+
+    @app.get("/readyz", response_class=PlainTextResponse)
+    async def readyz() -> str:
+        """The engine is loaded, and the server does not end."""
+        _ = service.session  # raises if it is not ready
+        return "ready\n"
+
+
+def _add_sockets(app: FastAPI, service: Service) -> None:
+    @app.websocket("/ws/tts")
+    async def streaming(socket: WebSocket) -> None:
+        await Conversation(socket, service, {}).run()
+
+    @app.websocket("/ws/tts/simple")
+    async def simple(socket: WebSocket) -> None:
+        await Conversation(socket, service, {"mode": "simple"}).run()
+
+
+def _add_errors(app: FastAPI) -> None:
+    @app.exception_handler(HTTPException)
+    async def http_error(_request: HttpRequest, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return error_response(error.status_code, str(error.detail), headers=error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: HttpRequest, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:])
+        return error_response(400, f"{where}: {first['msg']}" if where else first["msg"], param=where or None)
+
+    @app.exception_handler(TTSError)
+    async def known(_request: HttpRequest, error: Exception) -> Response:
+        return known_error(error)
+
+
+def known_error(error: Exception) -> Response:
+    """The response for an error of ours."""
+    headers = {"Retry-After": str(RETRY_SECONDS)} if isinstance(error, RefusedError) else {}
+    told = failure(error)
+    return error_response(
+        status_of(error), told["message"] or "", kind=kind_of(error), param=told["param"], headers=headers
+    )

@@ -1,0 +1,110 @@
+"""Refuses requests that must not reach the routes: foreign hosts and origins, and missing tokens.
+
+A web page that a user visits can send requests to this machine. By a DNS name of its own that leads here (DNS
+rebinding) it could also read the answers. So the `Host` of every request and the `Origin` of a browser's requests are
+checked, on WebSockets as well, to which browsers apply no rule of their own.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tts_cli.shown import on_one_line
+
+LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
+"""Paths that need no token. They tell nothing but whether the server is ready."""
+
+
+class Guard:
+    """A layer before the app.
+
+    Parameters
+    ----------
+    app
+        What gets the requests that may pass.
+    hosts
+        Names by which the server may be called; None for any.
+    token
+        What clients must know; empty if there is no token.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None, token: str) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._token = token.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] in ("http", "websocket") and (refusal := self._refusal(scope)) is not None:
+            await refuse(refusal, scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if self._hosts is not None and _name(f"//{host}") not in self._hosts:
+            return error_response(403, "this server has no such name; call it localhost", code="host_not_allowed")
+        origin = headers.get("origin")
+        if origin is not None and not _same(origin, host):
+            return error_response(403, "pages of other sites may not use this server", code="origin_not_allowed")
+        if self._token and scope["path"] not in OPEN_PATHS and not self._knows_token(headers):
+            return error_response(
+                401,
+                "the token is missing or wrong; send it as: Authorization: Bearer TOKEN",
+                kind="authentication_error",
+                code="invalid_api_key",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        return None
+
+    def _knows_token(self, headers: Headers) -> bool:
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        known = hmac.compare_digest(given.strip().encode(), self._token)  # takes as long for every wrong token
+        return known and scheme.lower() == "bearer"
+
+
+def error_response(
+    status: int,
+    message: str,
+    *,
+    kind: str = "invalid_request_error",
+    param: str | None = None,
+    code: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """An error as OpenAI's API words it."""
+    error = {"message": on_one_line(message), "type": kind, "param": param, "code": code}
+    return JSONResponse({"error": error}, status, dict(headers or {}))
+
+
+async def refuse(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request, or the opening of a WebSocket, with an HTTP response."""
+    if scope["type"] == "http":
+        await response(scope, receive, send)
+        return
+    await receive()  # "websocket.connect"
+    await send(
+        {"type": "websocket.http.response.start", "status": response.status_code, "headers": response.raw_headers}
+    )
+    await send({"type": "websocket.http.response.body", "body": bytes(response.body)})
+
+
+def _same(origin: str, host: str) -> bool:
+    """Whether a page of `origin` came from this server, as the browser called it."""
+    return bool(host) and origin.partition("://")[2].lower() == host.lower()
+
+
+def _name(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:
+        return ""

@@ -1,0 +1,129 @@
+"""What all routes share: the loaded engine, the places of listeners, and everything that is being spoken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from tts_cli.metrics import Meter
+from tts_cli.server.admission import RETRY_SECONDS, Admission, UnreadyError
+from tts_cli.server.connection_sink import ConnectionSink, Encoder
+from tts_cli.server.log import Log
+from tts_cli.server.request import Request, request_of
+from tts_cli.server.speech import Speech, now
+from tts_cli.session import Session
+
+CANCEL_SECONDS: Final = 2.0
+"""How long a cancelled engine may take to finish its step when the server ends."""
+
+
+class Service:
+    """An engine that listeners share. Used in the event loop only, unless a method says otherwise.
+
+    Parameters
+    ----------
+    listeners
+        How many may listen at once; None for as many as the engine can compute for.
+    waiting
+        How many may wait for a place.
+    log
+        Takes a line for each utterance.
+    """
+
+    def __init__(self, listeners: int | None, waiting: int, log: Log) -> None:
+        self.log = log
+        self.speeches: set[Speech] = set()
+        self.admission = Admission(0, waiting)
+        self.ending = False
+        self._listeners = listeners
+        self._session: Session | None = None
+        self._defaults: Mapping[str, Any] = {}
+        self._silent = asyncio.Event()
+        self._silent.set()
+
+    def open(self, session: Session, defaults: Mapping[str, Any]) -> None:
+        """The engine is loaded. From now on, it speaks."""
+        self._session, self._defaults = session, defaults
+        self.admission.places = session.engine.capacity if self._listeners is None else self._listeners
+
+    @property
+    def session(self) -> Session:
+        """The loaded engine. Raises `UnreadyError` before it is loaded, and when the server ends."""
+        if self.ending:
+            raise UnreadyError("the server is ending", "try another, or later")
+        if self._session is None:
+            raise UnreadyError("the engine is being loaded", f"try again in {RETRY_SECONDS} s")
+        return self._session
+
+    def request(self, text: object, voice: object, fields: Mapping[str, Any]) -> Request:
+        """See `request_of`."""
+        return request_of(self.session, text, voice, fields, self._defaults)
+
+    @asynccontextmanager
+    async def speaking(self, request: Request, encoder: Callable[[int], Encoder]) -> AsyncIterator[Speech]:
+        """Begin to speak, after waiting for a place. At the end of the block the utterance ends.
+
+        Parameters
+        ----------
+        request
+            What to speak.
+        encoder
+            Makes the encoder, given samples a second.
+
+        Raises
+        ------
+        RefusedError
+            If there is no place, or the server ends.
+        """
+        asked = now()
+        await self.admission.enter()
+        try:
+            session = self.session
+            meter, rate = Meter(), session.engine.sample_rate
+            sink = ConnectionSink(encoder(rate), self._computed)
+            utterance = session.start(request.text, voice=request.voice, sink=sink, meter=meter, **request.options)
+        except BaseException:
+            self.admission.leave()
+            raise
+        speech = Speech(utterance, sink, meter, rate, now() - asked)
+        self.speeches.add(speech)
+        self._silent.clear()
+        try:
+            yield speech
+        finally:
+            speech.cancel()
+            self.speeches.discard(speech)
+            self._notice_silence()
+            self.log.line(speech.summary())
+
+    def _computed(self) -> None:
+        """An utterance has ended. Its place is free, though its listener may have some sound to take."""
+        self.admission.leave()
+        self._notice_silence()
+
+    def _notice_silence(self) -> None:
+        if not self.speeches and not self.admission.taken:
+            self._silent.set()
+
+    async def end(self, grace: float) -> bool:
+        """Take no more requests, let those that run finish for `grace` seconds, and cancel the rest.
+
+        Returns whether everything has ended.
+        """
+        self.ending = True
+        why = UnreadyError("the server is ending", "try another, or later")
+        self.admission.refuse_waiting(why)
+        if await self._wait_silent(grace):
+            return True
+        for speech in list(self.speeches):
+            speech.cancel(why)
+        return await self._wait_silent(CANCEL_SECONDS)
+
+    async def _wait_silent(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._silent.wait(), seconds)
+        except asyncio.TimeoutError:
+            return False
+        return True

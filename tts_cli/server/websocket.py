@@ -1,0 +1,320 @@
+"""The WebSocket protocol: JSON comes in, 16-bit PCM and JSON go out. docs/server.md describes it.
+
+A connection speaks one utterance after the other. One task reads messages, another speaks, so a client can steer what
+is being spoken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from tts_cli.checks import whole
+from tts_cli.errors import TTSError, UsageError
+from tts_cli.server.admission import RefusedError, UnreadyError
+from tts_cli.server.encoding import PcmEncoder
+from tts_cli.server.failure import failure
+from tts_cli.server.pieces import Pieces
+from tts_cli.server.request import Request, fields_of
+from tts_cli.server.service import Service
+from tts_cli.server.speech import Speech
+
+WAITING: Final = 8
+"""Utterances that one connection may ask for before the first of them has ended."""
+IDLE_SECONDS: Final = 300
+"""How long a client may send nothing while nothing is spoken: between utterances, paused, or within a text."""
+STALLED_SECONDS: Final = 60
+"""How long a client may read nothing."""
+TRY_AGAIN: Final = 1013
+RESTARTING: Final = 1012
+
+
+class Wish:
+    """An utterance that a client has asked for, from its first message to its last.
+
+    Parameters
+    ----------
+    request
+        What to speak.
+    pieces
+        Its text, if the client sends it in pieces.
+    events
+        Whether the client wants to know more than the sound and the measurements.
+    """
+
+    def __init__(self, request: Request, pieces: Pieces | None, events: bool) -> None:
+        self.request = request
+        self.pieces = pieces
+        self.events = events
+        self.cancelled = False
+        self.flowing = asyncio.Event()
+        self.flowing.set()
+        self.speech: Speech | None = None
+        self.task: asyncio.Task[None] | None = None
+        """Speaks it, or waits for a place."""
+
+    def pause(self) -> None:
+        """Send nothing more until `resume`."""
+        self.flowing.clear()
+        if self.speech is not None:
+            self.speech.utterance.pause()
+
+    def resume(self) -> None:
+        """Go on."""
+        self.flowing.set()
+        if self.speech is not None:
+            self.speech.utterance.resume()
+
+    def skip(self, by: int) -> None:
+        """Go so many segments forward. Raises `UsageError` if nothing was sent so far."""
+        if self.speech is None or not self.speech.sent.chunks:
+            raise UsageError("there is no sound to skip so far", "skip when some has come")
+        self.speech.utterance.skip(by)
+
+    def cancel(self) -> None:
+        """End it, whatever it is doing."""
+        self.cancelled = True
+        self.flowing.set()
+        if self.pieces is not None:
+            self.pieces.end()
+        if self.speech is not None:
+            self.speech.cancel()
+        elif self.task is not None:
+            self.task.cancel()
+
+    @property
+    def computing(self) -> bool:
+        """Whether it needs nothing of the client to go on."""
+        return self.flowing.is_set() and (self.pieces is None or self.pieces.ended)
+
+
+class Conversation:
+    """One WebSocket connection.
+
+    Parameters
+    ----------
+    socket
+        The connection.
+    service
+        What speaks.
+    forced
+        Options that all its utterances have.
+    """
+
+    def __init__(self, socket: WebSocket, service: Service, forced: Mapping[str, Any]) -> None:
+        self._socket = socket
+        self._service = service
+        self._forced = forced
+        self._wishes: deque[Wish] = deque()
+        """Those that have not ended. The first is spoken, or waits for its place."""
+        self._more = asyncio.Event()
+        self._writing: Wish | None = None
+        """The wish whose text the client has not ended."""
+        self._answers: dict[str, Callable[[dict[str, Any]], None]] = {
+            "speak": self._speak_text,
+            "text": self._add_text,
+            "end": self._end_text,
+            "cancel": self._cancel,
+            "pause": self._pause,
+            "resume": self._resume,
+            "skip": self._skip,
+        }
+
+    async def run(self) -> None:
+        """Answer until the client leaves."""
+        await self._socket.accept()
+        speaking = asyncio.create_task(self._speak_all())
+        reading = asyncio.create_task(self._read_all())
+        try:
+            await asyncio.wait({speaking, reading}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wish in self._wishes:
+                wish.cancel()
+            for task in (speaking, reading):
+                task.cancel()
+            results = await asyncio.gather(speaking, reading, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception) and not isinstance(result, WebSocketDisconnect | asyncio.TimeoutError):
+                raise result
+
+    async def _read_all(self) -> None:
+        while True:
+            try:
+                message = await asyncio.wait_for(self._socket.receive(), IDLE_SECONDS)
+            except asyncio.TimeoutError:
+                if self._wishes and self._wishes[0].computing:
+                    continue
+                await self._close(1000, f"nothing came for {IDLE_SECONDS} s")
+                return
+            if message["type"] == "websocket.disconnect":
+                return
+            try:
+                self._take(message.get("text"))
+            except RefusedError as error:
+                await self._refuse(error)
+                return
+            except TTSError as error:
+                await self._tell({"type": "error", "error": failure(error)})
+
+    def _take(self, text: str | None) -> None:
+        if text is None:
+            raise UsageError("a binary message means nothing here", "send JSON as text")
+        fields = fields_of(text)
+        kind = fields.pop("type", None)
+        if kind is None:
+            self._ask(fields.pop("text", None), None, fields, events=False)
+        elif isinstance(kind, str) and kind in self._answers:
+            self._answers[kind](fields)
+        else:
+            raise UsageError("there is no such type of message", f"the types are: {', '.join(self._answers)}")
+
+    def _speak_text(self, fields: dict[str, Any]) -> None:
+        self._ask(fields.pop("text", None), None, fields, events=True)
+
+    def _add_text(self, fields: dict[str, Any]) -> None:
+        piece = fields.pop("text", None)
+        if self._writing is None:
+            pieces = Pieces()
+            pieces.add(piece)
+            self._writing = self._ask(None, pieces, fields, events=True)
+        else:
+            if fields:
+                raise UsageError("only the first piece of a text has options", "leave them out")
+            assert self._writing.pieces is not None
+            self._writing.pieces.add(piece)
+
+    def _end_text(self, fields: dict[str, Any]) -> None:
+        _no_more(fields)
+        if self._writing is None:
+            raise UsageError("there is no text to end", 'begin with {"type": "text", "text": "…"}')
+        assert self._writing.pieces is not None
+        self._writing.pieces.end()
+        self._writing = None
+
+    def _cancel(self, fields: dict[str, Any]) -> None:
+        _no_more(fields)
+        self._first()
+        for wish in self._wishes:
+            wish.cancel()
+        self._writing = None
+
+    def _pause(self, fields: dict[str, Any]) -> None:
+        _no_more(fields)
+        self._first().pause()
+
+    def _resume(self, fields: dict[str, Any]) -> None:
+        _no_more(fields)
+        self._first().resume()
+
+    def _skip(self, fields: dict[str, Any]) -> None:
+        by = fields.pop("by", 1)
+        whole("by", by, 1, 1_000_000)
+        _no_more(fields)
+        self._first().skip(by)
+
+    def _first(self) -> Wish:
+        if not self._wishes:
+            raise UsageError("nothing is being spoken", 'begin with {"text": "…"}')
+        return self._wishes[0]
+
+    def _ask(self, text: object, pieces: Pieces | None, fields: dict[str, Any], events: bool) -> Wish:
+        if self._writing is not None:
+            raise UsageError("the text before this one has not ended", 'send {"type": "end"} first')
+        if len(self._wishes) >= WAITING:
+            raise UsageError(f"{WAITING} texts of this connection wait already", "wait for the end of one")
+        if pieces is None and not isinstance(text, str):
+            raise UsageError("there is no text to speak", 'send {"text": "…"}')
+        voice = fields.pop("voice", None)
+        request = self._service.request(pieces or text, voice, {**fields, **self._forced})
+        wish = Wish(request, pieces, events)
+        self._wishes.append(wish)
+        self._more.set()
+        return wish
+
+    async def _speak_all(self) -> None:
+        while True:
+            self._more.clear()
+            while self._wishes:
+                wish = self._wishes[0]
+                wish.task = asyncio.create_task(self._speak(wish))
+                try:
+                    await asyncio.wait(
+                        {wish.task}
+                    )  # which the end of the connection cancels, and `wish.cancel` does not
+                finally:
+                    wish.task.cancel()
+                if wish.task.cancelled():
+                    await self._tell({"type": "done", "state": "cancelled"})
+                elif isinstance(error := wish.task.exception(), RefusedError):
+                    await self._refuse(error)
+                    return
+                elif error is not None:
+                    raise error
+                self._wishes.popleft()
+            await self._more.wait()
+
+    async def _speak(self, wish: Wish) -> None:
+        """Speak, and send how it ended: exactly one message for each wish."""
+        if wish.cancelled:
+            await self._tell({"type": "done", "state": "cancelled"})
+            return
+        try:
+            async with self._service.speaking(wish.request, lambda _rate: PcmEncoder()) as speech:
+                wish.speech = speech
+                if not wish.flowing.is_set():
+                    speech.utterance.pause()
+                await self._send_sound(wish, speech)
+                await self._tell(_outcome(wish, speech))
+        except RefusedError:
+            raise
+        except TTSError as error:  # it could not begin
+            await self._tell({"type": "error", "error": failure(error)})
+
+    async def _send_sound(self, wish: Wish, speech: Speech) -> None:
+        if wish.events:
+            await self._tell({"type": "start", "sample_rate": speech.rate, "format": "pcm_s16le", "channels": 1})
+        told = -1
+        async for piece in speech.pieces():
+            await wish.flowing.wait()
+            segment = piece.segment
+            if wish.events and segment is not None and segment.number != told:
+                told = segment.number
+                start = round(1000 * speech.sent.samples / speech.rate, 1)
+                await self._tell({"type": "segment", "number": told, "text": segment.text, "start_ms": start})
+            if not wish.cancelled:
+                await self._in_time(self._socket.send_bytes(piece.data))
+
+    async def _refuse(self, error: RefusedError) -> None:
+        await self._close(RESTARTING if isinstance(error, UnreadyError) else TRY_AGAIN, str(error))
+
+    async def _tell(self, message: Mapping[str, object]) -> None:
+        await self._in_time(self._socket.send_text(json.dumps(message)))
+
+    async def _close(self, code: int, reason: str) -> None:
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            await self._in_time(self._socket.close(code, reason))
+
+    async def _in_time(self, sending: Any) -> None:
+        await asyncio.wait_for(sending, STALLED_SECONDS)
+
+
+def _outcome(wish: Wish, speech: Speech) -> dict[str, object]:
+    """The last message about an utterance. Raises `RefusedError` if the server has ended it."""
+    try:
+        speech.result()
+    except RefusedError:
+        raise
+    except Exception as error:  # noqa: BLE001  an engine may raise anything
+        return {"type": "error", "error": failure(error)} | speech.numbers()
+    return {"type": "done", "state": "cancelled" if wish.cancelled else "done"} | speech.numbers()
+
+
+def _no_more(fields: Mapping[str, Any]) -> None:
+    if fields:
+        raise UsageError("this type of message has no such field", f"leave out: {', '.join(sorted(fields))[:60]}")
