@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -119,11 +120,14 @@ def test_a_text_in_pieces_has_a_limit(tone: Server) -> None:
 
 def test_a_message_that_is_too_large_closes_the_connection(tone: Server) -> None:
     with tone.connect() as client:
-        client.send("x" * 2_000_000)
+        with contextlib.suppress(ConnectionClosed):  # which may come while it is sent
+            client.send("x" * 2_000_000)
         with pytest.raises(ConnectionClosed) as closed:
             hear(client)
-    assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == 1009
+    # The server does not read the rest, so its last frame can be lost on the way.
+    assert closed.value.rcvd is None or closed.value.rcvd.code == 1009
+    with tone.connect() as client:
+        assert say(client, text="Hi.").last["state"] == "done"
 
 
 def test_who_leaves_frees_the_place_at_once(slow: Server) -> None:
