@@ -58,7 +58,7 @@ def test_the_choice(
         ("int4", MPS, {}, "int4 is written for the CPU, not for mps"),
         ("int8", CPU, {"int8": None}, "cannot compute int8"),
         ("int4", CPU, {"int4": False}, "cannot compute int4"),
-        ("bf16", MPS, {}, "bf16 is not there on this mps"),
+        ("bf16", MPS, {}, "this mps device cannot compute bf16"),
     ],
 )
 def test_what_a_device_cannot_do(

@@ -1,6 +1,10 @@
-"""In which numbers the models compute.
+"""Precision: the numbers in which the networks store and multiply their weights.
 
-`choice` says what a device can do. `quantised_layers` holds the layers of each precision, `conversion` puts them in the
-place of float32 ones, and `smoothing` calibrates int8. `weight_cache` and `tensor_cache` store what was made of the
-weights. fp32 on the CPU is the reference: nothing here may change its bits.
+Loaded modules in float32 come in, and the same modules with quantised layers go out. `choice` says what a device can
+compute, and `conversion` replaces layers by those of `quantised_layers`. `smoothing` calibrates int8. `weight_cache`
+stores quantised weights, with `tensor_cache`, which the package `voice` uses, too. Modules outside use `choose`,
+`convert`, `install`, `quantised`, `cached_parts`, `Projection`, `Parts`, and the functions of `smoothing` and
+`tensor_cache`.
+
+In fp32 nothing is replaced, so its results are the reference for all others.
 """

@@ -1,7 +1,4 @@
-"""In which numbers the models store and multiply their weights: what a device can do, and what it is asked for.
-
-`conversion` carries it out. fp32 is the reference: it computes bit for bit what it would without any of this.
-"""
+"""Chooses the precision of each network: what a device can compute, and what the user has asked for."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from tts_cli.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """What was chosen, for each network, and why."""
+    """The precision of each network, and why it was chosen."""
 
     t3: str
     """One of `PRECISIONS`."""
@@ -28,12 +25,27 @@ class Precision:
 
 
 def choose(name: str, device: torch.device) -> Precision:
-    """What `--precision NAME` means on this device; `auto` is the fastest that this device is built for.
+    """Choose the precision.
 
-    Only the CPU's choices are tested: the others are what torch documents, and bf16 on mps, where it depends
-    on the version of macOS, is not offered.
+    Only the choices for CPUs are tested. The others follow torch's documentation. bf16 is not offered on MPS, where it
+    depends on the version of macOS.
 
-    Raises `UsageError` for an unknown name, and for what the device cannot compute.
+    Parameters
+    ----------
+    name
+        One of `options.PRECISIONS`, or `auto`, the fastest that the device has instructions for.
+    device
+        Where the networks compute.
+
+    Raises
+    ------
+    UsageError
+        If the name is unknown, or the device cannot compute in the precision.
+
+    Examples
+    --------
+    >>> choose("fp32", torch.device("cpu"))
+    Precision(t3='fp32', s3gen='fp32', why='fp32')
     """
     if name not in (AUTO, *PRECISIONS):
         raise UsageError(f"there is no precision called {name!r}", f"choose one of: auto, {', '.join(PRECISIONS)}")
@@ -45,7 +57,7 @@ def choose(name: str, device: torch.device) -> Precision:
     elif (name == "int8" and not int8_engine()) or (name == "int4" and not int4_works()):
         raise UsageError(f"this torch cannot compute {name} on this CPU", "choose --precision auto")
     elif name == "bf16" and kind != "cpu" and not fast:
-        raise UsageError(f"bf16 is not there on this {kind} device", "choose --precision fp32")
+        raise UsageError(f"this {kind} device cannot compute bf16", "choose --precision fp32")
     here = "CPU" if kind == "cpu" else f"{kind} device"
     reason = f"this {here} computes bf16" if fast else f"this {here} is not made for bf16"
     if name in ("int8", "int4"):
@@ -60,6 +72,6 @@ def fast_bf16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
-    if platform.machine().lower() in ("x86_64", "amd64"):  # oneDNN itself is content with emulation
+    if platform.machine().lower() in ("x86_64", "amd64"):  # oneDNN says yes if it can emulate bf16
         return bool(torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""Layers of a loaded module are replaced in place by those of another precision.
+"""Replaces layers of a loaded module by those of another precision, in place.
 
 The layers are those of `quantised_layers`. A linear layer is made in two steps: its parts are computed from the float32
 weight (`quantised`), and the layer is made of the parts (`install`). The parts can be stored between the steps.
@@ -26,9 +26,23 @@ _LINEAR: Final[Mapping[str, Any]] = {"bf16": Bf16Linear, "int8": Int8Linear, "in
 
 
 def convert(module: nn.Module, kind: str) -> None:
-    """Put layers of this `kind` (`fp32`, `bf16`, `int8` or `int4`) in the place of all float32 ones inside `module`.
+    """Replace the linear maps and convolutions inside `module`.
 
-    Convolutions become bf16 or stay as they are. A subclass that computes in a way of its own stays.
+    Convolutions are replaced in bf16 only. A subclass with a `forward` of its own is never replaced.
+
+    Parameters
+    ----------
+    module
+        Has float32 layers. It is changed.
+    kind
+        `fp32` (nothing is replaced), `bf16`, `int8` or `int4`.
+
+    Examples
+    --------
+    >>> module = nn.Sequential(nn.Linear(4, 4))
+    >>> convert(module, "bf16")
+    >>> type(module[0]).__name__
+    'Bf16Linear'
     """
     install(module, kind, quantised(module, kind))
     if kind == "bf16":
@@ -45,7 +59,7 @@ def quantised(module: nn.Module, kind: str) -> dict[str, Parts]:
 
 
 def install(module: nn.Module, kind: str, parts: dict[str, Parts]) -> None:
-    """Put linear layers of this `kind` in their places inside `module`, made of `parts`, which are used up."""
+    """Replace the linear layers inside `module` by layers made of `parts`. This empties `parts`, to free memory."""
     if kind == "fp32":
         return
 
@@ -53,8 +67,8 @@ def install(module: nn.Module, kind: str, parts: dict[str, Parts]) -> None:
         name, layer = item
         return name, _LINEAR[kind](parts.pop(name), layer.bias)
 
-    # Packing int8 takes a second a thread for Turbo's T3, and releases Python's lock; what else there is to do is
-    # quick, and in one thread it fits into the memory of the parts used up.
+    # For Turbo's T3, packing int8 takes a second in two threads; it releases Python's lock. The other kinds are quick,
+    # and one thread needs less memory at once.
     with ThreadPoolExecutor(2) as pool, int8_packing():
         for name, layer in (pool.map if kind == "int8" else map)(build, list(linear_layers(module))):
             module.set_submodule(name, layer)

@@ -1,11 +1,11 @@
-"""The layers that hold a large weight, linear maps and convolutions, in each precision.
+"""The quantised layers: linear maps and convolutions in each precision.
 
-Every layer takes float32 and gives float32, whatever it computes in. So everything else (residual stream, norms) stays
-float32 and knows nothing of precision. Only a layer whose successor takes bfloat16 may be told to give that (`raw`).
+Every layer takes and returns float32, so residual streams and norms do not depend on the precision. There is one
+exception: with `raw`, a layer returns bfloat16, for a layer that takes bfloat16.
 
-- `bf16`: weights and inputs rounded to bfloat16, sums in float32.
-- `int8`: weights in 8 bits with a scale for each output; inputs to 8 bits with a scale for each position, as they
-  come ("dynamic quantisation", torch's `quantized::linear_dynamic`). On a CPU only.
+- `bf16`: weights and inputs are rounded to bfloat16, and sums are float32.
+- `int8`: weights in 8 bits with a scale for each output. Inputs are rounded to 8 bits with a scale for each position
+  when they arrive (dynamic quantisation, torch's `quantized::linear_dynamic`). On a CPU only.
 - `int4`: weights in 4 bits with a scale and a zero for each 32 inputs; inputs in bfloat16 (torch's
   `_weight_int4pack_mm_for_cpu`). On a CPU only.
 """
@@ -26,17 +26,17 @@ from tts_cli.engines.chatterbox.modules import TypedModule
 GROUP: Final = 32
 """How many int4 weights share a scale and a zero."""
 _ROWS: Final = 16
-"""The int4 kernel wants a multiple of so many outputs."""
+"""The int4 kernel needs a number of outputs that is a multiple of this."""
 
 _LENGTH: Final = 1000
-"""Of a convolution's input, where one has to be named; longer than any kernel's reach."""
+"""The length of a convolution's input that oneDNN is given when it packs a weight; longer than any kernel."""
 
 Parts = Mapping[str, Tensor]
 """A layer's weight as plain tensors, without its bias."""
 
 
 class Projection(TypedModule):
-    """An affine map with GPT-2's weight layout, `[inputs, outputs]`."""
+    """A linear map whose weight is stored as in GPT-2: `[inputs, outputs]`."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -44,12 +44,20 @@ class Projection(TypedModule):
         self.bias = nn.Parameter(torch.empty(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[positions, inputs]` to `[positions, outputs]`."""
+        """`[positions, inputs]` → `[positions, outputs]`."""
         return torch.addmm(self.bias, x, self.weight)
 
 
 class Bf16Linear(TypedModule):
-    """`[…, inputs]` to `[…, outputs]`; on a CPU with the weight in the order that oneDNN likes best."""
+    """A linear map in bf16. On a CPU, its weight is packed in the layout of oneDNN's kernel.
+
+    Parameters
+    ----------
+    parts
+        The result of `parts`.
+    bias
+        Float32 `[outputs]`, or None.
+    """
 
     weight: Tensor
     bias: Tensor | None
@@ -63,15 +71,15 @@ class Bf16Linear(TypedModule):
         self.register_buffer("weight", weight, persistent=False)
         self.register_buffer("bias", bias, persistent=False)
         self.raw = False
-        """Whether it gives bfloat16, where what comes next takes that."""
+        """Whether the result is bfloat16."""
 
     @staticmethod
     def parts(weight: Tensor) -> dict[str, Tensor]:
-        """The weight `[outputs, inputs]`, rounded."""
+        """The weight `[outputs, inputs]`, rounded to bfloat16."""
         return {"weight": weight.to(torch.bfloat16, memory_format=torch.contiguous_format)}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Float32 in and, unless it is `raw`, out; where the weight is packed, the sum is rounded bias and all."""
+        """`[…, inputs]` → `[…, outputs]`. With a packed weight, the sum is rounded after the bias is added."""
         x = x.bfloat16()
         if self.packed:
             y: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")  # noqa: SLF001
@@ -82,7 +90,21 @@ class Bf16Linear(TypedModule):
 
 
 class Int8Linear(TypedModule):
-    """`[…, inputs]` to `[…, outputs]` in 8 bits."""
+    """A linear map in int8.
+
+    Parameters
+    ----------
+    parts
+        The result of `parts`.
+    bias
+        Float32 `[outputs]`, or None.
+
+    Examples
+    --------
+    >>> layer = Int8Linear(Int8Linear.parts(torch.eye(4)), None)
+    >>> torch.allclose(layer(torch.ones(1, 4)), torch.ones(1, 4), atol=0.02)
+    True
+    """
 
     def __init__(self, parts: Parts, bias: Tensor | None) -> None:
         super().__init__()
@@ -101,7 +123,7 @@ class Int8Linear(TypedModule):
         return {"codes": codes.contiguous(), "scales": scales}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Float32 in and out."""
+        """`[…, inputs]` → `[…, outputs]`."""
         rows = x.reshape(-1, x.shape[-1])
         y = self._product(rows) if len(rows) == 1 else self._products(rows)
         return y.view(*x.shape[:-1], -1)
@@ -111,15 +133,23 @@ class Int8Linear(TypedModule):
         return y
 
     def _products(self, rows: Tensor) -> Tensor:
-        """The kernel has one scale for all rows of a call, so they are brought to the same size first."""
+        """The kernel has one scale for all rows of a call, so each row is first divided by its largest size."""
         sizes = rows.abs().amax(1, keepdim=True).clamp_min_(torch.finfo(torch.float32).tiny)
         y = self._product(rows / sizes)
-        # The kernel has added the bias, to what lacks the size: the result lies `size` times as far from the bias.
+        # The kernel has added the bias to products that are too small by `sizes`. `lerp` corrects their distance to it.
         return y.mul_(sizes) if self.bias is None else torch.lerp(self.bias, y, sizes)
 
 
 class Int4Linear(TypedModule):
-    """`[…, inputs]` to `[…, outputs]`, weights in 4 bits, inputs in bfloat16."""
+    """A linear map in int4.
+
+    Parameters
+    ----------
+    parts
+        The result of `parts`.
+    bias
+        Float32 `[outputs]`, or None.
+    """
 
     codes: Tensor
     scales: Tensor
@@ -141,7 +171,7 @@ class Int4Linear(TypedModule):
         return {"codes": packed, "scales": scales.bfloat16(), "outputs": torch.tensor(outputs)}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Float32 in and out; the bias is added in float32."""
+        """`[…, inputs]` → `[…, outputs]`. The bias is added in float32."""
         rows = F.pad(x, (0, self.inputs - x.shape[-1])).reshape(-1, self.inputs).bfloat16()
         y = torch._weight_int4pack_mm_for_cpu(rows, self.codes, GROUP, self.scales)  # noqa: SLF001
         y = y[:, : self.outputs].view(*x.shape[:-1], self.outputs)
@@ -149,11 +179,27 @@ class Int4Linear(TypedModule):
 
 
 def int4_codes(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """The nearest of 16 evenly spaced values for each weight of `[outputs, inputs]`, inputs a multiple of 32.
+    """Round each weight to the nearest of 16 evenly spaced values: weight ≈ (code − 8) · scale + zero.
 
-    Codes int32 0 to 15 in the weight's shape, and `[groups, outputs, 2]`, exact in bfloat16: scale and zero
-    of `(code - 8) · scale + zero`. The scale is as small as it can be for every weight to be within half a
-    scale of its value.
+    The scale of a group is the smallest one with which every weight is at most half a scale away from its value.
+
+    Parameters
+    ----------
+    weight
+        Float32 `[outputs, inputs]`; `inputs` is a multiple of `GROUP`.
+
+    Returns
+    -------
+    codes : Tensor
+        Int32 from 0 to 15, `[outputs, inputs]`.
+    scales : Tensor
+        Scale and zero of each group, exact in bfloat16, `[groups, outputs, 2]`.
+
+    Examples
+    --------
+    >>> codes, scales = int4_codes(torch.arange(32.0).view(1, 32))
+    >>> int(codes.min()), int(codes.max()), scales.shape
+    (0, 15, torch.Size([1, 1, 2]))
     """
     grouped = weight.view(len(weight), -1, GROUP)
     least, most = grouped.amin(-1), grouped.amax(-1)
@@ -166,9 +212,12 @@ def int4_codes(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class Bf16Conv1d(TypedModule):
-    """A one-dimensional convolution with the padding, stride, dilation and groups of `like`.
+    """A convolution in bf16. On a CPU, its weight is packed once in the layout of oneDNN's kernel, not in every call.
 
-    On a CPU with the weight in the order that oneDNN likes best, which it otherwise seeks for every call.
+    Parameters
+    ----------
+    like
+        The float32 convolution that it replaces.
     """
 
     def __init__(self, like: nn.Conv1d) -> None:
@@ -181,12 +230,12 @@ class Bf16Conv1d(TypedModule):
         self.packed = not isinstance(like.padding, str) and self.weight.device.type == "cpu" and _packed_bf16_works()
         if self.packed:
             flat = self.weight[:, :, None].to_mkldnn()
-            # It wants the shape of an input too, which makes no difference to a kernel of one row.
+            # oneDNN asks for the shape of an input. For a kernel with one row, its length does not matter.
             shape = [1, like.in_channels, 1, _LENGTH]
             self.weight = torch._C._nn.mkldnn_reorder_conv2d_weight(flat, *self.flat, shape)  # type: ignore[call-arg]  # noqa: SLF001
 
     def forward(self, x: Tensor) -> Tensor:
-        """Float32 `[batch, channels, n]` in and out; the bias is added in float32."""
+        """`[batch, channels, n]` → `[batch, out_channels, m]`. The bias is added in float32."""
         x = x.bfloat16()
         if self.packed:
             y: Tensor = torch.ops.mkldnn._convolution_pointwise(  # noqa: SLF001
@@ -199,9 +248,9 @@ class Bf16Conv1d(TypedModule):
 
 @cache
 def int8_engine() -> str | None:
-    """The part of torch that multiplies int8, if any.
+    """The name of torch's engine for int8; None if there is none.
 
-    fbgemm is the fastest on x86; qnnpack, which nobody tried, is what there is on ARM.
+    fbgemm is the fastest on x86. qnnpack is for ARM and has not been tried.
     """
     there = torch.backends.quantized.supported_engines
     return next((name for name in ("fbgemm", "qnnpack") if name in there), None)
@@ -209,7 +258,7 @@ def int8_engine() -> str | None:
 
 @contextmanager
 def int8_packing() -> Iterator[None]:
-    """What is packed inside is packed for our engine; torch's choice, which is global, is put back."""
+    """Pack weights for `int8_engine`, as a context manager. It restores torch's engine, which is a global setting."""
     before = torch.backends.quantized.engine
     torch.backends.quantized.engine = int8_engine() or before
     try:
@@ -220,9 +269,9 @@ def int8_packing() -> Iterator[None]:
 
 @cache
 def _int8_saturates() -> bool:
-    """Whether products of 8 by 8 bits overflow, as without VNNI: inputs then get 7 bits.
+    """Whether products of 8 by 8 bits overflow, as on CPUs without VNNI. Inputs are then rounded to 7 bits.
 
-    Asked of the largest product there is.
+    The largest possible product is computed to find out.
     """
     ones, largest = torch.ones(16), torch.full((16, 64), 127, dtype=torch.int8)
     weight = torch._make_per_channel_quantized_tensor(largest, ones, torch.zeros(16, dtype=torch.long), 0)  # noqa: SLF001
@@ -234,11 +283,11 @@ def _int8_saturates() -> bool:
 
 @cache
 def int4_works() -> bool:
-    """Whether this torch has a kernel for int4 that computes here."""
+    """Whether torch has a kernel for int4 that works on this CPU."""
     try:
         layer = Int4Linear(Int4Linear.parts(torch.ones(_ROWS, GROUP)), None)
         return bool(layer(torch.ones(1, GROUP)).eq(GROUP).all())
-    except (AttributeError, RuntimeError):  # another version of torch, or a CPU it has no kernel for
+    except (AttributeError, RuntimeError):  # another version of torch, or a CPU for which it has no kernel
         return False
 
 

@@ -1,13 +1,16 @@
-"""int8 for T3 whose inputs have outliers: part of their size moves from the inputs into the weights.
+"""Makes int8 more exact for T3, whose inputs have outliers: part of their size is moved into the weights.
 
-A few channels that are much larger than the rest leave few of the 255 steps for the others. So each channel of a map's
-input is divided by a factor, which the layer norm before it takes over, and the map's weights for that channel are
-multiplied by it: the same product, and no work added. The factor is √(largest input / largest weight), which is
-SmoothQuant's with α = 0.5 (arXiv:2211.10438). A map is changed only where that makes it more exact on a voice; those
-without a layer norm before them stay as they are.
+If a few channels of an input are much larger than the others, only few of the 255 steps are left for the others. So
+each channel is divided by a factor, in the layer norm before the linear map, and the map's weights for that channel are
+multiplied by it. The product is the same, and costs the same. The factor is √(largest input / largest weight). A map is
+changed only if it is more exact afterwards, measured with a voice. Maps without a layer norm before them do not change.
 
-The largest inputs are those that a voice's prefix has in fp32. One voice, the one that came with the weights, stands
-for all: voices share the weight cache, and which channels are large is for the weights to say rather than for a voice.
+The largest inputs are measured in fp32, on the prefix of the voice that came with the weights. That one voice is used
+for all, because voices share the weight cache, and because which channels are large depends mostly on the weights.
+
+References
+----------
+SmoothQuant, with α = 0.5: Xiao et al. 2022, arXiv:2211.10438.
 """
 
 from __future__ import annotations
@@ -26,26 +29,28 @@ from tts_cli.engines.chatterbox.precision.conversion import dense, linear_layers
 from tts_cli.engines.chatterbox.precision.quantised_layers import Int8Linear, Parts
 
 POSITIONS: Final = 100
-"""So many speech tokens of the voice are enough to find the largest inputs by."""
+"""How many tokens of the voice are used to find the largest inputs."""
 _EVERY: Final = 4
-"""One position of so many is enough to compare errors by."""
+"""Errors are compared at every fourth position."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What T3 knows of the voice to calibrate with."""
+    """What T3 knows of the voice that is used for calibrating."""
 
     speaker: Tensor
+    """As in `Conditionals`."""
     voice_tokens: Tensor
+    """As in `Conditionals`."""
 
     @property
     def digest(self) -> str:
-        """Tells one from another."""
+        """The SHA-256 of both, in hexadecimal."""
         return hashlib.sha256(self.speaker.numpy().tobytes() + self.voice_tokens.numpy().tobytes()).hexdigest()
 
 
 def pairs(layers: int) -> Iterator[tuple[str, str]]:
-    """The layer norms of a T3 by name, each with the map that alone takes what it gives."""
+    """The names of T3's layer norms, each with that of the linear map that alone reads its result."""
     for layer in range(layers):
         yield f"tfmr.h.{layer}.ln_1", f"tfmr.h.{layer}.attn.c_attn"
         yield f"tfmr.h.{layer}.ln_2", f"tfmr.h.{layer}.mlp.c_fc"
@@ -54,9 +59,21 @@ def pairs(layers: int) -> Iterator[tuple[str, str]]:
 
 @torch.no_grad()
 def smoothed(t3: nn.Module, layers: int, run: Callable[[], object]) -> dict[str, Parts]:
-    """The int8 parts of each linear layer of the fp32 `t3`, by name, and `weight` and `bias` of each changed norm.
+    """Quantise T3 to int8, with smoothing.
 
-    `run` runs it over what is typical.
+    Parameters
+    ----------
+    t3
+        A T3 in fp32. It is not changed.
+    layers
+        How many layers it has.
+    run
+        Runs it over typical inputs.
+
+    Returns
+    -------
+    dict
+        The parts of each linear layer by its name, and `weight` and `bias` of each changed norm by its name.
     """
     norms = {linear: norm for norm, linear in pairs(layers)}
     seen = _seen(t3, layers, run)
@@ -78,7 +95,7 @@ def smoothed(t3: nn.Module, layers: int, run: Callable[[], object]) -> dict[str,
 
 
 def put_norms(t3: nn.Module, parts: dict[str, Parts]) -> None:
-    """Take the layer norms out of `parts`, and put their numbers into those of `t3`."""
+    """Remove the layer norms from `parts`, and give their values to those of `t3`."""
     for name in list(parts):
         norm = t3.get_submodule(name)
         if isinstance(norm, nn.LayerNorm):
@@ -88,7 +105,7 @@ def put_norms(t3: nn.Module, parts: dict[str, Parts]) -> None:
 
 
 def _seen(t3: nn.Module, layers: int, run: Callable[[], object]) -> dict[str, Tensor]:
-    """What each layer norm gives, `[positions, width]`, while `run` runs."""
+    """The results of each layer norm while `run` runs, `[positions, width]`."""
     seen: dict[str, Tensor] = {}
     last = "tfmr.ln_f"
 
@@ -101,7 +118,7 @@ def _seen(t3: nn.Module, layers: int, run: Callable[[], object]) -> dict[str, Te
                 module = t3.get_submodule(name)
                 hook = module.register_forward_hook(lambda _module, _taken, given, name=name: record(name, given))
                 hooks.callback(hook.remove)
-        # The network itself applies the last norm to its last position only.
+        # The network applies the last norm to the last position only, so a hook applies it to all.
         end, final = t3.get_submodule(f"tfmr.h.{layers - 1}"), t3.get_submodule(last)
         hook = end.register_forward_hook(lambda _module, _taken, given: record(last, final(given)))
         hooks.callback(hook.remove)
@@ -110,7 +127,7 @@ def _seen(t3: nn.Module, layers: int, run: Callable[[], object]) -> dict[str, Te
 
 
 def _factors(rows: Tensor, weight: Tensor) -> Tensor:
-    """For each channel of `rows` `[positions, inputs]` and `weight` `[outputs, inputs]`; 1 where one has nothing."""
+    """The factor of each channel of `rows` `[positions, inputs]` and `weight` `[outputs, inputs]`; 1 if one is 0."""
     inputs, weights = rows.abs().amax(0), weight.abs().amax(0)
     return torch.where((inputs > 0) & (weights > 0), (inputs / weights).sqrt(), 1.0)
 
@@ -120,5 +137,8 @@ def _error(parts: Parts, rows: Tensor, right: Tensor) -> float:
 
 
 def relative(found: Tensor, right: Tensor) -> float:
-    """Norm of the difference over that of `right`: of each row, and the median of these."""
+    """The relative error of `found`, `[positions, width]`: the median over positions.
+
+    At each position it is the norm of the difference over the norm of `right`.
+    """
     return float(((found - right).norm(dim=1) / right.norm(dim=1).clamp_min(1e-30)).median())

@@ -1,4 +1,4 @@
-"""Tensors kept in a file: mapped instead of computed again, known by a key, given up when in doubt."""
+"""Caches tensors in a file. A key says what they were computed from, and a checksum detects a damaged file."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _SUM: Final = "sum"
 
 
 def write(tensors: Mapping[str, Tensor], key: str, file: Path) -> None:
-    """Write `tensors` into `file` with the key to know them by. Raises `OSError`."""
+    """Write tensors, by name, and their key into `file`. Raises `OSError`."""
     with file.open("wb") as stream:
         _write(tensors, key, stream)
 
 
 def store(tensors: Mapping[str, Tensor], key: str, file: Path) -> None:
-    """Put `tensors` at `file`, whole, if the disk allows; if not, nothing is left behind."""
-    with contextlib.suppress(OSError):  # they will be computed again, and nobody waits for a disk
+    """As `write`, but completely or not at all, and without an error if the disk is full or read-only."""
+    with contextlib.suppress(OSError):  # they can be computed again
         file.parent.mkdir(parents=True, exist_ok=True)
         with replacing(file) as stream:
             _write(tensors, key, stream)
@@ -34,12 +34,12 @@ def store(tensors: Mapping[str, Tensor], key: str, file: Path) -> None:
 
 def _write(tensors: Mapping[str, Tensor], key: str, stream: BinaryIO) -> None:
     content = {name: each.cpu().contiguous() for name, each in tensors.items()}
-    # The writer of safetensors itself would hide what the disk says.
+    # The writer of safetensors would hide the error of the disk.
     stream.write(save(content | {_SUM: _sum(content)}, {"key": key}))
 
 
 def stored(file: Path, key: str) -> dict[str, Tensor] | None:
-    """The tensors in `file`, mapped into memory; None where it is missing, damaged or of another key."""
+    """Read the tensors in `file`, mapped into memory; None if it is missing or damaged, or has another key."""
     try:
         with safe_open(file, framework="pt") as content:  # type: ignore[no-untyped-call]
             if (content.metadata() or {}).get("key") != key:
@@ -51,9 +51,9 @@ def stored(file: Path, key: str) -> dict[str, Tensor] | None:
 
 
 def _sum(tensors: Mapping[str, Tensor]) -> Tensor:
-    """A digest of names, shapes, types and of the sum of each tensor's bytes, eight at a time.
+    """A checksum: the SHA-256 of names, types and shapes, and of the sum of each tensor's bytes, eight at a time.
 
-    Against blocks that never reached the disk and bits that fell over, at the speed of memory.
+    It detects blocks that were not written and bits that have changed, and is as fast as memory is read.
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):

@@ -1,9 +1,8 @@
-"""The weight cache: T3's weights in 8 or 4 bits, in a file of the user's cache, so that the full ones stay unread.
+"""The weight cache: T3's weights in int8 or int4 in a file, so that most of the fp32 weights need not be read.
 
-There is one file for each weights file and precision, in `TTS_CACHE_DIR` or the user's cache folder. It holds the parts
-of each quantised layer (`quantised_layers`) and a key that says what they were made of. A copy of other weights, of
-another version of this format or of torch, or a damaged one, is made again and overwritten. Where the disk is full or
-read-only, nothing is stored, and the parts are made again each time.
+There is one file for each weights file and precision, in `TTS_CACHE_DIR` or the user's cache folder. It contains the
+parts of each quantised layer, and a key that says what they were made from. If the key differs or the file is damaged,
+the parts are made again and the file is replaced. If the disk is full or read-only, nothing is stored.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _FORMAT: Final = 2
 
 
 def cache_dir() -> Path:
-    """`TTS_CACHE_DIR`, else the user's folder for what can be made again."""
+    """The folder for cached files: `TTS_CACHE_DIR`, or the one in the user's cache folder."""
     chosen = os.environ.get("TTS_CACHE_DIR")
     return expanded(chosen) if chosen else user_cache_path("tts", appauthor=False)
 
@@ -44,7 +43,7 @@ def cached_parts(weights: Path, kind: str, sizes: str, make: Callable[[], dict[s
     sizes
         What else the parts depend on: the sizes of the network, and the voice that they were calibrated with.
     make
-        Computes the parts. It is called where the cache has none that fit; its result is stored, if the disk allows.
+        Computes the parts. It is called if the cache has none that fit. Its result is stored if possible.
 
     Returns
     -------
@@ -66,12 +65,12 @@ def cached_parts(weights: Path, kind: str, sizes: str, make: Callable[[], dict[s
 
 
 def place(weights: Path, kind: str) -> Path:
-    """Where the copy of this weights file lies, or would: there is one of each kind, which newer ones replace."""
+    """The file for the parts of a weights file in a precision. It need not exist."""
     path = hashlib.sha256(str(weights.resolve()).encode()).hexdigest()[:12]
     return cache_dir() / f"{weights.stem}-{path}-{kind}.safetensors"
 
 
 def _key(weights: Path, kind: str, sizes: str) -> str:
-    """What a copy depends on. The layout of int4 is torch's own, for this kind of CPU."""
+    """What the parts depend on. The layout of int4 depends on torch and the CPU."""
     layout = f"{torch.__version__} {torch.backends.cpu.get_cpu_capability()}" if kind == "int4" else "plain"
     return f"{_FORMAT} {fingerprint(weights)} {sizes} {kind} {layout}"
