@@ -1,7 +1,8 @@
 """Chatterbox Turbo: text → speech tokens (T3) → mel frames (flow) → samples (vocoder), each stage streamed.
 
-`ENGINE` tells the registry about it. Importing this package loads nothing heavy; `S3GenDecoder` and `S3GenStream`
-arrive, with torch, when they are asked for.
+Segments come in, and chunks of sound go out (`engine`). `ENGINE` describes the engine for the registry. Importing this
+package does not import torch: `S3GenDecoder` and `S3GenStream` are imported when they are first used. Modules outside
+use the names in `__all__`; the command line also uses `voice`, `weights` and `proof`.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from tts_cli.errors import MissingError
 from tts_cli.segment import MAX_CHARS, Segment
 from tts_cli.text.pace import seconds
 
-# OpenMP's threads, which torch computes with, wait for each other by spinning, and on a busy machine that keeps the one
-# they wait for from running: seen to cost eight times the wall time. Read when torch is first imported.
+# By default, OpenMP's threads, with which torch computes, spin while they wait for each other. On a busy machine they
+# then keep each other from running, which has cost eight times the wall time. torch reads this when it is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ def _voices(settings: EngineSettings) -> Sequence[VoiceInfo]:
 
 
 MAX_SECONDS: Final = 20.0
-"""The longest that a segment may take, by the estimate of `text.pace`. Turbo is reported to be unstable after 25 to
-30 s, and upstream ends an utterance at 40 s."""
+"""The longest segment of several sentences, in seconds as `text.pace` estimates. Turbo is reported to be unstable after
+25 to 30 s, and upstream ends an utterance at 40 s."""
 
 
 def _together(segment: Segment) -> bool:

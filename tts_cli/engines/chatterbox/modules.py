@@ -1,7 +1,7 @@
 """torch's modules with typed calls: what a module returns when it is called is what its `forward` returns.
 
-torch declares that a call of any module takes anything and returns `Any`. Here a type checker learns the arguments and
-the result of a call from `forward`. While the program runs, nothing differs: `Linear` is `torch.nn.Linear` itself.
+torch declares that a call of a module takes anything and returns `Any`. With these classes, a type checker knows the
+arguments and the result of a call from `forward`. At runtime there is no difference: `Linear` is `torch.nn.Linear`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
         """torch's."""
 
     class Sequential(TypedModule, nn.Sequential):
-        """torch's, of modules that take a tensor and give one."""
+        """torch's, for modules that take and return one tensor."""
 
         def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
             """torch's."""

@@ -1,7 +1,7 @@
-"""Both models, loaded on a device that was seen to compute what the CPU computes.
+"""Loads T3 and S3Gen on a device, and checks with `auto` that the device computes what the CPU computes.
 
-That a machine has a GPU does not say that its torch has every kernel for it, or a right one. So before `auto` settles
-on a GPU, a token and a block of sound are computed there and held against the CPU's.
+torch may lack a kernel for a GPU, or have a wrong one. So before `auto` chooses a GPU, a token and a block of sound are
+computed there and compared with the CPU's.
 """
 
 from __future__ import annotations
@@ -27,28 +27,36 @@ from tts_cli.errors import TTSError
 
 NAMES: Final = {"mps": "this Mac's GPU", "cuda": "this machine's CUDA device"}
 TOKENS: Final = [5, 4299, 6000, 17]
+"""Any speech tokens, to compute with."""
 LIMITS: Final = {"fp32": 0.02, "bf16": 0.2}
-"""How far results may be from the CPU's in fp32, as a part of their size. Wrong ones are as far as 1."""
+"""The largest relative difference from the CPU's results in fp32. That of wrong results is about 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The models, where they compute and in which numbers."""
+    """T3 and S3Gen, with their device and precision."""
 
     t3: T3
     decoder: S3GenDecoder
     device: torch.device
     precision: Precision
     notice: str = ""
-    """Why they are not on the device that `auto` tried first, in one line for the user."""
+    """A line for the user if they are not on the device that `auto` tried first; otherwise empty."""
 
 
 def place(folder: Path, device: str, precision: str) -> Placed:
-    """Load T3 and S3Gen from `folder` on the device called `device`; for `auto`, on the fastest that can speak.
+    """Load T3 and S3Gen. Raises what `T3.load`, `S3GenDecoder.load` and `pick_device` raise.
 
-    Raises as `T3.load`, `S3GenDecoder.load` and `pick_device` do.
+    Parameters
+    ----------
+    folder
+        The folder with the weights.
+    device
+        `cpu`, `cuda` or `mps`; `auto` for a GPU that passes the check, otherwise the CPU.
+    precision
+        One of `options.PRECISIONS`, or `auto`.
     """
-    # Many operators of torch warn, of a fall-back to the CPU for one; with `-W error`, a warning would end the speech.
+    # torch warns in many cases, such as a fall-back to the CPU. With `-W error`, a warning would end the speech.
     warnings.filterwarnings("ignore", module=r"(torch|tts_cli\.engines\.chatterbox)(\.|$)")
     cpu = torch.device("cpu")
     chosen = cpu if device == "auto" and precision in ("int8", "int4") else pick_device(device)
@@ -70,7 +78,7 @@ def place(folder: Path, device: str, precision: str) -> Placed:
 
 
 def found_fault(placed: Placed, folder: Path) -> str:
-    """What the device of `placed` cannot do, to follow "cannot"; empty where it computes what the CPU does."""
+    """What the device of `placed` cannot do, in words that follow "cannot"; empty if its results are right."""
     limit = LIMITS[placed.precision.s3gen]
     what = "compute speech tokens"
     try:
@@ -89,7 +97,7 @@ def found_fault(placed: Placed, folder: Path) -> str:
 
 def _load(folder: Path, device: torch.device, precision: str) -> Placed:
     chosen = choose(precision, device)
-    with ThreadPoolExecutor(1) as pool:  # both wait for memory by turns, and leave Python's lock alone meanwhile
+    with ThreadPoolExecutor(1) as pool:  # both wait for memory, and meanwhile release Python's lock
         loading = pool.submit(S3GenDecoder.load, folder, str(device), precision)
         t3 = T3.load(folder, device, precision, sample_of(folder))
         return Placed(t3, loading.result(), device, chosen)
@@ -115,7 +123,7 @@ def _mels(decoder: S3GenDecoder) -> Tensor:
 
 @torch.inference_mode()
 def _sound(decoder: S3GenDecoder) -> Tensor:
-    """Of the same mel frames everywhere: of others, the sound has another phase, and says nothing."""
+    """Sound of fixed mel frames. If the frames differed a little, so would phases, and sounds could not be compared."""
     vocoder = decoder.vocoder
     mels = _wave(MEL_BINS, 2 * len(TOKENS)).to(vocoder.device) - 4
     return vocoder.push(vocoder.start(SeededNoise(0)), mels, final=True).cpu()
@@ -126,7 +134,7 @@ def _wave(*shape: int) -> Tensor:
 
 
 def _apart(found: Tensor, expected: Tensor) -> float:
-    """How far `found` is, as a part of the size of `expected`; infinitely where it is no finite number."""
+    """The norm of the difference over the norm of `expected`; infinity if `found` has values that are not finite."""
     if not found.isfinite().all():
         return float("inf")
     return float((found.float() - expected).norm() / expected.norm().clamp_min(1e-12))

@@ -1,14 +1,16 @@
-"""Perth's implicit watermark, put into sound as it streams past.
+"""Adds Perth's implicit watermark to sound, chunk by chunk.
 
-Perth (Resemble AI, resemble-perth 1.0.1, MIT) adds to the log-magnitudes below 2 kHz what a small
-convolutional network computes from them; its decoder then finds the mark in any stretch of the sound. The
-network is written here in plain torch and takes the weights out of the installed package, without importing
-it: that would import librosa and numba (3 s) and needs pkg_resources.
+A small convolutional network computes what is added to the log magnitudes below 2 kHz. Perth's decoder can find this
+mark in any part of the sound. The network is written here in plain torch, with the weights of the installed package.
+The package itself is not imported, because that takes 3 s (librosa, numba) and needs pkg_resources.
 
-Nothing is held back: a chunk is marked as soon as it comes, seen together with a little of what came
-before, and only the *difference* that the mark makes (band-limited to 2 kHz, some 16 dB below the sound) is
-faded to nothing at both ends of the chunk. So at a join the sound is exactly the unmarked one, and the mark
-cannot click.
+No sound is held back. Each chunk is marked when it comes, together with some sound before it. The difference that the
+mark makes is faded to zero at both ends of the chunk. So at a seam the sound is exactly the unmarked one, and the mark
+causes no click.
+
+References
+----------
+Perth: Resemble AI, resemble-perth 1.0.1 (MIT).
 """
 
 from __future__ import annotations
@@ -28,26 +30,29 @@ from tts_cli.engines.chatterbox.modules import Conv1d, Sequential, TypedModule
 from tts_cli.errors import MissingError, ModelError
 
 RATE: Final = 32_000
-"""Samples a second that Perth works at, with the spectrum below."""
+"""Perth's sample rate, in samples a second."""
 WINDOW: Final = 2048
+"""Samples in a window of the spectrum."""
 HOP: Final = 320
+"""Samples from a window to the next."""
 BINS: Final = 128
-"""Lowest bins of the spectrum, up to 2 kHz: the ones that carry the mark."""
+"""How many of the lowest bins carry the mark: those up to 2 kHz."""
 HIDDEN: Final = 256
 FLOOR_DB: Final = -180.0
 HEADROOM_DB: Final = 15.0
 QUIET: Final = 0.05
-"""Frames whose summed magnitude is below this part of the loudest frame's are left alone."""
+"""Frames with less than this fraction of the loudest frame's summed levels are not marked."""
 
 SEEN: Final = round(0.4 * SAMPLE_RATE)
-"""Samples that are looked at, at least, to mark a chunk: 0.4 s are enough for the mark to be found."""
+"""The fewest samples from which a mark is computed: in 0.4 s it can be found."""
 CONTEXT: Final = round(0.064 * SAMPLE_RATE)
-"""Samples in front of a chunk that are looked at in any case: a window of the spectrum."""
+"""The fewest samples before a chunk that the mark is computed from, too: a window of the spectrum."""
 FADE: Final = round(0.005 * SAMPLE_RATE)
+"""Samples over which the mark is faded in and out: 5 ms."""
 
 
 class Encoder(TypedModule):
-    """Perth's encoder, under the names of its state dict: log-magnitudes in, what to add to them out."""
+    """Perth's encoder, with its names of parameters. It computes what is added to log magnitudes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,7 +62,7 @@ class Encoder(TypedModule):
             layer.conv = Conv1d(inputs, outputs, kernel, padding=kernel // 2)
 
     def forward(self, levels: Tensor) -> Tensor:
-        """`[1, BINS, frames]` to the same shape."""
+        """`[1, BINS, frames]` → the same shape."""
         *inner, last = self.layers
         for layer in inner:
             levels = nn.functional.leaky_relu(layer.conv(levels))
@@ -66,7 +71,7 @@ class Encoder(TypedModule):
 
 
 class Watermarker:
-    """Marks sound. Read-only once loaded: what a stream has to remember is in its `WatermarkStream`."""
+    """Marks sound. It does not change, so utterances can share it; the state of a sound is in its `WatermarkStream`."""
 
     def __init__(self, encoder: Encoder) -> None:
         self._encoder = encoder
@@ -74,9 +79,14 @@ class Watermarker:
 
     @classmethod
     def load(cls) -> Watermarker:
-        """With the weights of the installed `resemble-perth`.
+        """Load the weights of the installed package `resemble-perth`.
 
-        Raises `MissingError` where it is not installed, `ModelError` where its weights are damaged.
+        Raises
+        ------
+        MissingError
+            If it is not installed.
+        ModelError
+            If its weights are damaged.
         """
         package = find_spec("perth")
         places = package.submodule_search_locations if package else None
@@ -93,7 +103,7 @@ class Watermarker:
             state = torch.load(files[-1], map_location="cpu", weights_only=True, mmap=True)["model"]
             own = {name: state[f"encoder.{name}"] for name in encoder.state_dict()}
             encoder.load_state_dict(own, assign=True)
-        except Exception as error:  # torch fails in as many ways as there are damaged files
+        except Exception as error:  # a damaged file can make torch raise anything
             raise ModelError(
                 f"{files[-1]} is damaged", "install resemble-perth again, or speak with --no-watermark"
             ) from error
@@ -105,7 +115,18 @@ class Watermarker:
 
     @torch.inference_mode()
     def difference(self, sound: Samples) -> Samples:
-        """What the mark adds to `sound` (24 kHz, `[n]`, n > 768): same shape."""
+        """Compute what the mark adds to a sound.
+
+        Parameters
+        ----------
+        sound
+            At 24 kHz, `[n]`; n is more than 768.
+
+        Returns
+        -------
+        Samples
+            `[n]`.
+        """
         fast = torch.from_numpy(soxr.resample(sound, SAMPLE_RATE, RATE))
         spectrum = torch.stft(fast, WINDOW, HOP, window=self._window, return_complex=True)
         magnitudes = spectrum.abs().clip(10 ** (FLOOR_DB / 20))
@@ -122,13 +143,13 @@ class Watermarker:
 
 @dataclass(slots=True)
 class WatermarkStream:
-    """One sound on its way, and the last stretch of it."""
+    """Marks one sound, chunk by chunk. It stores the last 0.4 s."""
 
     marker: Watermarker
     _past: Samples = field(default_factory=lambda: np.zeros(SEEN, np.float32))
 
     def push(self, samples: Samples) -> Samples:
-        """`samples` `[n]` with the mark in them, at once: same shape."""
+        """Return the next samples, `[n]`, with the mark."""
         length = len(samples)
         if length < 2:
             return samples

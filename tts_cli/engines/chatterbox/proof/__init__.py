@@ -1,5 +1,7 @@
-"""What our way of computing costs against a reference: fp32 decoded whole, and upstream's own code.
+"""Proof: measures how close precisions and strategies are to fp32 decoded whole, and runs upstream for comparison.
 
-`fidelity` measures and `verdict` puts into words; `upstream` runs upstream's code in a process of its own,
-`baselines` makes engines of it; `context_sizes` is an experiment. Speaking imports nothing of this.
+`fidelity` measures, with `maps`, and `verdict` grades the numbers: both for `tts bench --fidelity`. `upstream` runs
+upstream's code in a process of its own, and `baselines` makes engines of it, for `tts bench --compare`. `context_sizes`
+is an experiment. Speaking imports none of these. Modules outside use `measure`, `verdict`, `opened` and
+`context_distances`.
 """

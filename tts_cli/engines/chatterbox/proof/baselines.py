@@ -1,6 +1,6 @@
-"""The baselines of `tts bench --compare`, as engines: so they are measured just as ours is.
+"""The baselines of `tts bench --compare`. They are engines, so they are measured as all engines are.
 
-They compute in a process of their own (`upstream`): neither side's memory, threads or settings touch the other's.
+They compute in a process of their own (`upstream`), so memory, threads and settings of both sides are separate.
 """
 
 from __future__ import annotations
@@ -28,18 +28,25 @@ from tts_cli.segment import Segment
 
 BASELINES: Final = ("upstream", "independent")
 CHUNK: Final = 10
-"""Tokens in a chunk where ours chooses as it goes: the prototype's own default."""
+"""Tokens in a chunk if the engine chooses: the default of the first prototype."""
 
 
 class UpstreamProcess:
-    """Upstream's model in its process. Asked for one sound at a time."""
+    """Upstream's model in a process, which computes one sound at a time.
+
+    The constructor starts the process, and waits until it has loaded the weights.
+
+    Raises
+    ------
+    UsageError
+        If upstream cannot load such weights.
+    MissingError
+        If weights, device or package are missing.
+    ModelError
+        If upstream fails to load the weights.
+    """
 
     def __init__(self, settings: ChatterboxSettings) -> None:
-        """Start the process and wait until it has loaded the weights.
-
-        Raises `UsageError` for weights that upstream has no loader for, `MissingError` where weights, device or package
-        are not here, `ModelError` where it cannot load them.
-        """
         if settings.model != "turbo":
             raise UsageError(f"upstream cannot load Chatterbox {settings.model}", "compare with --model turbo")
         self.folder = locate(settings.model, settings.model_dir)
@@ -65,11 +72,19 @@ class UpstreamProcess:
             raise
 
     def sound(self, **request: Any) -> Iterator[Samples]:
-        """What `upstream.Upstream.speak` says to `request`, to be heard to its end.
+        """The sound of one request, piece by piece. All pieces must be taken before the next request.
 
-        Raises `ModelError` where it fails.
+        Parameters
+        ----------
+        **request
+            The arguments of `upstream.Upstream.speak`.
+
+        Raises
+        ------
+        ModelError
+            If upstream fails.
         """
-        with suppress(BrokenPipeError):  # it has ended: reading says how
+        with suppress(BrokenPipeError):  # the process has ended; reading its answer gives the error
             self._requests.write(json.dumps(request).encode() + b"\n")
             self._requests.flush()
         while "samples" in (answer := self._answer()):
@@ -77,7 +92,7 @@ class UpstreamProcess:
             yield np.frombuffer(data, np.float32)
 
     def close(self) -> None:
-        """End the process, whatever it is doing."""
+        """End the process at once."""
         self._process.kill()
         self._process.communicate()
 
@@ -95,7 +110,7 @@ class UpstreamProcess:
 
 
 class Baseline:
-    """One way of speaking of upstream's model, as an `Engine`."""
+    """Upstream's model as an `Engine`. `way` is one of `BASELINES`."""
 
     name = "upstream"
     sample_rate = SAMPLE_RATE
@@ -108,11 +123,11 @@ class Baseline:
         self._way = way
 
     def voices(self) -> list[str]:
-        """The voices are those of the engine that is compared."""
+        """The voices of the engine that is compared."""
         return self._upstream.store.speakable()
 
     def stream(self, segments: Segments, voice: str, options: SpeakOptions) -> Generator[AudioChunk, None, None]:
-        """See `Engine.stream`. Of the options it knows chunk, seed and tokens; the rest is as upstream has it."""
+        """See `Engine.stream`. It uses the options chunk, seed and tokens; all others are upstream's own."""
         path = str(self._upstream.store.path(voice))
 
         def speak(segment: Segment) -> Iterator[AudioChunk]:
@@ -129,14 +144,14 @@ class Baseline:
         return in_order(segments, speak)
 
     def close(self) -> None:
-        """The process is shared and ends with its owner."""
+        """Do nothing: `opened` ends the process."""
 
 
 @contextmanager
 def opened(settings: EngineSettings, names: str) -> Iterator[Mapping[str, Engine]]:
-    """The baselines of those names. Their process ends with the block.
+    """Open the baselines in a comma-separated list, as a context manager. Their process ends with the block.
 
-    Raises as `names_in` and `UpstreamProcess` do.
+    Raises what `names_in` and `UpstreamProcess` raise.
     """
     wanted = names_in(names)
     with closing(UpstreamProcess(cast(ChatterboxSettings, settings))) as upstream:
@@ -144,9 +159,15 @@ def opened(settings: EngineSettings, names: str) -> Iterator[Mapping[str, Engine
 
 
 def names_in(names: str) -> Sequence[str]:
-    """The names in a comma-separated list, each once. Raises `UsageError` for one that is none of `BASELINES`."""
+    """The names in a comma-separated list, each once. Raises `UsageError` if one is not in `BASELINES`.
+
+    Examples
+    --------
+    >>> names_in("upstream, independent, upstream")
+    ['upstream', 'independent']
+    """
     wanted = list(dict.fromkeys(name.strip() for name in names.split(",")))
     for name in wanted:
         if name not in BASELINES:
-            raise UsageError(f"there is nothing called {name!r} to compare with", f"choose: {', '.join(BASELINES)}")
+            raise UsageError(f"there is no baseline called {name!r}", f"choose: {', '.join(BASELINES)}")
     return wanted

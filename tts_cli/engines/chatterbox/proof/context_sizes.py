@@ -1,4 +1,4 @@
-"""What the `context` strategy's two sizes are worth: the distance to `whole` for each pair of them."""
+"""An experiment: how the distance of `context` to `whole` depends on its window and its lookahead."""
 
 from __future__ import annotations
 
@@ -23,7 +23,26 @@ def context_distances(
     *,
     chunk: int = 10,
 ) -> dict[tuple[int | None, int], list[float]]:
-    """The distance of `context` to `whole`, in dB for each chunk, by window and lookahead in tokens."""
+    """Measure the distance of `context` to `whole`.
+
+    Parameters
+    ----------
+    decoder
+        The decoder.
+    conditionals_gen
+        The voice: upstream's `Conditionals.gen`.
+    tokens
+        The tokens of the utterance.
+    windows, lookaheads
+        The sizes to try, in tokens.
+    chunk
+        Tokens in a chunk.
+
+    Returns
+    -------
+    dict
+        For each window and lookahead the distance of each chunk, in dB.
+    """
     whole = decoder.whole(conditionals_gen, tokens)
     table = {}
     for window in windows:

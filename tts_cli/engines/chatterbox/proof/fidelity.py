@@ -1,8 +1,8 @@
-"""How near each precision and strategy stays to fp32 decoded whole: for `tts bench --fidelity`.
+"""Measures how close each precision and strategy is to fp32 decoded whole, for `tts bench --fidelity`.
 
-The fp32 T3 draws the utterance's tokens. Every precision of T3 is given them and tells how likely it finds each next
-one, and how far each of its linear maps is from fp32's (`maps`); every precision of S3Gen makes sound of them, whole
-and streamed, from the same noise. What the numbers are worth is told in `verdict`.
+T3 in fp32 draws the tokens of an utterance. T3 in each other precision reads these tokens, and its probabilities of the
+next token are compared with those of fp32; so are its linear maps (`maps`). S3Gen in each precision computes sound from
+the tokens, whole and streamed, with the same noise. `verdict` grades the numbers.
 """
 
 from __future__ import annotations
@@ -33,13 +33,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 POSITIONS: Final = 200
+"""How many tokens are drawn."""
 TEXT: Final = (
     "The harbour was quiet when the first boats came in. Gulls circled above the fish market, and two children counted "
     "the crates. On the quay an old man mended his nets; he had done so every morning for forty years."
 )
-"""Takes longer to say than `POSITIONS` tokens last, so that no model wants to end before."""
+"""It takes longer to speak than `POSITIONS` tokens, so that no model is likely to end before."""
 SILENT: Final = 40.0
-"""dB below the loudest frame of the reference: quieter frames say nothing about loudness."""
+"""Frames of the reference that are quieter than its loudest by more than this, in dB, are left out of loudness."""
 
 
 def measure(
@@ -54,9 +55,30 @@ def measure(
     positions: int = POSITIONS,
     progress: Callable[[str], None] = lambda _doing: None,
 ) -> Fidelity:
-    """Measure every precision that this machine computes, one loaded at a time, with every one of `strategies`.
+    """Measure every precision that the device can compute. Only one is loaded at a time.
 
-    Raises as the loaders of `T3`, `S3GenDecoder` and `Conditionals` do.
+    Raises what `T3.load`, `S3GenDecoder.load` and `Conditionals.load` raise.
+
+    Parameters
+    ----------
+    folder
+        The folder with the weights.
+    voice
+        The `.pt` file of the voice.
+    text
+        The text; it must take longer to speak than `positions` tokens.
+    device
+        `cpu`, `cuda`, `mps` or `auto`.
+    strategies
+        The strategies to measure.
+    chunk
+        Tokens in a chunk.
+    seed
+        Fixes tokens and noise.
+    positions
+        How many tokens are drawn.
+    progress
+        Called with a few words when a step begins.
     """
     place, known = pick_device(device), Conditionals.load(voice)
     chosen = {name: choose(name, place) for name in computable(place)}
@@ -103,7 +125,7 @@ def measure(
 
 
 def computable(device: torch.device) -> list[str]:
-    """The precisions that there are on a device, fp32 first."""
+    """The precisions that a device can compute, fp32 first."""
     return [name for name in PRECISIONS if _offered(name, device)]
 
 
@@ -125,7 +147,7 @@ def _streamed(
 
 
 def compare_logits(precision: str, found: Tensor, reference: Tensor) -> TokenFidelity:
-    """Compare logits `[positions, vocabulary]`."""
+    """Compare logits `[positions, vocabulary]` with those of fp32."""
     right, other = (logits.double().log_softmax(dim=-1) for logits in (reference, found))
     divergence = (right.exp() * (right - other)).sum(dim=-1)
     same = reference.argmax(dim=-1) == found.argmax(dim=-1)
@@ -138,7 +160,7 @@ def compare_logits(precision: str, found: Tensor, reference: Tensor) -> TokenFid
 
 
 def compare_sounds(precision: str, strategy: str, found: Samples, reference: Samples) -> SoundFidelity:
-    """Compare sounds of the same length."""
+    """Compare a sound, float32 `[n]`, with the reference `[n]`."""
     return SoundFidelity(
         precision,
         strategy,
@@ -155,7 +177,7 @@ def _snr(found: Samples, reference: Samples) -> float:
 
 
 def _loudness_drift(found: Samples, reference: Samples) -> float:
-    """dB per 10 s: least squares through the differences in level of the frames that are not silent."""
+    """The slope of the difference in level, in dB per 10 s: least squares over all frames that are not silent."""
     levels, right = (_levels(sound) for sound in (found, reference))
     loud = right > right.max() - SILENT
     seconds = np.arange(len(right))[loud] / (TOKEN_RATE * FRAMES_PER_TOKEN)
@@ -164,7 +186,7 @@ def _loudness_drift(found: Samples, reference: Samples) -> float:
 
 
 def _levels(sound: Samples) -> Floats:
-    """dB of each frame of 20 ms; nothing is quieter than 100 dB below full scale."""
+    """The level of each frame of 20 ms in dB, at least -100 dB of full scale."""
     frames = sound[: len(sound) // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME].reshape(-1, SAMPLES_PER_FRAME)
     levels: Floats = 10 * np.log10((frames.astype(np.float64) ** 2).mean(axis=1) + 1e-10)
     return levels

@@ -1,7 +1,7 @@
-"""How far each linear map of T3 is from fp32's in another precision, each on its own: errors do not add up here.
+"""Measures the error of each linear map of T3 in a precision, on its own, so that errors do not add up.
 
-Every map is given what fp32's takes while it reads the text and some tokens; one behind a layer norm together with
-that norm, between which int8 may have moved part of the size (`smoothing`).
+Every map gets the input that it has in fp32 while T3 reads a text and some tokens. A map after a layer norm is measured
+together with the norm, because int8 may have moved a factor from one to the other (`smoothing`).
 """
 
 from __future__ import annotations
@@ -20,23 +20,39 @@ from tts_cli.engines.chatterbox.t3.model import T3
 from tts_cli.engines.chatterbox.t3.network import T3Prefix
 
 TOKENS: Final = 32
-"""So many of the utterance's tokens are read step by step, beside the text."""
+"""How many tokens of the utterance are read after the text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """A linear map, with the layer norm before it where there is one, and what fp32 takes and gives there."""
+    """A linear map of T3, with its input and its result in fp32."""
 
     layer: int | None
+    """The number of its layer; None for the last map."""
     name: str
     modules: tuple[str, ...]
+    """The names of the layer norm before it, if there is one, and of the map."""
     taken: Tensor
+    """The input, `[positions, inputs]`."""
     given: Tensor
+    """The result, `[positions, outputs]`."""
 
 
 @torch.inference_mode()
 def watch(t3: T3, prefix: T3Prefix, ids: list[int], tokens: Sequence[int]) -> list[Map]:
-    """What the maps of the fp32 `t3` take and give."""
+    """Record the inputs and results of all maps of a T3 in fp32.
+
+    Parameters
+    ----------
+    t3
+        The T3.
+    prefix
+        The prefix of a voice.
+    ids
+        The text tokens that it reads.
+    tokens
+        The speech tokens that it reads, `TOKENS` at most.
+    """
     chains = _chains(t3.config.n_layer)
     seen: dict[str, list[Tensor]] = {modules[0]: [] for _layer, _name, modules in chains}
     traced, t3.traced = t3.traced, None  # a traced step calls no hooks
@@ -57,7 +73,7 @@ def watch(t3: T3, prefix: T3Prefix, ids: list[int], tokens: Sequence[int]) -> li
 
 @torch.inference_mode()
 def errors(precision: str, t3: T3, maps: Sequence[Map]) -> list[MapError]:
-    """How far the maps of `t3` in this precision are from what was watched."""
+    """The relative errors of the maps of `t3`, which has the given precision, for the recorded inputs."""
     return [
         MapError(precision, each.layer, each.name, relative(_through(t3, each.modules, each.taken), each.given))
         for each in maps

@@ -1,14 +1,16 @@
-"""What we are measured against, computed by upstream's own code (chatterbox-tts 0.1.7) in a process of its own.
+"""Runs upstream's own code (chatterbox-tts 0.1.7) in a process of its own, to compare with.
 
     python -m tts_cli.engines.chatterbox.proof.upstream FOLDER DEVICE
 
-- `upstream`: `ChatterboxTurboTTS.generate`, as it is: the whole sound at once, watermark included.
-- `independent`: the first prototype of streaming: upstream's T3 draws one token after another, and every so many of
-  them are decoded by upstream's `S3Gen.inference`, each piece on its own; no watermark.
+It speaks in one of two ways:
 
-It asks for no more than chatterbox-tts, and computes as a plain script would: with torch's own threads and OpenMP's own
-way of waiting. Requests come as lines of JSON on standard input. Answers go to standard output: lines of JSON, one with
-`samples` followed by so many float32, then `done` or `error`. `baselines` is the other end.
+- `upstream`: `ChatterboxTurboTTS.generate`: the whole sound at once, with watermark.
+- `independent`: the first prototype of streaming. Upstream's T3 draws one token after the other, and upstream's
+  `S3Token2Wav.inference` decodes each chunk of them alone. There is no watermark.
+
+It needs chatterbox-tts only, and computes as a plain script does, with the defaults of torch and OpenMP. Requests are
+lines of JSON on standard input. The answers on standard output are lines of JSON: `samples`, after which that many
+float32 follow, then `done` or `error`. `baselines` sends the requests.
 """
 
 from __future__ import annotations
@@ -26,12 +28,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MOST_TOKENS: Final = 1001
-"""The first, and the 1000 more that `T3.inference_turbo` draws at most."""
+"""The most tokens that `T3.inference_turbo` draws: one, and 1000 more."""
 IMPOSSIBLE: Final = -1e9
+"""A bias with which an id is never drawn."""
 
 
 class Upstream:
-    """Upstream's model, warm: it keeps the voices that it has spoken with."""
+    """Upstream's model. It caches the voices that it has spoken with."""
 
     def __init__(self, folder: str, device: str) -> None:
         from chatterbox.tts_turbo import ChatterboxTurboTTS
@@ -41,10 +44,27 @@ class Upstream:
         self._voices: dict[str, Any] = {}
 
     def speak(self, way: str, voice: str, text: str, tokens: int | None, chunk: int, seed: int) -> Iterator[Tensor]:
-        """The sound `[n]` of `text`, as it becomes known, in the voice of a `.pt`.
+        """Speak a text.
 
-        With `tokens`, T3 draws exactly so many, all of which mean sound: upstream's own loop, its length set and the
-        marks made impossible. `generate` adds three of silence.
+        Parameters
+        ----------
+        way
+            `upstream` or `independent`.
+        voice
+            The `.pt` file of the voice.
+        text
+            The text.
+        tokens
+            Draw exactly this many speech tokens; None to let the model decide. `generate` appends three of silence.
+        chunk
+            Tokens in a chunk, for `independent`.
+        seed
+            Fixes everything that is random.
+
+        Yields
+        ------
+        Tensor
+            Samples `[n]`, as soon as they are computed.
         """
         import torch
         from chatterbox.tts_turbo import Conditionals
@@ -80,7 +100,7 @@ class Upstream:
             yield self._decoded(piece)
 
     def _tokens(self, text: str, limit: int) -> Iterator[int]:
-        """What `inference_turbo` draws, with its defaults as `generate` has them, one at a time."""
+        """The tokens that `inference_turbo` draws with the defaults of `generate`, one at a time."""
         import torch
         from chatterbox.tts_turbo import punc_norm
         from transformers.generation import logits_process as hf
@@ -124,7 +144,7 @@ class Upstream:
 
 
 def serve(folder: str, device: str, requests: BinaryIO, answers: BinaryIO) -> None:
-    """Load, then answer until there are no more requests."""
+    """Load the model, and answer requests until there are no more."""
 
     def tell(**answer: object) -> None:
         answers.write(json.dumps(answer).encode() + b"\n")
@@ -140,13 +160,13 @@ def serve(folder: str, device: str, requests: BinaryIO, answers: BinaryIO) -> No
                 answers.write(samples)
                 answers.flush()
             tell(done=True)
-    except Exception as error:  # noqa: BLE001  the other end says it in its own words
+    except Exception as error:  # noqa: BLE001  `UpstreamProcess` reports it
         tell(error=f"{type(error).__name__}: {error}", missing=isinstance(error, ImportError))
 
 
 def main() -> None:
-    """Serve on standard input and output. What upstream prints goes nowhere."""
-    os.environ.pop("OMP_WAIT_POLICY", None)  # ours, inherited or set by our package; read when torch is imported
+    """Serve on standard input and output. What upstream prints is dropped."""
+    os.environ.pop("OMP_WAIT_POLICY", None)  # our package sets it, and torch reads it when it is imported
     warnings.simplefilter("ignore")
     answers = os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,22 +1,21 @@
-"""What a faster way of computing is worth beside the reference: fp32, the utterance decoded whole.
+"""Grades how close a precision or strategy is to the reference, which is fp32 with the utterance decoded whole.
 
-What is measured (`fidelity`), and from where on it matters:
+`fidelity` measures these numbers, and their limits are constants here:
 
-- **KL** divergence of a precision's next-token distribution from fp32's, in nats, at temperature 1, both being given
-  the same tokens. By Pinsker's inequality two distributions differ by at most √(KL / 2) in what they give to any set of
-  tokens, so drawing from both with the best coupling gives another token at most so often: at 0.005 nats once in
-  twenty tokens, at 0.05 nats once in six. What is drawn then is a token that fp32 might have drawn, too. The 95th
-  percentile may be four times as much.
-- **Distance**: of mel levels to the reference, RMS, in dB (`distance`). 1 dB is what speech coding takes for
-  transparent in spectral envelopes, 2 dB for an outlier (Paliwal and Atal 1993, IEEE Trans. Speech and Audio
-  Processing 1(1)). A sound can be further away and as good: the reference is with other noise. Up to that distance it
-  may be another take of the same; ears have to say.
-- **SNR** of the wave against the reference, in dB. Not judged: ears forgive phases.
-- **Loudness drift**: slope of the difference in level to the reference over the utterance, in dB in 10 s. Differences
-  in level are heard from about 1 dB (Zwicker and Fastl, Psychoacoustics); three times that is a speaker who walks.
-- **Timbre drift**: how differently the mean mel spectra of the first quarter and the last stand to the reference's,
-  loudness aside, RMS over bands, in dB. A change of a spectrum's shape is heard from 1 or 2 dB (Green 1988, Profile
-  Analysis).
+- **KL**: the KL divergence of a precision's next-token distribution from that of fp32, in nats, at temperature 1, for
+  the same earlier tokens. By Pinsker's inequality, the two give probabilities that differ by √(KL / 2) at most to any
+  set of tokens. So with the best coupling of both draws, another token is drawn at most that often: one in twenty at
+  0.005 nats, one in six at 0.05 nats. That token is one that fp32 could have drawn, too. The 95th percentile may be
+  four times as large.
+- **Distance**: the distance of mel levels to the reference, RMS, in dB (`distance`). In speech coding, 1 dB counts as
+  transparent for spectral envelopes, and 2 dB as an outlier (Paliwal and Atal 1993, IEEE Trans. Speech and Audio
+  Processing 1(1)). A sound with a larger distance can be as good: the reference with other noise is one. Up to that
+  distance, the sound may be another take of the same text, which only listening can tell.
+- **SNR**: signal over difference from the reference, in dB. It is not graded, because phases are hardly heard.
+- **Loudness drift**: the slope of the difference in level over the utterance, in dB per 10 s. Differences of about 1 dB
+  are heard (Zwicker and Fastl, Psychoacoustics). With 3 dB, the speaker seems to walk.
+- **Timbre drift**: the change of the difference in mean mel spectrum from the first quarter to the last, without
+  loudness, RMS over bands, in dB. A changed shape of a spectrum is heard from 1 or 2 dB (Green 1988, Profile Analysis).
 """
 
 from __future__ import annotations
@@ -31,20 +30,20 @@ from tts_cli.engines.chatterbox.weights.config import SPEECH_VOCABULARY
 
 WHOLE: Final = "whole"
 FAIR: Final = math.log(SPEECH_VOCABULARY)
-"""Entropy of a fair draw among all tokens, in nats."""
+"""The entropy of a uniform distribution over all tokens, in nats."""
 FLAT: Final = 0.75
-"""From this share of it on, weights look random: trained models of speech tokens stay far below."""
+"""Weights with this fraction of `FAIR` or more look random. Trained models of speech tokens have far less."""
 
 KL: Final = (0.005, 0.05)
 KL_TAIL: Final = (0.02, 0.2)
 DISTANCE: Final = (1.0, 2.0)
 LOUDNESS: Final = (1.0, 3.0)
 TIMBRE: Final = (1.0, 2.0)
-"""Each: up to the first it is the same, up to the second close."""
+"""For all of these: up to the first number it is the same, up to the second close."""
 
 
 class Grade(IntEnum):
-    """How a way of computing compares with the reference, from best to worst."""
+    """How a precision or strategy compares with the reference, from best to worst."""
 
     SAME = 0
     CLOSE = 1
@@ -53,12 +52,18 @@ class Grade(IntEnum):
 
     @classmethod
     def of(cls, value: float, limits: tuple[float, float]) -> Grade:
-        """What `value` is worth; not a number is worth nothing."""
+        """The grade of a value that is better the smaller it is. NaN is `DIFFERENT`.
+
+        Examples
+        --------
+        >>> Grade.of(1.5, DISTANCE).name
+        'CLOSE'
+        """
         return cls.SAME if value <= limits[0] else cls.CLOSE if value <= limits[1] else cls.DIFFERENT
 
     @property
     def words(self) -> str:
-        """For the user."""
+        """The grade in words."""
         return (
             "as good as fp32 for the ear",
             "close to fp32",
@@ -69,18 +74,18 @@ class Grade(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class TokenFidelity:
-    """T3's next-token distributions in one precision, against fp32's."""
+    """T3's next-token distributions in a precision, compared with those of fp32."""
 
     precision: str
     kl: float
     kl_tail: float
-    """95th percentile."""
+    """The 95th percentile of `kl`."""
     agreement: float
-    """Share of positions at which both find the same token likeliest."""
+    """The fraction of positions at which the likeliest token is the same."""
 
     @property
     def grade(self) -> Grade:
-        """By KL alone: where several tokens are about equally likely, which is likeliest says little."""
+        """The grade of KL. `agreement` is not graded, because several tokens can be about equally likely."""
         return max(Grade.of(self.kl, KL), Grade.of(self.kl_tail, KL_TAIL))
 
     @property
@@ -92,19 +97,19 @@ class TokenFidelity:
 
 @dataclass(frozen=True, slots=True)
 class MapError:
-    """How far one linear map of T3 in one precision is from fp32's, both given the same."""
+    """The error of a linear map of T3 in a precision, compared with fp32 for the same input."""
 
     precision: str
     layer: int | None
-    """None after the last."""
+    """The number of its layer; None for the last map."""
     map: str
     error: float
-    """Norm of the difference over that of fp32's, median over positions."""
+    """The norm of the difference over the norm of fp32's result; the median over positions."""
 
 
 @dataclass(frozen=True, slots=True)
 class SoundFidelity:
-    """S3Gen's sound in one precision and strategy, against fp32 decoded whole, from the same tokens and noise."""
+    """The sound of a precision and strategy, compared with the reference for the same tokens and noise."""
 
     precision: str
     """S3Gen's."""
@@ -115,14 +120,14 @@ class SoundFidelity:
     timbre_drift: float
 
     def grade(self, other_noise: float) -> Grade:
-        """The worst of what is judged. `other_noise` is the distance at which the reference is with other noise."""
+        """The worst grade of all numbers. `other_noise` is the distance of the reference with other noise, in dB."""
         near = Grade.of(self.distance, DISTANCE)
         if near is Grade.DIFFERENT and self.distance <= other_noise:
             near = Grade.ANOTHER
         return max(near, Grade.of(abs(self.loudness_drift), LOUDNESS), Grade.of(self.timbre_drift, TIMBRE))
 
     def words(self, other_noise: float) -> str:
-        """The verdict, and what drifts."""
+        """The grade in words, and what drifts."""
         said = [self.grade(other_noise).words]
         if Grade.of(abs(self.loudness_drift), LOUDNESS) is not Grade.SAME:
             said.append(f"loudness drifts by {self.loudness_drift:+.1f} dB in 10 s")
@@ -133,29 +138,29 @@ class SoundFidelity:
 
 @dataclass(frozen=True, slots=True)
 class Fidelity:
-    """All that was measured."""
+    """All numbers."""
 
     entropy: float
-    """Of fp32's next-token distribution, mean, in nats."""
+    """The mean entropy of fp32's next-token distributions, in nats."""
     other_noise: float
-    """dB from the reference to the same with other noise."""
+    """The distance of the reference with other noise, in dB."""
     tokens: tuple[TokenFidelity, ...]
-    """Of every precision but fp32."""
+    """For every precision except fp32."""
     sounds: tuple[SoundFidelity, ...]
-    """Of every precision of S3Gen and every strategy, but the reference."""
+    """For every precision of S3Gen and every strategy, except the reference."""
     decoders: Mapping[str, str]
     """The precision of S3Gen that goes with each precision."""
     maps: tuple[MapError, ...] = ()
-    """Of every precision but fp32, from T3's first map to its last."""
+    """For every precision except fp32, from T3's first map to its last."""
 
     @property
     def random(self) -> bool:
-        """Whether T3 knows next to nothing about the next token, as untrained weights do."""
+        """Whether the weights look random: T3 knows almost nothing about the next token."""
         return not self.entropy < FLAT * FAIR
 
 
 def summary(found: Fidelity) -> list[str]:
-    """The verdict in total: what each strategy and precision amounts to, and what that is worth."""
+    """The verdict: a line for each grade with its strategies and precisions, after a warning if weights look random."""
     lines = []
     if found.random:
         lines.append(
@@ -176,7 +181,7 @@ def summary(found: Fidelity) -> list[str]:
 
 
 def report(found: Fidelity) -> dict[str, Any]:
-    """As `--json` shows it; the fields are described in docs/lab/experiments.md."""
+    """All numbers and the verdict, for `--json`. docs/lab/experiments.md describes the fields."""
     return {
         "entropy_nats": round(found.entropy, 3),
         "random_weights": found.random,
