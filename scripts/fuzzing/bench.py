@@ -29,7 +29,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Done:
-    """A case that went as it should: `refused` says with which error or exit code it ended."""
+    """A case without a fault. `refused` is the error or exit code with which it ended."""
 
     seconds: float = 0.0
     refused: str = ""
@@ -46,7 +46,7 @@ class Bench:
 
     @cached_property
     def session(self) -> Session:
-        """Unmarked: the watermark is in those cases that load an engine of their own."""
+        """Without watermark. Cases that load an engine of their own have it."""
         if self.name == "builtin":
             return load(self.name)
         return load(self.name, voices_dir=self.voices, model_dir=self.checkpoint, watermark=False)
@@ -55,10 +55,10 @@ class Bench:
         """Make the folder anew."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.voices.mkdir(parents=True)
-        _ = self.session  # what it opens once is not left behind by the case that loads it
+        _ = self.session  # so that what it opens once is not counted for a case
 
     def longest(self, rng: Random) -> int:
-        """How long a text may become."""
+        """The longest text of a case, in characters."""
         return CHARACTERS[self.name] * (8 if rng.random() < 0.02 else 1)
 
 
@@ -71,7 +71,7 @@ class Kind(NamedTuple):
 
 
 def speak_options(rng: Random, bench: Bench) -> dict[str, Any]:
-    """Some options of the engine, all within what it allows."""
+    """Options of the engine with random valid values."""
     options: dict[str, Any] = {
         "chunk": rng.choice((None, 1, 7, 10, 25, rng.randint(1, 1000))),
         "mode": rng.choice(("streaming", "streaming", "streaming", "simple")),

@@ -1,4 +1,4 @@
-"""What has to hold of every case: sound as it should be, errors for people, and nothing left behind."""
+"""Checks for every case: the sound is valid, errors are messages for people, and nothing is left open."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from tts_cli.audio import AudioChunk
 from tts_cli.errors import ModelError, SegmentError, TTSError, UnspokenError
 
 LOUDEST: Final = 1.5
-"""No sample may be further from zero."""
+"""The largest absolute value of a sample."""
 PATIENCE: Final = 60
-"""Seconds after which a process or a thread that should have ended is taken for hung."""
+"""Seconds after which a process or a thread that should have ended counts as hung."""
 
 
 class FaultError(Exception):
-    """Something is not as it should be."""
+    """A fault."""
 
 
 def heard(chunks: Iterable[AudioChunk], take: int | None = None) -> float:
-    """Seconds of the sound in `chunks`, of the first `take` or of all."""
+    """The length of the sound in the first `take` chunks, or in all, in seconds."""
     seconds = 0.0
     for number, chunk in enumerate(chunks, start=1):
         check_samples(chunk.samples)
@@ -39,7 +39,7 @@ def heard(chunks: Iterable[AudioChunk], take: int | None = None) -> float:
 
 
 def check_samples(samples: Any, loudest: float = LOUDEST) -> None:
-    """They are float32, mono, finite and not too loud."""
+    """Check that samples are float32, mono, finite and not too loud."""
     if samples.dtype != np.float32 or samples.ndim != 1:
         raise FaultError(f"samples are {samples.dtype} of shape {samples.shape}")
     if not np.isfinite(samples).all():
@@ -49,7 +49,7 @@ def check_samples(samples: Any, loudest: float = LOUDEST) -> None:
 
 
 def check_file(file: Path) -> float:
-    """Seconds of sound in `file`, which can be read to its end."""
+    """Check that `file` can be read to its end. Return the length of its sound in seconds."""
     import soundfile
 
     samples, rate = soundfile.read(file, dtype="float32")
@@ -58,7 +58,7 @@ def check_file(file: Path) -> float:
 
 
 def check_error(error: TTSError, *, intact: bool) -> None:
-    """It says something, and it is not about an engine that failed though its files are `intact`."""
+    """Check that an error has a message, and that no engine fails whose files are `intact`."""
     if not str(error).strip():
         raise FaultError("an error that says nothing")
     first = error.failures[0] if isinstance(error, UnspokenError) else error
@@ -67,7 +67,7 @@ def check_error(error: TTSError, *, intact: bool) -> None:
 
 
 def check_left(folder: Path, expected: Iterable[Path]) -> None:
-    """The folder holds the expected files and no others."""
+    """Check that the folder contains the expected files and no others."""
     found, wanted = {*folder.iterdir()}, {*expected}
     if found != wanted:
         raise FaultError(f"left behind: {names(found - wanted)}; gone: {names(wanted - found)}")
@@ -78,7 +78,7 @@ def names(files: Iterable[Path]) -> str:
 
 
 def judge(code: Any, stdout: bytes, stderr: bytes) -> str:
-    """What a command did: the code it ended with and its streams are for people. The code, unless it is 0."""
+    """Check the exit code and the streams of a command. Return the code, unless it is 0."""
     if code not in (0, 1, 2, 3):
         raise FaultError(f"exit code {code!r}; stderr: {stderr.decode(errors='replace')[-500:]}")
     if b"Traceback" in stderr or b"Traceback" in stdout:
@@ -90,7 +90,7 @@ def judge(code: Any, stdout: bytes, stderr: bytes) -> str:
 
 @contextmanager
 def nothing_left() -> Iterator[None]:
-    """What is done within leaves no thread, no open file and no temporary file."""
+    """Check that the block leaves no thread, open file or temporary file."""
     threads, files = {*threading.enumerate()}, open_files()
     yield
     for thread in {*threading.enumerate()} - threads:
@@ -98,7 +98,7 @@ def nothing_left() -> Iterator[None]:
         if thread.is_alive():
             raise FaultError(f"a thread goes on: {thread.name}")
     if len(open_files()) > len(files):
-        gc.collect()  # what only a cycle still holds is on its way
+        gc.collect()  # objects in reference cycles may hold files
         if more := [each for each in open_files() if each not in files]:
             raise FaultError(f"open files: {', '.join(more)}")
     if left := [*Path(tempfile.gettempdir()).iterdir()]:
@@ -106,6 +106,6 @@ def nothing_left() -> Iterator[None]:
 
 
 def open_files() -> list[str]:
-    """The process's descriptors, and what they stand for."""
+    """The process's open descriptors, and the files they refer to."""
     entries = [Path("/proc/self/fd", each) for each in os.listdir("/proc/self/fd")]  # noqa: PTH208  iterdir keeps one
     return [f"{entry.name} → {entry.readlink()}" for entry in entries if entry.exists() or entry.is_symlink()]

@@ -1,4 +1,4 @@
-"""Cases of damaged files: what stands beside a voice, voices themselves, and recordings."""
+"""Cases of damaged files: cached files of a voice, voices, and recordings."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def run_voice(plan: Plan, bench: Bench) -> Done:
 
 
 def _good_voice(bench: Bench) -> list[Path]:
-    """The files of a voice, with what is kept of it: made once, then copied."""
+    """The files of a voice, cached ones included. They are made once and then copied."""
     kept = bench.folder.parent / "voice"
     if not kept.exists():
         assert bench.checkpoint is not None
@@ -100,7 +100,7 @@ def _change(file: Path, part: str, name: str, change: Callable[[Any], Any]) -> N
 
 
 def _of_tensor(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """`change` for a tensor; what is none becomes a number."""
+    """Apply `change` to a tensor. Anything else becomes a number."""
     return lambda value: 7 if value is None else change(value)
 
 
@@ -147,7 +147,7 @@ def run_recording(plan: Plan, bench: Bench) -> Done:
     whole = _recording(values["form"], values["rate"], values["channels"], values["seconds"])
     file.write_bytes(inputs.damaged(Random(values["seed"]), whole))
     sound, duration = read_recording(file)
-    check_samples(sound, loudest=float("inf"))  # as loud as the recording says
+    check_samples(sound, loudest=float("inf"))  # a recording may have any level
     if not 0 < duration < float("inf"):
         raise FaultError(f"a recording of {duration} s was accepted")
     return Done()

@@ -1,4 +1,4 @@
-"""Random input for `fuzz.py`: texts, bytes, cuts, JSON and damaged files, each from a `random.Random` alone."""
+"""Random input for `fuzz.py`: texts, bytes, cuts, JSON and damaged files. Each depends on a `random.Random` only."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def encoded(rng: Random, value: str) -> bytes:
 
 
 def cuts(rng: Random, value: Sequence[Any]) -> list[Any]:
-    """`value` in pieces: single characters, some at a time, or whole; some pieces may be empty."""
+    """Cut `value` into pieces: single characters, several characters, or all. Some pieces may be empty."""
     size = rng.choice((1, 3, 20, 200, len(value) + 1))
     pieces, at = [], 0
     while at < len(value):
@@ -151,7 +151,7 @@ def cuts(rng: Random, value: Sequence[Any]) -> list[Any]:
 
 
 def damaged(rng: Random, data: bytes) -> bytes:
-    """`data` with bytes changed, doubled, left out, or its end cut off; mostly near its beginning, as headers are."""
+    """Damage `data`: change, double or leave out bytes, or cut off the end; mostly in headers, near the beginning."""
     changed = bytearray(data)
     for _ in range(rng.choice((1, 1, 2, 4, 16))):
         reach = max(1, len(changed) if rng.random() < 0.4 else min(len(changed), 200))
@@ -175,7 +175,7 @@ def damaged(rng: Random, data: bytes) -> bytes:
 
 
 def json_bytes(rng: Random, keys: Sequence[str]) -> bytes:
-    """A JSON object with some of `keys` and any values, whole or damaged; or nothing of the kind."""
+    """A JSON object with some of `keys` and any values, which may be damaged, or something else."""
     if rng.random() < 0.1:
         return rng.choice(
             (
@@ -203,14 +203,14 @@ def _value(rng: Random, depth: int) -> Any:
 
 
 def number(rng: Random, low: float, high: float, whole: bool) -> float:
-    """From `low` to `high`, often an end of it; for what a user could ask for."""
+    """A number from `low` to `high`, often one of these, as a user could give it."""
     if rng.random() < 0.3:
         return rng.choice((low, high))
     return rng.randint(int(low), int(high)) if whole else rng.uniform(low, high)
 
 
 def odd_number(rng: Random) -> str:
-    """What stands where a number is asked for, and often is none."""
+    """Text for an option that takes a number. Often it is not one."""
     return rng.choice(
         (
             *(

@@ -1,4 +1,4 @@
-"""What a run of `fuzz.py` has seen, counted."""
+"""Counts what a run of `fuzz.py` finds."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 FEWEST: Final = 40
-"""Values that it takes to tell growth from the time in which a process gets what it needs."""
+"""The fewest values from which growth can be told. In the beginning, every process grows."""
 
 
 def growth(values: Sequence[float]) -> float:
-    """By how much the last quarter is above the second; 0 where there are too few to tell."""
+    """How much larger the last quarter is than the second; 0 if there are too few values."""
     if len(values) < FEWEST:
         return 0.0
     quarter = len(values) // 4
@@ -22,16 +22,16 @@ def growth(values: Sequence[float]) -> float:
 
 @dataclass
 class Report:
-    """What happened so far."""
+    """The results so far."""
 
     cases: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     sound: float = 0.0
     found: dict[str, list[int]] = field(default_factory=dict)
-    """Each fault, and the numbers of the cases that showed it."""
+    """For each fault, the numbers of the cases with it."""
     replaced: int = 0
     memory: list[list[float]] = field(default_factory=list)
-    """Of each process that carried out cases."""
+    """The memory of each process that has run cases."""
 
     def growth(self) -> float:
         """Megabytes, of the process that lived longest."""

@@ -1,4 +1,4 @@
-"""Cases of odd requests: through the Python functions, and as commands, in this process or in one of their own."""
+"""Cases of unusual requests: calls of the Python API, and commands in this process or in one of their own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fuzzing.checks import PATIENCE, FaultError, check_file, check_left, heard, 
 from tts_cli.errors import TTSError
 
 CAPS: Final = {"threads": 4, "runs": 1, "warmup": 1, "tokens": 40, "pause": 300}
-"""How far a case goes where an option allows more than there is time for."""
+"""The largest values that cases use, for options that allow more than there is time for."""
 PASSED_OVER: Final = ("compare", "fidelity", "plot")
 """Options that take minutes."""
 FILES: Final = (
@@ -131,7 +131,7 @@ def run_process(plan: Plan, bench: Bench) -> Done:
 
 @contextmanager
 def _inside(plan: Plan, bench: Bench) -> Iterator[None]:
-    """In a folder with the files that the arguments may name."""
+    """Run in a folder with the files that the arguments may name."""
     here, before = bench.folder / "here", Path.cwd()
     (here / "folder").mkdir(parents=True)
     (here / "text.txt").write_bytes(plan.values["file"])
@@ -146,11 +146,11 @@ def _inside(plan: Plan, bench: Bench) -> Iterator[None]:
 
 @contextmanager
 def _standard_streams(folder: Path, data: bytes, piped: bool) -> Iterator[tuple[Path, Path]]:
-    """Standard input gives `data`, through a pipe or a file; what is printed goes into the two files."""
+    """Let standard input deliver `data` from a pipe or a file, and write what is printed to two files."""
     out, err = folder / "stdout", folder / "stderr"
     if piped:
         reader, writer = os.pipe()
-        os.write(writer, data[:60_000])  # as much as a pipe holds
+        os.write(writer, data[:60_000])  # a pipe holds about that much
         os.close(writer)
     else:
         (folder / "stdin").write_bytes(data)
@@ -206,7 +206,7 @@ def _arguments(rng: Random, text: str) -> list[str]:
 
 
 def _value(rng: Random, name: str, kind: Any, info: Any, text: str) -> str:
-    """For the option or argument of that name: most are such as it takes."""
+    """A value for an option or argument. Most are valid."""
     if rng.random() < 0.15:
         return rng.choice((text, inputs.odd_number(rng), ""))
     kinds = [kind, *get_args(kind)]

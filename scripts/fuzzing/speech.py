@@ -1,4 +1,4 @@
-"""Cases of text: at hand, given to an engine directly, and arriving through a pipe in pieces."""
+"""Cases of text: as an argument, given to an engine directly, or in pieces through a pipe."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run_segment(plan: Plan, bench: Bench) -> Done:
 
 
 class _One:
-    """A segment for an engine that is spoken to directly."""
+    """A segment for an engine that is called directly."""
 
     wanted = 0
 
@@ -89,7 +89,7 @@ def run_live(plan: Plan, bench: Bench) -> Done:
 
 
 def _take(rng: Random) -> int | None:
-    """After how many chunks the listener has heard enough."""
+    """After how many chunks the utterance is ended."""
     return rng.randint(1, 9) if rng.random() < 0.2 else None
 
 

@@ -1,4 +1,4 @@
-"""Where `fuzz.py` and `soak.py` let `tts` run: an environment with nothing of the user's, and tiny weights."""
+"""The environment in which `fuzz.py` and `soak.py` run `tts`: without the user's settings, and with tiny weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SCRIPTS: Final = Path(__file__).resolve().parent.parent
 
 
 def surroundings(folder: Path) -> dict[str, str]:
-    """Environment variables: no loudspeaker, no network, and all that is written is in `folder`."""
+    """Environment variables: no loudspeaker, no network, and all files are written to `folder`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TTS_", "HF_"))}
     for name in ("tmp", "cache", "home"):
         (folder / name).mkdir(exist_ok=True)
@@ -24,7 +24,7 @@ def surroundings(folder: Path) -> dict[str, str]:
 
 
 def make_checkpoint(folder: Path) -> Path:
-    """Tiny random weights in `folder`, which is returned."""
+    """Make tiny random weights in `folder`, and return it."""
     command = [sys.executable, str(SCRIPTS / "make_checkpoint.py"), str(folder), "--size", "tiny", "--seed", "7"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return folder

@@ -1,4 +1,4 @@
-"""The process that carries out cases, and one case."""
+"""The process that runs cases, and one case."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from tts_cli.errors import TTSError
 LONGEST: Final = 120
 """Seconds that one case may take."""
 LOOK: Final = 5
-"""Cases between two looks at the process's memory."""
+"""The memory of the process is measured after this many cases."""
 SHRINKING: Final = 20
-"""Seconds spent on making a text that shows a fault shorter."""
+"""Seconds for making a text with a fault shorter."""
 
 
 def kinds(engine: str) -> dict[str, Kind]:
@@ -33,14 +33,14 @@ def kinds(engine: str) -> dict[str, Kind]:
 
 
 def plan_of(bench: Bench, seed: int, number: int) -> Plan:
-    """The case of that number."""
+    """The case with the given number."""
     known = kinds(bench.name)
     rng = Random(f"{seed}/{number}")
     return known[rng.choices([*known], [kind.weight for kind in known.values()])[0]].plan(rng, bench)
 
 
 def carry_out(plan: Plan, bench: Bench) -> Done:
-    """Raises whatever should not have been raised."""
+    """Run the case. Raises an error if it has a fault."""
     bench.clear()
     with nothing_left():
         try:
@@ -51,17 +51,17 @@ def carry_out(plan: Plan, bench: Bench) -> Done:
 
 
 def attempt(plan: Plan, bench: Bench) -> tuple[Done | None, str, str]:
-    """What came of it; or None, where and how it failed, and the traceback."""
+    """The result; or None, where and how the case failed, and the traceback."""
     try:
         return carry_out(plan, bench), "", ""
-    except Exception as error:  # noqa: BLE001  whatever it is: this is what we look for
+    except Exception as error:  # noqa: BLE001  any error is a fault
         frames = traceback.extract_tb((error.__cause__ or error).__traceback__)
         where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
         return None, f"{type(error.__cause__ or error).__name__} at {where}", traceback.format_exc()
 
 
 def shortened(plan: Plan, bench: Bench, signature: str) -> Plan:
-    """The same case with as little text as shows the same fault at the same place."""
+    """The same case with the shortest text found that has the same fault at the same place."""
     until = time.monotonic() + SHRINKING
     step = len(plan.text) // 2
     while step and time.monotonic() < until:
@@ -76,7 +76,7 @@ def shortened(plan: Plan, bench: Bench, signature: str) -> Plan:
 
 
 def work(bench: Bench, seed: int, first: int, until: float) -> None:
-    """Cases from `first` on, until the clock says `until`; each is told on standard output before and after."""
+    """Run cases from `first` on, until the time is `until`. Standard output has a line before and after each case."""
     told = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     faulthandler.enable()
@@ -107,7 +107,7 @@ def work(bench: Bench, seed: int, first: int, until: float) -> None:
 
 
 def resident() -> float:
-    """Megabytes that this process holds. What the C library keeps for reuse is given back first, and not counted."""
+    """The memory of this process in megabytes, without what the C library holds for reuse, which is released first."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     pages = int(Path("/proc/self/statm").read_text().split()[1])

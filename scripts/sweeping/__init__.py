@@ -1,1 +1,1 @@
-"""Parts of `scripts/sweep.py`."""
+"""The parts of `scripts/sweep.py`."""

@@ -1,4 +1,4 @@
-"""The commands that are swept: how each is called, where it may write, and what it may leave there."""
+"""The commands that are swept: how each is called, where it writes, and what it may leave there."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ class Case:
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
     damage: Callable[[Path], str] = lambda _: ""
-    """What is wrong with the results in a folder; "" where they are whole, or not there."""
+    """What is wrong with the results in a folder; empty if they are complete or not there."""
     inputs: Mapping[str, Path] = field(default_factory=dict)
-    """Files to be found in the folder, by name."""
+    """The files that the folder has at the start, by name."""
     unfinished: tuple[str, ...] = ("*.part",)
-    """Patterns of what only `kill -9` may leave, until the next run."""
+    """Patterns of files that only `kill -9` may leave, until the next run removes them."""
     continued: tuple[str, ...] = ()
-    """Patterns of what any signal may leave, for the next run to go on with."""
+    """Patterns of files that any signal may leave, because the next run continues with them."""
     recording: Recording | None = None
     """What its loudspeaker plays."""
 
     def prepare(self, folder: Path) -> dict[str, str]:
-        """Make the folder; the environment to run in."""
+        """Make the folder, and return the environment to run in."""
         folder.mkdir()
         for name, source in self.inputs.items():
             (folder / name).symlink_to(source)
@@ -56,12 +56,12 @@ class Case:
         return {**self.environment, **own, "TMPDIR": str(scratch)}
 
     def left(self, folder: Path, patterns: tuple[str, ...]) -> list[str]:
-        """What lies in the folder under one of these patterns."""
+        """The files in the folder that match one of these patterns."""
         return sorted(str(path.relative_to(folder)) for pattern in patterns for path in folder.rglob(pattern))
 
 
 def sound_file(folder: Path, name: str) -> str:
-    """Damage: a sound file that is there and cannot be read, or has nothing in it."""
+    """Damage: a sound file that cannot be read or is empty."""
     import soundfile
 
     if not (folder / name).exists():
@@ -73,19 +73,19 @@ def sound_file(folder: Path, name: str) -> str:
 
 
 def voice(folder: Path) -> str:
-    """Damage: a voice of which something is missing."""
+    """Damage: a voice with a missing file."""
     there = {path.name for path in folder.glob("voices/qb*")}
     return "" if "qb.pt" not in there or there == VOICE else f"the voice has only {sorted(there)}"
 
 
 def picture(folder: Path) -> str:
-    """Damage: a picture that breaks off."""
+    """Damage: an incomplete picture."""
     drawn = folder / "times.png"
     return "" if not drawn.exists() or drawn.read_bytes().endswith(b"IEND\xaeB\x60\x82") else "times.png breaks off"
 
 
 def weights(folder: Path) -> str:
-    """Damage: a file in the snapshot that is not the one on the hub."""
+    """Damage: a file in the snapshot that differs from that on the hub."""
     files = served()
     wrong = [
         path.name for path in folder.glob("hub/hub/*/snapshots/*/*") if path.read_bytes() != files.get(path.name, b"")
@@ -94,7 +94,7 @@ def weights(folder: Path) -> str:
 
 
 def served() -> dict[str, bytes]:
-    """What the hub holds of Chatterbox Turbo."""
+    """The files of Chatterbox Turbo on the hub."""
     large = bytes(range(256)) * 16_000
     return {
         "t3_turbo_v1.safetensors": large,
@@ -109,7 +109,7 @@ def served() -> dict[str, bytes]:
 
 @contextmanager
 def cases(scratch: Path, wanted: Callable[[str], bool]) -> Iterator[list[Case]]:
-    """The cases whose name is wanted; what they need is there while the block runs."""
+    """The cases with the given names, as a context manager. What they need exists inside the block."""
     makers: dict[str, Callable[[Path, ExitStack], Case]] = {
         "speak to a file": _file,
         "speak to standard output": _standard_output,
@@ -124,7 +124,7 @@ def cases(scratch: Path, wanted: Callable[[str], bool]) -> Iterator[list[Case]]:
 
 
 def _silent() -> dict[str, str]:
-    """An environment of nobody, without an audio device and without a network."""
+    """An environment without a user's settings, an audio device or a network."""
     dropped = ("TTS_", "HF_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTHONWARNINGS")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
     return {**kept, "PYTHONPATH": str(ROOT), "PULSE_SERVER": "unix:/nonexistent", "HF_ENDPOINT": "http://127.0.0.1:9"}

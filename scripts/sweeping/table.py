@@ -24,9 +24,9 @@ class Swept:
     """How long the command takes without a signal."""
     trials: Sequence[Trial]
     silences: Sequence[float]
-    """Seconds from a signal to the last sound, where there is a loudspeaker."""
+    """Seconds from a signal to the last sound, if the command plays sound."""
     leaving: int
-    """After how many trials something was left for the next run to sweep, or to go on with."""
+    """After how many trials files were left that the next run removes or continues with."""
     faults: int
 
     def row(self) -> Iterator[str]:

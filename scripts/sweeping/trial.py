@@ -1,4 +1,4 @@
-"""One run of a command that gets one signal, and what became of it."""
+"""Runs a command once, sends it one signal, and records what happens."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from pathlib import Path
 from typing import IO, Literal
 
 Phase = Literal["starting", "running", "over"]
-"""Whether the process had not yet its handlers of signals, had them, or had done its work and ignored signals."""
+"""Whether the process had no signal handlers yet, had them, or had done its work and ignored signals."""
 PATIENCE = 120.0
-"""Seconds after which a process that should have ended is taken for hung."""
+"""Seconds after which a process that should have ended counts as hung."""
 RAW = re.compile(r"Traceback|Exception ignored|terminate called|Fatal Python error|core dumped")
-"""What no user is to see."""
+"""What must not be printed."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What became of one run. Times in seconds."""
+    """The result of one run. Times are in seconds."""
 
     moment: float
     """When the signal was sent, from the start of the process."""
     phase: Phase
     code: int
-    """Exit code; minus the number of the signal that killed the process."""
+    """The exit code, or minus the number of the signal that ended the process."""
     ending: float
     """From the signal to the end of the process."""
     signalled: float
@@ -41,7 +41,7 @@ class Trial:
 
     @property
     def is_raw(self) -> bool:
-        """Whether standard error held what no user is to see."""
+        """Whether standard error had something that must not be printed."""
         return RAW.search(self.complaints) is not None
 
 
@@ -96,14 +96,14 @@ def _read(stream: IO[bytes], into: list[bytes]) -> None:
 
 
 def _wait(process: int, seconds: float) -> bool:
-    """Whether the process has ended, within so many seconds."""
+    """Whether the process ends within the given number of seconds."""
     poll = select.poll()
     poll.register(process, select.POLLIN)
     return bool(poll.poll(max(0.0, seconds) * 1000))
 
 
 def _phase(process: int) -> Phase:
-    """By what the system knows of its handlers; SIGHUP is the last one that `tts_cli.signals` takes over."""
+    """The phase of a process, by the signal handlers that the system lists. `tts_cli.signals` sets SIGHUP last."""
     status = Path(f"/proc/{process}/status").read_text()
     bit = 1 << (signal.SIGHUP - 1)
     masks = {name: int(mask, 16) for name, mask in re.findall(r"^(Sig(?:Cgt|Ign)):\s+(\w+)", status, re.MULTILINE)}

@@ -175,8 +175,8 @@ def summary(found: Fidelity) -> list[str]:
             ways[grade].setdefault(row.strategy, []).append(precision)
     for grade, strategies in ways.items():
         if strategies:
-            told = "; ".join(f"{strategy} in {', '.join(names)}" for strategy, names in strategies.items())
-            lines.append(f"{grade.words.capitalize()}: {told}.")
+            named = "; ".join(f"{strategy} in {', '.join(names)}" for strategy, names in strategies.items())
+            lines.append(f"{grade.words.capitalize()}: {named}.")
     return lines
 
 
