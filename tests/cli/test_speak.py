@@ -49,6 +49,8 @@ TOO_LONG = "n" * 300
         (["voice", "remove", "bob"], 2, "bob"),
         (["speak", "hi", "--engine", "bob", "-o", "x.wav"], 2, "builtin"),
         (["speak", "hi", "--engine", "no.such:Engine", "-o", "x.wav"], 2, "no.such"),
+        (["speak", "hi", "--engine", "os:path", "-o", "x.wav"], 2, "neither an engine class"),
+        (["speak", "hi", "--engine", "pathlib:Path", "-o", "x.wav"], 2, "neither an engine class"),
         (["speak", "hi", "--chunk", "0"], 2, "--chunk"),
         (["speak", "hi", "--chunk", "9" * 5000], 2, "--chunk"),
         (["speak", "hi", "--chunk", "٣"], 2, "--chunk"),

@@ -75,10 +75,12 @@ def find(name: str) -> EngineSpec:
         raise UsageError(f"there is no engine called {name!r}", f"choose one of: {', '.join((AUTO, *engines()))}")
     try:
         found = _imported(name)
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # the module may raise anything
         raise UsageError(f"the engine {name!r} cannot be imported ({error})", "check its module and class") from error
     if isinstance(found, EngineSpec):
         return found
+    if not (isinstance(found, type) and all(hasattr(found, method) for method in ("stream", "voices", "close"))):
+        raise UsageError(f"{name!r} is neither an engine class nor an EngineSpec", "check its module and class")
     spec = EngineSpec(name, name, "", name)
     given = {key: getattr(found, key) for key in ("settings", "options", "sample_rate") if hasattr(found, key)}
     return replace(spec, **given)

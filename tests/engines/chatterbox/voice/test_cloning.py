@@ -140,6 +140,18 @@ def test_damaged_files_are_errors_and_never_tracebacks(tmp_path: Path) -> None:
         Conditionals.load(tmp_path / "none.pt")
 
 
+def test_a_single_changed_number_is_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "v.pt"
+    made = voice()
+    made.save(file)
+    content = file.read_bytes()
+    number = made.speaker.numpy().tobytes()[:64]
+    assert content.count(number) == 1
+    file.write_bytes(content.replace(number, number[:-1] + bytes([number[-1] ^ 1])))
+    with pytest.raises(ModelError, match="it is damaged"):
+        Conditionals.load(file)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -167,6 +179,11 @@ def test_damaged_files_are_errors_and_never_tracebacks(tmp_path: Path) -> None:
         (lambda c: c["gen"].update(prompt_token=torch.full((1, 3), 1e30)), "outside"),
         (lambda c: c["gen"].update(prompt_token=torch.zeros(1, 3, dtype=torch.complex64)), "speech tokens"),
         (lambda c: c["gen"].update(prompt_feat=torch.zeros(1, 23, 80)), "too few"),
+        (lambda c: c["gen"].update(prompt_feat=torch.full((1, 24, 80), 1e9)), "prompt_feat holds numbers above"),
+        (
+            lambda c: c["gen"].update(embedding=torch.full((1, 192), 1e300, dtype=torch.float64)),
+            "embedding holds numbers above",
+        ),
         (lambda c: c["gen"].update(embedding=torch.zeros(1, 191)), "expected \\[1, 192\\]"),
     ],
 )

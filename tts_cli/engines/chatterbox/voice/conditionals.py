@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor
@@ -31,6 +32,10 @@ from tts_cli.errors import ModelError, UsageError
 from tts_cli.paths import cannot
 
 __all__ = ["Conditionals", "fingerprint", "load_prefix", "prefix_key", "prefix_of", "save_prefix"]
+
+
+LARGEST: Final = 1000
+"""The largest number in a tensor of a voice. Log mels lie between -12 and 5, and embeddings are smaller than 100."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,11 @@ class Conditionals:
         except OSError as error:
             raise cannot("read", file, error, "check its name and its rights") from error
         try:
+            if zipfile.is_zipfile(file):  # torch does not compare the checksums
+                with zipfile.ZipFile(file) as archive:
+                    damaged = archive.testzip()
+                if damaged is not None:
+                    raise ValueError(f"{damaged} has another checksum")
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # torch warns of unusual pickles before it rejects them
                 content = torch.load(file, map_location="cpu", weights_only=True)
@@ -138,6 +148,8 @@ def _tensor(
     if ids_below is None:
         if not value.is_floating_point() or not bool(torch.isfinite(value).all()):
             raise ModelError(f"{file}: {name} does not hold finite numbers")
+        if bool((value.abs() > LARGEST).any()):
+            raise ModelError(f"{file}: {name} holds numbers above {LARGEST}, which no voice has")
         return value.float()
     exact = value.dtype in (torch.float32, torch.float64) and bool((value == value.trunc()).all())
     if (not exact and (value.is_floating_point() or value.is_complex())) or value.numel() == 0:
