@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from tts_cli.cli.options import with_engine_options
+from tts_cli.cli.speak import EngineName
 from tts_cli.errors import MissingError, UsageError
 from tts_cli.shown import on_one_line
 
@@ -16,9 +17,6 @@ INSTALL: Final = "run: pip install '.[serve]'"
 
 Host = Annotated[str, typer.Option(help="Address to serve at. One that other machines can reach needs --token.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to serve at; 0: any that is free.")]
-EngineName = Annotated[
-    str, typer.Option(help="auto, chatterbox, builtin, or an import string module:Class; auto prefers Chatterbox.")
-]
 Voice = Annotated[
     str | None, typer.Option(help="Voice of requests that name none; else the engine's default.", show_default=False)
 ]
