@@ -7,14 +7,15 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.harness import PATIENCE, ROOT, TTS, Run, Speaker, clean_environment, null_sink
+from tests.warm import WarmProcess
 
 Make = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -75,28 +76,39 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return clean_environment() | {"XDG_RUNTIME_DIR": str(tmp_path), "PULSE_SERVER": "unix:/nonexistent"}
 
 
+@pytest.fixture(scope="session")
+def warm(cache_dir: None) -> WarmProcess:
+    """Runs `tts` without waiting for imports."""
+    return WarmProcess(clean_environment())
+
+
 @pytest.fixture
-def tts(environment: dict[str, str], tmp_path: Path) -> Run:
+def tts(environment: dict[str, str], tmp_path: Path, warm: WarmProcess) -> Run:
     """Run `tts` with arguments, in `tmp_path`, without an audio device."""
 
-    def run(*arguments: str, command: Sequence[str] = TTS, **options: object) -> subprocess.CompletedProcess[bytes]:
-        settings: dict[str, object] = {"cwd": tmp_path, "env": environment, "timeout": PATIENCE, "capture_output": True}
-        if "input" not in options:
-            settings["stdin"] = subprocess.DEVNULL
-        return subprocess.run([*command, *arguments], check=False, **(settings | options))  # type: ignore[call-overload,no-any-return]
+    def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        settings: dict[str, Any] = {"cwd": tmp_path, "env": environment, "timeout": PATIENCE}
+        return warm.run(arguments, **(settings | options))
 
     return run
 
 
 @pytest.fixture
-def tts_with_rights(tts: Run) -> Run:
+def tts_with_rights(tts: Run, environment: dict[str, str], tmp_path: Path) -> Run:
     """As `tts`, where the rights of files count: root may read and write everything else."""
     if os.geteuid() != 0:
         return tts
     if shutil.which("setpriv") is None:
         pytest.skip("root needs setpriv, of util-linux, to give up its powers")
-    powerless = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *TTS]
-    return partial(tts, command=powerless)
+
+    def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *TTS, *arguments]
+        settings: dict[str, Any] = {"cwd": tmp_path, "env": environment, "timeout": PATIENCE}
+        return subprocess.run(
+            command, check=False, capture_output=True, stdin=subprocess.DEVNULL, **(settings | options)
+        )
+
+    return run
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ PCM: TypeAlias = npt.NDArray[np.int16]
 
 def clean_environment() -> dict[str, str]:
     """This process's environment, with our package and the test engines in reach and nothing of the user's in it."""
-    dropped = ("TTS_", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
+    dropped = ("TTS_", "PYTHON", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
     ours = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "TERM": "xterm-256color"}
     return environment | ours | {"TTS_CACHE_DIR": os.environ["TTS_CACHE_DIR"]}  # the suite's own: see conftest.py

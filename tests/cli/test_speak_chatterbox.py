@@ -25,6 +25,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.harness import PATIENCE, PCM, TTS, Run, clean_environment, complaint, terminal
 from tests.hub import COMMIT, Hub, HubServer
+from tests.warm import WarmProcess
 from tts_cli.audio import SAMPLES_PER_TOKEN
 from tts_cli.engines.chatterbox.schedule.due import FIRST
 from tts_cli.engines.chatterbox.t3.sampling import TRAILING_SILENCE, token_budget
@@ -46,7 +47,7 @@ def environment(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def spoken(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Spoken:
+def spoken(tiny: Path, tmp_path_factory: pytest.TempPathFactory, warm: WarmProcess) -> Spoken:
     """What `tts speak "Hi."` with some options writes, int16, and its JSON; each set of options is spoken once."""
     environment = clean_environment() | {"OMP_NUM_THREADS": "1"}
     voices = tmp_path_factory.mktemp("voices")
@@ -56,8 +57,8 @@ def spoken(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Spoken:
     def speak(*options: str) -> tuple[PCM, dict[str, Any]]:
         out = tmp_path_factory.mktemp("spoken") / "x.wav"
         arguments = ("--model-dir", str(tiny), "--voices-dir", str(voices), "-o", str(out), "--json", "--quiet")
-        command = [*TTS, "speak", TEXT, *arguments, *options]
-        done = subprocess.run(command, env=environment, capture_output=True, timeout=PATIENCE, check=False)
+        command = ["speak", TEXT, *arguments, *options]
+        done = warm.run(command, env=environment, cwd=out.parent, timeout=PATIENCE)
         assert done.returncode == 0
         told = f"tts: '{TEXT}': stopped after 3 s, the longest it may take; try another --seed"
         assert done.stderr.decode().splitlines() == [told], "weights of chance do not find an end"
