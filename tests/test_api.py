@@ -80,6 +80,8 @@ def test_errors_come_before_the_first_chunk() -> None:
         ({"seed": None}, "seed"),
         ({"mode": "fast"}, "mode cannot be 'fast'; choose one of: streaming, simple"),
         ({"mode": None}, "mode"),
+        ({"format": "html"}, "format cannot be 'html'; choose one of: auto, plain, markdown"),
+        ({"code": None}, "code cannot be None; choose one of: skip, announce, speak"),
         ({"voice": 5}, "voice"),
         ({"engine": None}, "engine"),
     ],
@@ -88,6 +90,22 @@ def test_a_value_that_makes_no_sense_is_refused_by_the_call_itself(options: dict
     for call in (stream, speak):
         with pytest.raises(UsageError, match=re.escape(says)):
             call("Hi.", **{"engine": "builtin"} | options)
+
+
+def test_markdown_is_spoken_as_the_text_that_it_shows(tmp_path: Path) -> None:
+    def spoken(text: Any, **options: Any) -> list[str]:
+        texts = [chunk.segment.text for chunk in stream(text, engine="builtin", **options)]
+        return list(dict.fromkeys(texts))
+
+    table, code = "|Ann|\n|-|\n|Bob|\n", "```sh\nls\n```"
+    assert spoken(table, format="markdown") == spoken(iter(table), format="markdown") == ["Ann: Bob."]
+    assert spoken("*Ann*") == spoken(iter("*Ann*")) == ["Ann"]
+    assert spoken("*Ann*", format="plain") == ["*Ann*"]
+    assert spoken(code, code="speak") == ["ls"]
+    with tts_cli.load("builtin") as tts:
+        tts.speak(table, output=tmp_path / "table.wav", format="markdown")
+        tts.speak("Ann: Bob.", output=tmp_path / "plain.wav", format="plain")
+    assert (tmp_path / "table.wav").read_bytes() == (tmp_path / "plain.wav").read_bytes()
 
 
 @pytest.mark.parametrize("text", [5, None, b"Hi."])

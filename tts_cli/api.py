@@ -15,6 +15,8 @@ from tts_cli.engines.registry import AUTO, choose, split
 from tts_cli.metrics import Snapshot
 from tts_cli.session import Session
 from tts_cli.text.given import Text, checked_text
+from tts_cli.text.markup.code import Code
+from tts_cli.text.markup.reading import Format, Reading
 
 if TYPE_CHECKING:
     from tts_cli.audio import AudioChunk
@@ -59,7 +61,14 @@ def load(engine: str = AUTO, *, voice: str | None = None, **settings: Any) -> Se
 
 
 def stream(
-    text: Text, *, voice: str | None = None, engine: str = AUTO, strict: bool = False, **given: Any
+    text: Text,
+    *,
+    format: Format = "auto",
+    code: Code = "announce",
+    voice: str | None = None,
+    engine: str = AUTO,
+    strict: bool = False,
+    **given: Any,
 ) -> Generator[AudioChunk, None, None]:
     """Load an engine and give the sound of one text, in chunks, each as soon as it is computed.
 
@@ -82,11 +91,11 @@ def stream(
     >>> chunks[0].sample_rate
     24000
     """
-    known = checked_text(text)
+    known = checked_text(text, Reading(format, code))
     spec, settings, options = _chosen(engine, voice, given)
     session = Session(spec, settings, voice)
     try:
-        chunks = session.stream(known, strict=strict, **options)
+        chunks = session.stream(known, format=format, code=code, strict=strict, **options)
     except BaseException:
         session.close()
         raise
@@ -101,6 +110,8 @@ def _closing(session: Session, chunks: Generator[AudioChunk, None, None]) -> Gen
 def speak(
     text: Text,
     *,
+    format: Format = "auto",
+    code: Code = "announce",
     voice: str | None = None,
     engine: str = AUTO,
     strict: bool = False,
@@ -114,6 +125,12 @@ def speak(
     ----------
     text
         A whole text, or an iterable of its pieces. Complete sentences are spoken while the next piece is awaited.
+    format
+        What the text is written in: `markdown`, `plain`, or `auto`, which leaves out only those marks of Markdown that
+        cannot be anything else.
+    code
+        Of code blocks, `announce` says only that there is one and its language, `skip` says nothing, and `speak` reads
+        them out. With `format="plain"` there are none.
     voice
         The voice to speak with; None for the default.
     engine
@@ -153,10 +170,10 @@ def speak(
     >>> measured.chunks  # doctest: +SKIP
     3
     """
-    known = checked_text(text)
+    known = checked_text(text, Reading(format, code))
     spec, settings, options = _chosen(engine, voice, given)
     with Session(spec, settings, voice) as session:
-        return session.speak(known, strict=strict, output=output, device=device, **options)
+        return session.speak(known, format=format, code=code, strict=strict, output=output, device=device, **options)
 
 
 def _chosen(

@@ -21,6 +21,8 @@ from tts_cli.playback import Sink
 from tts_cli.playback.opening import open_sink
 from tts_cli.segments import TextSegments
 from tts_cli.text.given import Text, checked_text, source_of
+from tts_cli.text.markup.code import Code
+from tts_cli.text.markup.reading import Format, Reading
 from tts_cli.text.sources import ReadyText, TextSource
 from tts_cli.utterance import Ready, Utterance
 
@@ -80,7 +82,14 @@ class Session:
         return self.engine.voices()
 
     def stream(
-        self, text: Text | ReadyText, *, voice: str | None = None, strict: bool = False, **options: Any
+        self,
+        text: Text | ReadyText,
+        *,
+        format: Format = "auto",
+        code: Code = "announce",
+        voice: str | None = None,
+        strict: bool = False,
+        **options: Any,
     ) -> Generator[AudioChunk, None, None]:
         """Give the sound of a text, in chunks, each as soon as it is computed.
 
@@ -96,14 +105,14 @@ class Session:
         TTSError
             As `tts_cli.stream` does.
         """
-        chosen, made = self.checked_voice(voice), self.options(options)
-        return self._stream(checked_text(text), chosen, made, strict)
+        chosen, made, reading = self.checked_voice(voice), self.options(options), Reading(format, code)
+        return self._stream(checked_text(text, reading), reading, chosen, made, strict)
 
     def _stream(
-        self, text: ReadyText | Iterable[str], voice: str, options: SpeakOptions, strict: bool
+        self, text: ReadyText | Iterable[str], reading: Reading, voice: str, options: SpeakOptions, strict: bool
     ) -> Generator[AudioChunk, None, None]:
         meter = Meter()
-        with closing(source_of(text)) as source:
+        with closing(source_of(text, reading)) as source:
             segments = self.segments(source, meter, strict=strict)
             with closing(synthesize(self.engine, voice, options, segments, meter)) as chunks:
                 yield from chunks
@@ -112,6 +121,8 @@ class Session:
         self,
         text: Text | ReadyText,
         *,
+        format: Format = "auto",
+        code: Code = "announce",
         voice: str | None = None,
         strict: bool = False,
         output: str | Path | None = None,
@@ -133,7 +144,17 @@ class Session:
             As `tts_cli.speak` does.
         """
         meter = Meter()
-        utterance = self.start(text, voice=voice, strict=strict, output=output, device=device, meter=meter, **options)
+        utterance = self.start(
+            text,
+            format=format,
+            code=code,
+            voice=voice,
+            strict=strict,
+            output=output,
+            device=device,
+            meter=meter,
+            **options,
+        )
         try:
             utterance.result()
         except KeyboardInterrupt:
@@ -146,6 +167,8 @@ class Session:
         self,
         text: Text | ReadyText,
         *,
+        format: Format = "auto",
+        code: Code = "announce",
         voice: str | None = None,
         strict: bool = False,
         output: str | Path | None = None,
@@ -175,11 +198,12 @@ class Session:
         TTSError
             If the request is known to be wrong already. `Utterance.result` raises all other errors.
         """
-        chosen, made, known = self.checked_voice(voice), self.options(options), checked_text(text)
+        chosen, made, reading = self.checked_voice(voice), self.options(options), Reading(format, code)
+        known = checked_text(text, reading)
         measuring = meter or Meter()
         instance("output", output, (str, Path, NoneType), "a file name, a Path or None")
         instance("device", device, (str, int, NoneType), "a number, a name or None")
-        source = source_of(known)
+        source = source_of(known, reading)
 
         def prepare(stack: ExitStack, pending: Callable[[], None]) -> Ready:
             opened = stack.enter_context(closing(sink or open_sink(output, device, self.engine.sample_rate)))

@@ -62,6 +62,9 @@ GET_CHATTERBOX = "tts model pull turbo" if HAS_TORCH else "pip install '.[chatte
         (["speak", "hi", "--temperature", "nan", "-o", "x.wav"], 2, "temperature"),
         (["bench", "--seed", "-1", *BUILTIN], 2, "--seed"),
         (["speak", "hi", "--mode", "fast"], 2, "--mode"),
+        (["speak", "hi", "--format", "html"], 2, "--format"),
+        (["speak", "hi", "--code", "run"], 2, "--code"),
+        (["speak", "```\nls\n```", "--code", "skip", "-o", "x.wav", *BUILTIN], 2, "--code speak"),
         (["speak", "hi", "--no-such-option"], 2, "--no-such-option"),
         (["speak", "hi", "there"], 2, "see: tts speak --help"),
         (["speak", "hi", "-o", "x.xyz"], 2, ".flac"),
@@ -359,6 +362,36 @@ def test_the_first_sentence_sounds_before_the_second_is_written(environment: dic
     assert process.returncode == 0
 
 
+def test_markdown_is_spoken_as_the_text_that_it_shows(tts: Run, tmp_path: Path) -> None:
+    def sound(*arguments: str, given: str = "") -> bytes:
+        return tts("speak", *arguments, "-o", "-", "--raw", *BUILTIN, input=given.encode()).stdout
+
+    shown, light, table = "It rains, Ann: Bob.", "It *rains*, [Ann](https://a.b): **Bob**.", "|Ann|\n|-|\n|Bob|\n"
+    spoken = sound(shown)
+    assert spoken
+    assert sound(light) == sound(given=light) == spoken
+    (tmp_path / "table.md").write_text(table)
+    row = sound("Ann: Bob.")
+    assert sound("-f", "table.md") == sound("--format", "markdown", given=table) == row
+    code = "```sh\nAnn\n```"
+    assert sound(code) == sound("Code block in Bash.") != sound(code, "--format", "plain")
+    assert sound(code, "--code", "speak") == sound(code, "--code", "speak", "--format", "markdown") == sound("Ann")
+
+
+def test_a_paragraph_of_markdown_sounds_before_the_next_is_written(environment: dict[str, str]) -> None:
+    command = [*TTS, "speak", "--format", "markdown", "-o", "-", "--raw", "-q"]
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"# A *heading* without a mark\n")
+        process.stdin.flush()
+        assert any(process.stdout.read(9600 * 2))
+        process.stdin.write(b"- An item\n- Another\n")
+        process.stdin.close()
+        assert len(process.stdout.read()) > 9600
+    assert process.returncode == 0
+
+
 def test_the_first_bytes_leave_with_the_first_chunk(environment: dict[str, str]) -> None:
     command = [*TTS, "speak", "word " * 50, "--engine", "tests.sample_engines:SlowEngine", "-o", "-", "-q"]
     with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
@@ -439,6 +472,11 @@ def test_help_names_every_command_and_loads_nothing_heavy(environment: dict[str,
     output = subprocess.check_output([TTS[0], "-c", code], env=environment, text=True)
     assert output.splitlines()[-1] == "[]"
     assert all(command in output for command in ("speak", "voice", "devices"))
+    # Typer's own help loads markdown-it-py, so we ask what loads before that.
+    ours = (
+        "import sys, tts_cli.cli.speak; print([name for name in sys.modules if name.startswith(('markdown', 'pygm'))])"
+    )
+    assert subprocess.check_output([TTS[0], "-c", ours], env=environment, text=True).strip() == "[]"
 
 
 def test_voices_are_listed(tts: Run) -> None:

@@ -11,6 +11,8 @@ import typer
 from tts_cli.cli.options import with_engine_options
 from tts_cli.cli.streams import is_open
 from tts_cli.errors import UsageError
+from tts_cli.text.markup.code import Code
+from tts_cli.text.markup.reading import Format, Reading
 
 if TYPE_CHECKING:
     from threading import Event
@@ -38,6 +40,17 @@ IdleFlush = Annotated[
         help="Speak complete sentences after so many milliseconds without new text, words after 2 s, and everything "
         "after 5 s; 0: always wait.",
     ),
+]
+TextFormat = Annotated[
+    Format,
+    typer.Option(
+        help="What the text is written in; auto: Markdown in a .md or .markdown file, and of other text leave out only "
+        "marks that cannot be anything else."
+    ),
+]
+CodeBlocks = Annotated[
+    Code,
+    typer.Option(help="Of code blocks, say their language (announce), nothing (skip), or all (speak)."),
 ]
 Output = Annotated[
     str | None,
@@ -77,6 +90,8 @@ def speak(
     file: TextFile = None,
     voice: Voice = None,
     engine: EngineName = "auto",
+    format: TextFormat = "auto",
+    code: CodeBlocks = "announce",
     idle_flush: IdleFlush = 700,
     output: Output = None,
     no_clobber: NoClobber = False,
@@ -90,7 +105,8 @@ def speak(
 ) -> None:
     """Speak text: from the argument, a file, a pipe, or line by line from the terminal.
 
-    Examples: tts speak "Hello, world." · llm "Tell me a story" | tts speak · tts speak -f book.txt -o book.mp3
+    Examples: tts speak "Hello, world." · llm "Tell me a story" | tts speak · tts speak -f article.md
+    · tts speak -f book.txt -o book.mp3
     """
     _check_options(text, file, output, no_clobber, raw, play, output_device, fallback, json)
 
@@ -100,7 +116,7 @@ def speak(
         engine_name=engine,
         voice=voice,
         given=given,
-        source=_source(text, file, idle_flush / 1000),
+        source=_source(text, file, idle_flush / 1000, Reading(format, code)),
         destination=Destination(
             lambda rate, cancelled: _sink(rate, output, not no_clobber, raw, play, output_device, cancelled),
             output,
@@ -155,18 +171,18 @@ def _check_options(
             raise UsageError("a terminal cannot show sound", "pipe it on: tts speak … -o - | player, or use -o FILE")
 
 
-def _source(text: str | None, file: Path | None, idle: float) -> TextSource:
+def _source(text: str | None, file: Path | None, idle: float, reading: Reading) -> TextSource:
     from tts_cli.text import sources as source
 
     if file is not None and str(file) != "-":
-        return source.text_file(file, idle)
+        return source.text_file(file, idle, reading)
     if text is not None and text != "-":
-        return source.text_argument(text)
+        return source.text_argument(text, reading)
     if not is_open(0):
         raise UsageError("standard input is closed", "give the text as an argument or with -f FILE")
     if sys.stdin is not None and sys.stdin.isatty():
         print("Type a line and press Enter to hear it; Ctrl-D ends.", file=sys.stderr)  # noqa: T201
-    return source.text_stdin(idle)
+    return source.text_stdin(idle, reading)
 
 
 def _sink(

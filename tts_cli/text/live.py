@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from tts_cli.segment import MAX_CHARS, Sentence
 from tts_cli.text.ahead import AHEAD, Ahead
 from tts_cli.text.idle import Idle
+from tts_cli.text.markup.reading import DEFAULT, Reading
 from tts_cli.text.stream import SpeakableSentences
 
 
@@ -23,6 +24,8 @@ class LiveText:
         Seconds without new text after which complete sentences are spoken (see `Idle`); 0 to wait always.
     by_line
         Whether every line is spoken as soon as it ends.
+    reading
+        How to read the text.
     clock
         A monotonic clock, in seconds.
 
@@ -38,13 +41,14 @@ class LiveText:
         pieces: Iterator[str],
         idle: float = 0.0,
         by_line: bool = False,
+        reading: Reading = DEFAULT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._pieces = pieces
         self._clock = clock
         self._idle = Idle(idle, clock())
         self._by_line = by_line
-        self._sentences = SpeakableSentences(MAX_CHARS)
+        self._sentences = SpeakableSentences(MAX_CHARS, reading.markup())
         self._ahead = Ahead()
         self._ended = False
         self._error: BaseException | None = None

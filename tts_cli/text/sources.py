@@ -22,6 +22,7 @@ from tts_cli.text.ahead import AHEAD, Ahead
 from tts_cli.text.decoding import READ_BYTES, checked, text_of
 from tts_cli.text.idle import IDLE_SECONDS
 from tts_cli.text.live import LiveText
+from tts_cli.text.markup.reading import DEFAULT, Reading
 from tts_cli.text.stream import SpeakableSentences
 
 CHECKED_BYTES: Final = 65_536
@@ -67,6 +68,8 @@ class ReadyText:
     ----------
     pieces
         The text.
+    reading
+        How to read it.
 
     Raises
     ------
@@ -80,9 +83,9 @@ class ReadyText:
     'It rains.'
     """
 
-    def __init__(self, pieces: Iterator[str]) -> None:
+    def __init__(self, pieces: Iterator[str], reading: Reading = DEFAULT) -> None:
         self._pieces = pieces
-        self._sentences = SpeakableSentences(MAX_CHARS)
+        self._sentences = SpeakableSentences(MAX_CHARS, reading.markup())
         self._ahead = Ahead()
         self._ended = False
         self._error: Exception | None = None
@@ -125,13 +128,13 @@ class ReadyText:
         self._closed = True
 
 
-def text_argument(text: str) -> ReadyText:
+def text_argument(text: str, reading: Reading = DEFAULT) -> ReadyText:
     """A text that is given as a str. Raises `UsageError` or `NothingToSayError` if it cannot be spoken."""
     text = checked(text)
-    return ReadyText(text[start : start + READ_BYTES] for start in range(0, len(text), READ_BYTES))
+    return ReadyText((text[start : start + READ_BYTES] for start in range(0, len(text), READ_BYTES)), reading)
 
 
-def text_file(path: Path, idle: float = IDLE_SECONDS) -> TextSource:
+def text_file(path: Path, idle: float = IDLE_SECONDS, reading: Reading = DEFAULT) -> TextSource:
     """The text of a file, read as it is spoken, or of a named pipe, read as it arrives.
 
     Parameters
@@ -140,6 +143,8 @@ def text_file(path: Path, idle: float = IDLE_SECONDS) -> TextSource:
         The file or the pipe.
     idle
         For a pipe; see `LiveText`.
+    reading
+        How to read the text. A file named `.md` or `.markdown` is Markdown if the format is `auto`.
 
     Raises
     ------
@@ -155,11 +160,11 @@ def text_file(path: Path, idle: float = IDLE_SECONDS) -> TextSource:
         raise UsageError(f"{path} is a directory", "give a text file") from error
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}", "check its name and its rights") from error
-    pieces = text_of(handle, str(path))
-    return ReadyText(_begun(pieces)) if regular else LiveText(pieces, idle)
+    pieces, reading = text_of(handle, str(path)), reading.of_file(path)
+    return ReadyText(_begun(pieces), reading) if regular else LiveText(pieces, idle, reading=reading)
 
 
-def text_stdin(idle: float = IDLE_SECONDS) -> TextSource:
+def text_stdin(idle: float = IDLE_SECONDS, reading: Reading = DEFAULT) -> TextSource:
     """The text of standard input.
 
     A file is read as it is spoken, and a pipe as it arrives. A line that is typed is spoken when it ends. `idle` is
@@ -173,8 +178,8 @@ def text_stdin(idle: float = IDLE_SECONDS) -> TextSource:
         raise UsageError("standard input is a directory", "pipe text into it")
     pieces = text_of(io.FileIO(0, closefd=False), "standard input")
     if stat.S_ISREG(mode):
-        return ReadyText(_begun(pieces))
-    return LiveText(pieces, idle, by_line=os.isatty(0))
+        return ReadyText(_begun(pieces), reading)
+    return LiveText(pieces, idle, by_line=os.isatty(0), reading=reading)
 
 
 def _begun(pieces: Iterator[str]) -> Iterator[str]:

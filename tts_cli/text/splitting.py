@@ -66,6 +66,10 @@ class SentenceSplitter:
         self._text += rest
         return sentences
 
+    def end_sentence(self) -> list[Sentence]:
+        """The rest of the text so far, as a sentence that ends as a heading or list item does."""
+        return self._take(self._text, "line")
+
     def finish(self) -> list[Sentence]:
         """The rest of the text, when no more follows. Afterwards the splitter is as new."""
         rest = self._take(self._text + _with_newlines(self._newlines.decode("", final=True)), "line")
