@@ -1,9 +1,13 @@
 import contextlib
+import ctypes
+import gc
 import io
 import itertools
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from itertools import islice, repeat
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -264,6 +268,26 @@ def test_a_step_of_fixed_shapes_computes_the_same(ours: T3, prefix: T3Prefix) ->
     found = torch.stack([first, *(step(token) for token in tokens)])
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
     assert cache.filled == prefix.positions + len(TEXT) + 1 + len(tokens)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_nothing_is_left_of_a_t3_that_is_no_longer_used(tiny: Path, precision: str) -> None:
+    def load(times: int) -> float:
+        for _ in range(times):
+            T3.load(tiny, precision=precision)
+        return resident()
+
+    before = load(5)
+    assert load(40) - before < 5, "what torch keeps of a trace is 13 MB and more"
+
+
+def resident() -> float:
+    """Megabytes that this process has in memory."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1000
 
 
 def test_exactly_so_many_tokens_that_mean_sound(ours: T3, prefix: T3Prefix) -> None:

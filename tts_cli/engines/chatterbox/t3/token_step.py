@@ -8,9 +8,11 @@ as long again as the work itself.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tts_cli.engines.chatterbox.modules import TypedModule
 from tts_cli.engines.chatterbox.t3.network import Cache, Network
@@ -32,10 +34,9 @@ class TracedStep:
         room = network.speech_emb.weight.new_zeros(network.cache_shape(positions))
         where = torch.tensor([positions - 1], device=room.device)
         with warnings.catch_warnings(), torch.inference_mode():
-            warnings.simplefilter("ignore")  # newer versions of torch announce a successor
-            # Tests compare the trace with the network, so torch need not check it against a second trace.
-            self._step = torch.jit.trace(  # type: ignore[no-untyped-call]
-                _Step(network), (torch.zeros_like(where), where, room, room.clone()), check_trace=False
+            warnings.simplefilter("ignore")  # the layers branch on the number of positions, which is always 1 here
+            self._step = _traced(
+                _Step(network), token=torch.zeros_like(where), where=where, keys=room, values=room.clone()
             )
 
     @torch.inference_mode()
@@ -60,6 +61,37 @@ class _Step(TypedModule):
     def forward(self, token: Tensor, where: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """The logits `[ids]` after `token` `[1]` at position `where` `[1]`; keys and values end with that position."""
         return self.speech_head(self.tfmr.at(self.speech_emb(token), where, keys, values, None))
+
+
+def _traced(module: nn.Module, **inputs: Tensor) -> Callable[..., Any]:
+    """Trace `module.forward`, as `torch.jit.trace` does, but into a compilation unit of its own.
+
+    A compilation unit owns the graphs of its traces. `torch.jit.trace` puts all of them into a single one, which lives
+    as long as the process. It has a parameter for another one, but ignores it for modules.
+
+    Parameters
+    ----------
+    module
+        What to trace.
+    inputs
+        The arguments of `forward`.
+    """
+    torch_c: Any = torch._C  # noqa: SLF001
+    script = torch_c.ScriptModule(type(module).__name__, torch_c.CompilationUnit(), False)
+    weights = [weight for part in module.modules() for weight in _weights(part)]
+    for index, weight in enumerate(weights):  # what the trace finds here is not copied into it as a constant
+        script._register_attribute(f"weight_{index}", torch_c._jit_try_infer_type(weight).type(), weight)  # noqa: SLF001
+    names, no_name = list(inputs), lambda _: ""
+    script._create_method_from_trace("forward", module, tuple(inputs.values()), no_name, True, False, names, False)  # noqa: SLF001
+    forward: Callable[..., Any] = script._get_method("forward")  # noqa: SLF001
+    return forward
+
+
+def _weights(part: nn.Module) -> Iterator[Tensor | torch.ScriptObject]:
+    """The weights of a module without those of its parts. Packed int8 weights are script objects."""
+    yield from part.parameters(recurse=False)
+    yield from part.buffers(recurse=False)
+    yield from (value for value in vars(part).values() if isinstance(value, torch.ScriptObject))
 
 
 class FixedStep:
