@@ -48,13 +48,7 @@ TINY: dict[str, dict[str, Any]] = {
         "num_blocks": 1,
         "num_up_blocks": 1,
     },
-    "estimator": {
-        "channels": [16],
-        "attention_head_dim": 8,
-        "n_blocks": 1,
-        "num_mid_blocks": 1,
-        "num_heads": 2,
-    },
+    "estimator": {"channels": [16], "attention_head_dim": 8, "n_blocks": 1, "num_mid_blocks": 1, "num_heads": 2},
     "vocoder": {
         "base_channels": 16,
         "resblock_kernel_sizes": [3],
@@ -101,7 +95,7 @@ def weight(name: str, shape: tuple[int, ...], seed: int) -> torch.Tensor:
         return normal(shape, 0.05, seed, name) + (1.0 if is_norm and name.endswith("weight") else 0.0)
     if any(part in name for part in ("emb.weight", "wte", "wpe", "embedding")):
         return normal(shape, 0.1 if "wpe" in name else 1.0, seed, name)
-    # GPT-2 keeps its matrices as [in, out], all others have their inputs behind the first axis.
+    # GPT-2 keeps its matrices as [in, out], all others have their inputs after the first axis.
     inputs = shape[0] if ".attn.c_" in name or ".mlp.c_" in name else math.prod(shape[1:])
     return normal(shape, 1.0 / math.sqrt(inputs), seed, name)
 
@@ -165,10 +159,8 @@ def voice_side(seed: int) -> Tensors:
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        parts = {
-            "tokenizer": S3Tokenizer("speech_tokenizer_v2_25hz"),
-            "speaker_encoder": CAMPPlus(memory_efficient=False),
-        }
+        tokenizer, encoder = S3Tokenizer("speech_tokenizer_v2_25hz"), CAMPPlus(memory_efficient=False)
+    parts = {"tokenizer": tokenizer, "speaker_encoder": encoder}
     return {f"{part}.{name}": value for part, module in parts.items() for name, value in module.state_dict().items()}
 
 
@@ -228,18 +220,10 @@ def write_tokenizer(folder: Path) -> None:
     lines = ["#version: 0.2", *(" ".join(pair) for pair in pairs)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     write_json(folder / "added_tokens.json", added)
-    write_json(folder / "special_tokens_map.json", dict.fromkeys(("bos_token", "eos_token", "unk_token"), end))
-    write_json(
-        folder / "tokenizer_config.json",
-        {
-            "tokenizer_class": "GPT2Tokenizer",
-            "add_prefix_space": False,
-            "model_max_length": 1024,
-            "bos_token": end,
-            "eos_token": end,
-            "unk_token": end,
-        },
-    )
+    special = dict.fromkeys(("bos_token", "eos_token", "unk_token"), end)
+    write_json(folder / "special_tokens_map.json", special)
+    kind = {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": False, "model_max_length": 1024}
+    write_json(folder / "tokenizer_config.json", kind | special)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -247,7 +231,15 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_checkpoint(folder: Path, size: str = "tiny", seed: int = 0, model: str = "turbo") -> None:
-    """All files of one checkpoint into `folder`, which is there and empty."""
+    """Write all files of one checkpoint.
+
+    Parameters
+    ----------
+    folder
+        Where to write; an empty folder.
+    size, seed, model
+        As the options of the script.
+    """
     import torch
     from safetensors.torch import save_file
 
@@ -286,11 +278,7 @@ def main() -> int:
         write_checkpoint(partial, options.size, options.seed, options.model)
         partial.chmod(0o755)
         partial.rename(out)
-    except (
-        OSError,
-        RuntimeError,
-        SafetensorError,
-    ) as error:  # torch and safetensors have their own for a full disk
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors have their own for a full disk
         return complain(f"cannot write {out}: {error}".splitlines()[0])
     except ImportError as error:
         return complain(f"a full checkpoint needs chatterbox-tts: {error}")

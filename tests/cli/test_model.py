@@ -25,15 +25,8 @@ import tts_cli
 from tests.hub import COMMIT, Hub, HubServer
 from tts_cli.cli.download_bars import download_bars
 from tts_cli.engines.chatterbox.weights.download import Transfer
-from tts_cli.engines.chatterbox.weights.locate import (
-    MODELS,
-    find_model,
-    hub_cache,
-    installed,
-    locate,
-    ref_file,
-    require_packages,
-)
+from tts_cli.engines.chatterbox.weights.locate import hub_cache, installed, locate, ref_file, require_packages
+from tts_cli.engines.chatterbox.weights.models import MODELS, find_model
 from tts_cli.errors import MissingError, UsageError
 
 REPO = "ResembleAI/chatterbox-turbo"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
-from tts_cli.engines.chatterbox.weights.locate import MODELS
+from tts_cli.engines.chatterbox.weights.models import MODELS
 from tts_cli.engines.options import EngineSettings, Option, SpeakOptions, check
 
 AUTO: Final = "auto"

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from tts_cli.engines.chatterbox.options import AUTO, PRECISIONS
-from tts_cli.engines.chatterbox.precision.quantised_layers import int4_works, int8_engine
+from tts_cli.engines.chatterbox.precision.kernels import int8_engine
+from tts_cli.engines.chatterbox.precision.quantised_layers import int4_works
 from tts_cli.errors import UsageError
 
 

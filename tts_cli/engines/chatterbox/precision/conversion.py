@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 
 from torch import Tensor, nn
 
+from tts_cli.engines.chatterbox.precision.kernels import int8_packing
 from tts_cli.engines.chatterbox.precision.quantised_layers import (
     Bf16Conv1d,
     Bf16Linear,
@@ -19,7 +20,6 @@ from tts_cli.engines.chatterbox.precision.quantised_layers import (
     Int8Linear,
     Parts,
     Projection,
-    int8_packing,
 )
 
 _LINEAR: Final[Mapping[str, Any]] = {"bf16": Bf16Linear, "int8": Int8Linear, "int4": Int4Linear}

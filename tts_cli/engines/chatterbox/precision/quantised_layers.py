@@ -12,8 +12,7 @@ exception: with `raw`, a layer returns bfloat16, for a layer that takes bfloat16
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -22,14 +21,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tts_cli.engines.chatterbox.modules import TypedModule
+from tts_cli.engines.chatterbox.precision.kernels import LENGTH, int8_packing, int8_saturates, packed_bf16_works
 
 GROUP: Final = 32
 """How many int4 weights share a scale and a zero."""
 _ROWS: Final = 16
 """The int4 kernel needs a number of outputs that is a multiple of this."""
-
-_LENGTH: Final = 1000
-"""The length of a convolution's input that oneDNN is given when it packs a weight; longer than any kernel."""
 
 Parts = Mapping[str, Tensor]
 """A layer's weight as plain tensors, without its bias."""
@@ -65,7 +62,7 @@ class Bf16Linear(TypedModule):
     def __init__(self, parts: Parts, bias: Tensor | None) -> None:
         super().__init__()
         weight = parts["weight"]
-        self.packed = weight.device.type == "cpu" and _packed_bf16_works()
+        self.packed = weight.device.type == "cpu" and packed_bf16_works()
         if self.packed:
             weight = torch.ops.mkldnn._reorder_linear_weight(weight, None)  # noqa: SLF001
         self.register_buffer("weight", weight, persistent=False)
@@ -113,7 +110,7 @@ class Int8Linear(TypedModule):
             weight = torch._make_per_channel_quantized_tensor(codes, scales, torch.zeros_like(scales).long(), 0)  # noqa: SLF001
             self.packed = torch.ops.quantized.linear_prepack(weight, bias)
         self.bias = bias
-        self.reduced = _int8_saturates()
+        self.reduced = int8_saturates()
 
     @staticmethod
     def parts(weight: Tensor) -> dict[str, Tensor]:
@@ -227,11 +224,11 @@ class Bf16Conv1d(TypedModule):
         self.like: tuple[Any, ...] = like.stride, like.padding, like.dilation, like.groups
         padding = 0 if isinstance(like.padding, str) else like.padding[0]
         self.flat: tuple[Any, ...] = [0, padding], [1, stride], [1, dilation], like.groups
-        self.packed = not isinstance(like.padding, str) and self.weight.device.type == "cpu" and _packed_bf16_works()
+        self.packed = not isinstance(like.padding, str) and self.weight.device.type == "cpu" and packed_bf16_works()
         if self.packed:
             flat = self.weight[:, :, None].to_mkldnn()
             # oneDNN asks for the shape of an input. For a kernel with one row, its length does not matter.
-            shape = [1, like.in_channels, 1, _LENGTH]
+            shape = [1, like.in_channels, 1, LENGTH]
             self.weight = torch._C._nn.mkldnn_reorder_conv2d_weight(flat, *self.flat, shape)  # type: ignore[call-arg]  # noqa: SLF001
 
     def forward(self, x: Tensor) -> Tensor:
@@ -247,62 +244,10 @@ class Bf16Conv1d(TypedModule):
 
 
 @cache
-def int8_engine() -> str | None:
-    """The name of torch's engine for int8; None if there is none.
-
-    fbgemm is the fastest on x86. qnnpack is for ARM and has not been tried.
-    """
-    there = torch.backends.quantized.supported_engines
-    return next((name for name in ("fbgemm", "qnnpack") if name in there), None)
-
-
-@contextmanager
-def int8_packing() -> Iterator[None]:
-    """Pack weights for `int8_engine`, as a context manager. It restores torch's engine, which is a global setting."""
-    before = torch.backends.quantized.engine
-    torch.backends.quantized.engine = int8_engine() or before
-    try:
-        yield
-    finally:
-        torch.backends.quantized.engine = before
-
-
-@cache
-def _int8_saturates() -> bool:
-    """Whether products of 8 by 8 bits overflow, as on CPUs without VNNI. Inputs are then rounded to 7 bits.
-
-    The largest possible product is computed to find out.
-    """
-    ones, largest = torch.ones(16), torch.full((16, 64), 127, dtype=torch.int8)
-    weight = torch._make_per_channel_quantized_tensor(largest, ones, torch.zeros(16, dtype=torch.long), 0)  # noqa: SLF001
-    with int8_packing():
-        packed = torch.ops.quantized.linear_prepack(weight, None)
-    product = torch.ops.quantized.linear_dynamic(torch.full((1, 64), 255.0), packed, False)
-    return bool((product != 127 * 255 * 64).any())
-
-
-@cache
 def int4_works() -> bool:
     """Whether torch has a kernel for int4 that works on this CPU."""
     try:
         layer = Int4Linear(Int4Linear.parts(torch.ones(_ROWS, GROUP)), None)
         return bool(layer(torch.ones(1, GROUP)).eq(GROUP).all())
     except (AttributeError, RuntimeError):  # another version of torch, or a CPU for which it has no kernel
-        return False
-
-
-@cache
-def _packed_bf16_works() -> bool:
-    try:
-        weight = torch.ops.mkldnn._reorder_linear_weight(torch.ones(16, 32, dtype=torch.bfloat16), None)  # noqa: SLF001
-        product = torch.ops.mkldnn._linear_pointwise(  # noqa: SLF001
-            torch.ones(1, 32, dtype=torch.bfloat16), weight, torch.ones(16), "none", [], ""
-        )
-        kernel, way = torch.ones(16, 16, 1, 3, dtype=torch.bfloat16).to_mkldnn(), ([0, 0], [1, 1], [1, 1], 1)
-        kernel = torch._C._nn.mkldnn_reorder_conv2d_weight(kernel, *way, [1, 16, 1, _LENGTH])  # type: ignore[call-arg]  # noqa: SLF001
-        sound = torch.ops.mkldnn._convolution_pointwise(  # noqa: SLF001
-            torch.ones(1, 16, 1, 8, dtype=torch.bfloat16), kernel, torch.ones(16), *way, "none", [], ""
-        )
-        return bool(product.eq(33).all()) and bool(sound.eq(49).all())
-    except (AttributeError, RuntimeError):
         return False

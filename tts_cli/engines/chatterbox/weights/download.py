@@ -14,8 +14,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -23,18 +22,11 @@ from typing import Any, Final, TypeAlias
 
 from rich.filesize import decimal
 
-from tts_cli.engines.chatterbox.weights.locate import (
-    INSTALL,
-    Model,
-    find_model,
-    hub_cache,
-    locate_cached,
-    ref_file,
-    storage,
-)
+from tts_cli.engines.chatterbox.weights.hub_errors import explained_for
+from tts_cli.engines.chatterbox.weights.locate import hub_cache, locate_cached, ref_file, storage
+from tts_cli.engines.chatterbox.weights.models import Model, find_model
 from tts_cli.engines.chatterbox.weights.transfer import RemoteFile, fetch, size_of
-from tts_cli.errors import MissingError, TTSError, UsageError
-from tts_cli.paths import is_full
+from tts_cli.errors import MissingError, TTSError
 from tts_cli.replace import replacing
 
 __all__ = ["Report", "Transfer", "pull"]
@@ -126,7 +118,7 @@ def pull(
     Parameters
     ----------
     name
-        A name in `locate.MODELS`.
+        A name in `models.MODELS`.
     revision
         A branch, a tag or a commit; None for `main`.
     token
@@ -158,7 +150,7 @@ def pull(
         return _already_here(model, cache, revision)
     revision = revision or "main"
     ref = ref_file(storage(model, cache), revision)
-    with _explained(model, revision):
+    with explained_for(model, revision):
         snapshot = _look_up(model, cache, revision, token)
         _check_room(snapshot)
         _fetch_all(snapshot, token, report or (lambda _: None))
@@ -266,46 +258,3 @@ def _fetch_one(snapshot: _Snapshot, file: RemoteFile, token: str | None, note: C
             pointer.symlink_to(os.path.relpath(blob, pointer.parent))
         except OSError:  # without symbolic links, the file itself is put into the snapshot
             blob.replace(pointer)
-
-
-@contextmanager
-def _explained(model: Model, revision: str) -> Iterator[None]:
-    """Convert errors of huggingface_hub, the network and the disk into errors that say what to do."""
-    try:
-        import filelock
-        import httpx
-        from huggingface_hub import constants
-        from huggingface_hub.errors import HfHubHTTPError, RevisionNotFoundError
-    except ImportError as error:
-        raise MissingError(f"downloading needs the package {error.name}", f"run: {INSTALL}") from None
-    again = "then run the same command again: what has been fetched is kept"
-    try:
-        yield
-    except RevisionNotFoundError as error:
-        remedy = "give one of its branches, tags or commits"
-        raise UsageError(f"{model.repo} has no revision '{revision}'", remedy) from error
-    except (HfHubHTTPError, httpx.HTTPStatusError) as error:
-        raise _refusal(model, error.response.status_code, constants.ENDPOINT) from error
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        why = str(error) or type(error).__name__
-        message = f"the connection to {constants.ENDPOINT} failed ({why})"
-        raise TTSError(message, f"check the network, {again}") from error
-    except filelock.Timeout as error:
-        raise TTSError("another process is downloading these weights", f"wait for it, {again}") from error
-    except OSError as error:
-        where = error.filename or storage(model)
-        if is_full(error):
-            raise TTSError(f"the disk is full at {where}", f"make room, {again}") from error
-        message = f"cannot write the weights to {where}: {error.strerror or error}"
-        raise TTSError(message, "make that folder writable, or let HF_HOME name another") from error
-
-
-def _refusal(model: Model, status: int, endpoint: str) -> TTSError:
-    if status in {401, 403}:
-        return MissingError(
-            f"{endpoint} does not let us read {model.repo} (HTTP {status})",
-            "set HF_TOKEN to a token that may (https://huggingface.co/settings/tokens)",
-        )
-    if status == 404:
-        return TTSError(f"{endpoint} lacks {model.repo} or a file of it (HTTP 404)", "check HF_ENDPOINT")
-    return TTSError(f"{endpoint} answered HTTP {status}", "try again later: what has been fetched is kept")

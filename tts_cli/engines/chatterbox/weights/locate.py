@@ -26,15 +26,13 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from tts_cli.engines.chatterbox.weights.models import MODELS, Model, find_model
 from tts_cli.errors import MissingError, UsageError
 from tts_cli.paths import expanded, explained
 
 __all__ = [
     "INSTALL",
-    "MODELS",
     "Installed",
-    "Model",
-    "find_model",
     "installed",
     "locate",
     "locate_cached",
@@ -47,53 +45,6 @@ PACKAGES: Final = ("torch", "safetensors", "huggingface_hub", "chatterbox")
 
 _ANOTHER_CACHE: Final = "let HF_HOME name another folder"
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A published model.
-
-    Parameters
-    ----------
-    name
-        What `--model` calls it.
-    repo
-        Its repository on the hub.
-    t3
-        The file name of its T3.
-    """
-
-    name: str
-    repo: str
-    t3: str
-
-    def missing(self, folder: Path, *, voice_caching: bool = False) -> list[str]:
-        """Names of the files that are needed and not in `folder`.
-
-        `conds.pt`, the voice that comes with the weights, is not needed, because there may be cached voices.
-
-        Parameters
-        ----------
-        folder
-            The folder with the weights.
-        voice_caching
-            Whether files for making voices are needed, too.
-        """
-        needed = [self.t3, "s3gen_meanflow.safetensors"]
-        if voice_caching:
-            needed.append("ve.safetensors")
-        if not (folder / "tokenizer.json").is_file():  # it contains what these two contain
-            needed += ["vocab.json", "merges.txt"]
-        return [name for name in needed if not (folder / name).is_file()]
-
-
-MODELS: Final = {
-    model.name: model
-    for model in (
-        Model("turbo", "ResembleAI/chatterbox-turbo", "t3_turbo_v1.safetensors"),
-        Model("nano", "ResembleAI/chatterbox-nano", "t3_nano_v1.safetensors"),
-    )
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,20 +73,6 @@ class Installed:
     partial: int
     lacks: tuple[str, ...]
     speaks: bool
-
-
-def find_model(name: str) -> Model:
-    """The model called `name`. Raises `UsageError` if there is none.
-
-    Examples
-    --------
-    >>> find_model("nano").repo
-    'ResembleAI/chatterbox-nano'
-    """
-    try:
-        return MODELS[name]
-    except KeyError:
-        raise UsageError(f"no model is called '{name}'", f"choose one of: {', '.join(MODELS)}") from None
 
 
 def require_packages() -> None:
@@ -183,7 +120,7 @@ def locate(
     Parameters
     ----------
     name
-        A name in `MODELS`.
+        A name in `models.MODELS`.
     model_dir
         The folder; None for `TTS_MODEL_DIR` or, if that is not set, a snapshot in the cache.
     revision
