@@ -9,7 +9,7 @@ and leave no thread, open file or temporary file. Memory must not grow (`GROWTH`
 weights, which are made first. Cases run in a worker process, which is replaced if a case crashes or hangs it. Linux
 only.
 
-The exit code is 1 if a fault was found. The inputs are then in the folder of `--findings`.
+The exit code is 1 if a fault was found or no case was run. The inputs of a fault are in the folder of `--findings`.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return one_case(options, _bench(options, folder))
         report = watch.run()
     print(json.dumps(report.as_json()) if options.json else report.text())
-    return 1 if report.found else 0
+    return 1 if report.found or not report.cases else 0
 
 
 def _bench(options: argparse.Namespace, folder: Path) -> Bench:

@@ -211,7 +211,7 @@ def faults(counts: dict[str, Any], err: str) -> list[str]:
     """The faults, in words."""
     if counts["exit_code"]:
         return [f"the process ended with {counts['exit_code']}: {err.strip()[-500:]}"]
-    found = []
+    found = [] if counts["delivered_ms"] else ["nothing was played"]
     if abs(counts["audio_ms"] - counts["delivered_ms"]) > 1:
         found.append(f"{counts['delivered_ms']} ms were played of {counts['audio_ms']} ms")
     # After an underflow ALSA's plugin for PulseAudio begins its stream anew, which nobody here has asked for.

@@ -76,7 +76,10 @@ def shortened(plan: Plan, bench: Bench, signature: str) -> Plan:
 
 
 def work(bench: Bench, seed: int, first: int, until: float) -> None:
-    """Run cases from `first` on, until the time is `until`. Standard output has a line before and after each case."""
+    """Run cases from `first` on, one at least, until the time is `until`.
+
+    Standard output has a line before and after each case.
+    """
     told = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     faulthandler.enable()
@@ -86,7 +89,7 @@ def work(bench: Bench, seed: int, first: int, until: float) -> None:
 
     seen: set[str] = set()
     number = first
-    while time.time() < until:
+    while True:
         plan = plan_of(bench, seed, number)
         tell(begin=number, kind=plan.kind)
         faulthandler.dump_traceback_later(LONGEST - 10)
@@ -104,6 +107,8 @@ def work(bench: Bench, seed: int, first: int, until: float) -> None:
         if (number - first) % LOOK == 0:
             tell(memory=resident())
         number += 1
+        if time.time() >= until:
+            return
 
 
 def resident() -> float:
