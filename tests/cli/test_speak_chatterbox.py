@@ -79,6 +79,16 @@ def hasty(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def cloning(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tiny` with upstream's parts that make a voice of a recording, which come in one size."""
+    from make_checkpoint import voice_side
+
+    folder = changed(tiny, tmp_path_factory.mktemp("cloning"), S3GEN)
+    save_file(load_file(tiny / S3GEN) | voice_side(7), folder / S3GEN)
+    return folder
+
+
 def changed(tiny: Path, folder: Path, *left_out: str) -> Path:
     """`folder`, with links to the files of `tiny` but those that a test makes otherwise."""
     for file in tiny.iterdir():
@@ -279,7 +289,7 @@ class TestVoices:
 
     @pytest.mark.slow
     def test_a_recording_becomes_a_voice(
-        self, tts: Run, full: Path, environment: dict[str, str], tmp_path: Path
+        self, tts: Run, cloning: Path, environment: dict[str, str], tmp_path: Path
     ) -> None:
         text = (
             "This recording is made by the voice that is built in. It is there to be cloned, and long enough for that."
@@ -288,12 +298,12 @@ class TestVoices:
         voices = tmp_path / "voices"
         voices.mkdir()
         (voices / "qb.pt").write_bytes(b"another voice")
-        taken = tts("voice", "cache", "qb.mp3", "--model-dir", str(full))
+        taken = tts("voice", "cache", "qb.mp3", "--model-dir", str(cloning))
         assert taken.returncode == 2
         assert re.search("'qb'.*--force", complaint(taken))
         assert [path.name for path in voices.iterdir()] == ["qb.pt"]
 
-        arguments = ("voice", "cache", "qb.mp3", "--force", "--model-dir", str(full))
+        arguments = ("voice", "cache", "qb.mp3", "--force", "--model-dir", str(cloning))
         environment.pop("OMP_NUM_THREADS")
         # A package that upstream imports leaves a temporary folder to the interpreter's end.
         environment["PYTHONWARNINGS"] += ",ignore:Implicitly cleaning up:ResourceWarning"

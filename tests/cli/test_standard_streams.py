@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from tests.harness import PATIENCE, TTS, Run, complaint
+from tests.harness import PATIENCE, TTS, Run, clean_environment, complaint
 
 TONE = ("--engine", "tests.sample_engines:ToneEngine")
 RESULTS = [
@@ -60,9 +60,9 @@ def test_a_standard_output_that_takes_no_results(shell: Shell, redirection: str,
     [("<&- 2>&-", arguments) for arguments in RESULTS] + [("2>/dev/full", arguments) for arguments in RESULTS[-3:]],
 )
 def test_without_standard_error_the_results_are_the_same(
-    shell: Shell, redirection: str, arguments: tuple[str, ...]
+    shell: Shell, tts: Run, redirection: str, arguments: tuple[str, ...]
 ) -> None:
-    result, usual = shell(redirection, *arguments), shell("", *arguments)
+    result, usual = shell(redirection, *arguments), tts(*arguments)
     assert result.returncode == usual.returncode == 0
     assert len(result.stdout.splitlines()) == len(usual.stdout.splitlines())
     if "--json" in arguments:
@@ -90,8 +90,10 @@ def test_a_message_for_nobody_is_on_no_other_stream_and_in_no_file(
 
 
 @pytest.mark.parametrize("redirection", ["<&-", "<&- >&- 2>&-", "2>&-"])
-def test_a_file_never_takes_the_place_of_a_closed_stream(shell: Shell, tmp_path: Path, redirection: str) -> None:
-    shell("", "speak", "Hello, world.", "-o", "usual.wav", *TONE)
+def test_a_file_never_takes_the_place_of_a_closed_stream(
+    shell: Shell, tts: Run, tmp_path: Path, redirection: str
+) -> None:
+    tts("speak", "Hello, world.", "-o", "usual.wav", *TONE)
     result = shell(redirection, "speak", "Hello, world.", "-o", "x.wav", *TONE)
     assert result.returncode == 0
     assert result.stdout == b""
@@ -117,9 +119,9 @@ def test_text_from_a_standard_input_that_is_closed(shell: Shell, source: tuple[s
 
 
 @pytest.mark.parametrize("redirection", [">", ">>"])
-def test_a_wav_redirected_into_a_file_says_its_sizes(shell: Shell, tmp_path: Path, redirection: str) -> None:
+def test_a_wav_redirected_into_a_file_says_its_sizes(shell: Shell, tts: Run, tmp_path: Path, redirection: str) -> None:
     assert shell(f"{redirection} out.wav", "speak", "Hello, world.", "-o", "-", *TONE).returncode == 0
-    shell("", "speak", "Hello, world.", "-o", "x.wav", *TONE)
+    tts("speak", "Hello, world.", "-o", "x.wav", *TONE)
     sound, expected = soundfile.read(tmp_path / "out.wav")[0], soundfile.read(tmp_path / "x.wav")[0]
     assert (sound == expected).all()
     size = (tmp_path / "out.wav").stat().st_size
@@ -132,17 +134,14 @@ def test_results_into_a_pipe_that_is_closed_are_nobodys_fault(shell: Shell) -> N
     assert result.stderr == b""
 
 
-def test_what_another_process_made_non_blocking_takes_all(tts: Run, tmp_path: Path) -> None:
+def test_what_another_process_made_non_blocking_takes_all(tmp_path: Path) -> None:
     code = (
         "import os, subprocess, sys; ours, theirs = os.pipe(); os.set_blocking(theirs, False)\n"
         "process = subprocess.Popen(sys.argv[1:], stdout=theirs); os.close(theirs); size = 0\n"
         "while data := os.read(ours, 4096): size += len(data)\n"
         "print(size); sys.exit(process.wait())"
     )
-    del tts
     text = "Hello, world. " * 100
     command = [TTS[0], "-c", code, *TTS, "speak", text, "-o", "-", "--raw", *TONE]
-    from tests.harness import clean_environment
-
     output = subprocess.run(command, env=clean_environment(), cwd=tmp_path, capture_output=True, check=True)
     assert int(output.stdout) > 1_000_000

@@ -10,7 +10,9 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import make_checkpoint
 import numpy as np
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -23,6 +25,18 @@ from tts_cli.engines.chatterbox.weights.tensors import stored_shapes
 
 Make = Callable[..., "subprocess.CompletedProcess[str]"]
 TEXT = "Hello there [laugh], it's 3 o'clock — naïve?"
+
+
+@pytest.fixture
+def make(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Make:
+    """Runs the script in this process."""
+
+    def run(out: Path, *options: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["make_checkpoint.py", str(out), *options])
+        code = make_checkpoint.main()
+        return subprocess.CompletedProcess(sys.argv, code, *capsys.readouterr())
+
+    return run
 
 
 def test_a_tiny_folder_holds_the_upstream_files(tiny: Path) -> None:
@@ -45,10 +59,10 @@ def test_a_tiny_folder_holds_the_upstream_files(tiny: Path) -> None:
     assert sum(each.stat().st_size for each in tiny.iterdir()) < 25_000_000
 
 
-def test_a_seed_fixes_the_weights_and_another_changes_them(tiny: Path, tmp_path: Path, make_checkpoint: Make) -> None:
+def test_a_seed_fixes_the_weights_and_another_changes_them(tiny: Path, tmp_path: Path, make: Make) -> None:
     """Nano differs from Turbo in T3 alone."""
-    assert make_checkpoint(tmp_path / "nano", "--seed", "7", "--model", "nano").returncode == 0
-    assert make_checkpoint(tmp_path / "other", "--seed", "8").returncode == 0
+    assert make(tmp_path / "nano", "--seed", "7", "--model", "nano").returncode == 0
+    assert make(tmp_path / "other", "--seed", "8").returncode == 0
     assert read_config(tmp_path / "nano").t3_file == "t3_nano_v1.safetensors"
     assert not (tmp_path / "nano" / "t3_turbo_v1.safetensors").exists()
     first, same, other = (
@@ -109,8 +123,8 @@ def test_an_existing_folder_is_left_alone(tmp_path: Path, make_checkpoint: Make)
     assert (out / "notes.txt").read_text() == "keep"
 
 
-def test_a_place_that_is_not_there_is_said_in_one_line(tmp_path: Path, make_checkpoint: Make) -> None:
-    done = make_checkpoint(tmp_path / "nowhere" / "out")
+def test_a_place_that_is_not_there_is_said_in_one_line(tmp_path: Path, make: Make) -> None:
+    done = make(tmp_path / "nowhere" / "out")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "No such file" in done.stderr

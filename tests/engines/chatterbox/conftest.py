@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import io
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,11 @@ def decoder(tiny: Path) -> S3GenDecoder:
 
 
 @pytest.fixture(scope="session")
+def full_decoder(full: Path) -> S3GenDecoder:
+    return S3GenDecoder.load(full)
+
+
+@pytest.fixture(scope="session")
 def voice(tiny: Path) -> dict[str, Any]:
     """`Conditionals.gen` of the tiny checkpoint's built-in voice."""
     gen: dict[str, Any] = torch.load(tiny / "conds.pt", weights_only=True)["gen"]
@@ -30,6 +38,30 @@ def prompt(decoder: S3GenDecoder, voice: dict[str, Any]) -> Prompt:
     """The same voice, as the flow takes it."""
     with torch.inference_mode():
         return decoder.flow.prompt(voice)
+
+
+@pytest.fixture(scope="session")
+def load_upstream(full: Path) -> Callable[[], Any]:
+    """Loads upstream's own class with the full weights.
+
+    Its modules draw random weights when they are made, which takes most of the time of loading. They keep what their
+    memory held instead, until the weights are loaded.
+    """
+
+    def load() -> Any:
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            from chatterbox.tts_turbo import ChatterboxTurboTTS
+
+            for draw in ("normal_", "uniform_"):
+                patch.setattr(torch.Tensor, draw, lambda tensor, *_, **__: tensor)
+            return ChatterboxTurboTTS.from_local(full, "cpu")
+
+    return load
 
 
 @pytest.fixture

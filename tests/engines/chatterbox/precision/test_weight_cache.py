@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests.harness import PATIENCE
 from tts_cli.engines.chatterbox.options import Sampling
 from tts_cli.engines.chatterbox.precision import weight_cache
 from tts_cli.engines.chatterbox.precision.quantised_layers import Int4Linear, Int8Linear
@@ -171,20 +172,24 @@ def test_where_nothing_can_be_written_it_works_all_the_same(
     assert distance(t3, T3.load(folder), t3.prefix(voice.speaker, voice.voice_tokens)) < 1e-3
 
 
-@pytest.mark.slow
+def load_three_times(folder: Path, cache: Path, told: Connection) -> None:
+    os.environ["TTS_CACHE_DIR"] = str(cache)
+    told.send([len(list(T3.load(folder, precision="int8").modules())) for _ in range(3)])
+
+
+@pytest.mark.usefixtures("warm")
 def test_two_processes_at_once(folder: Path, cache: Path) -> None:
-    program = (
-        "import sys, torch; from pathlib import Path; from tts_cli.engines.chatterbox.t3.model import T3\n"
-        "print(sum(len(list(T3.load(Path(sys.argv[1]), precision='int8').modules())) for _ in range(3)))"
-    )
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    both = [
-        subprocess.Popen([sys.executable, "-c", program, str(folder)], env=environment, stdout=subprocess.PIPE)
-        for _ in range(2)
-    ]
-    said = [process.communicate(timeout=120)[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert said[0] == said[1]
+    context = multiprocessing.get_context("forkserver")
+    pipes = [context.Pipe(duplex=False) for _ in range(2)]
+    both = [context.Process(target=load_three_times, args=(folder, cache, told)) for _, told in pipes]
+    for process in both:
+        process.start()
+    for (_, told), process in zip(pipes, both, strict=True):
+        told.close()
+        process.join(PATIENCE)
+    assert [process.exitcode for process in both] == [0, 0]
+    counts = [heard.recv() for heard, _ in pipes]
+    assert len({*counts[0], *counts[1]}) == 1
     (file,) = cache.iterdir()
     before = file.stat().st_mtime_ns
     T3.load(folder, precision="int8")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import warnings
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from tts_cli.engines.chatterbox.weights.config import SPEECH_VOCABULARY
 from tts_cli.errors import UsageError
 
 TEXT = "One voice, two programs."
-CONDITIONALS = "conds.pt"
+CONDITIONALS, ENCODER = "conds.pt", "ve.safetensors"
 
 
 def test_names_come_with_commas() -> None:
@@ -56,12 +56,15 @@ def test_upstream_has_no_loader_for_nano(tiny: Path) -> None:
 
 @pytest.mark.slow
 def test_weights_that_upstream_cannot_load(tts: Run, tiny: Path, tmp_path: Path) -> None:
-    """Of other sizes, without a `config.json` to say so."""
+    """Of other sizes, without a `config.json` to say so. Upstream loads the voice encoder first."""
+    from safetensors.torch import load_file, save_file
+
     folder = tmp_path / "weights"
     folder.mkdir()
     for file in tiny.iterdir():
-        if file.name != "config.json":
+        if file.name not in ("config.json", ENCODER):
             (folder / file.name).symlink_to(file)
+    save_file({name: tensor[:1].clone() for name, tensor in load_file(tiny / ENCODER).items()}, folder / ENCODER)
     result = tts("bench", "--model-dir", str(folder), "--no-watermark", "--compare", "upstream")
     assert result.returncode == 1
     assert "upstream fails" in complaint(result)
@@ -76,10 +79,11 @@ def silence() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def upstream(full: Path) -> Upstream:
-    with warnings.catch_warnings(), silence():
-        warnings.simplefilter("ignore")
-        return Upstream(str(full), "cpu")
+def upstream(load_upstream: Callable[[], Any]) -> Upstream:
+    model = load_upstream()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(model), "from_local", lambda folder, device: model)
+        return Upstream("as loaded", "cpu")
 
 
 def said(upstream: Upstream, way: str, voice: Path, **options: Any) -> list[Samples]:
@@ -90,16 +94,16 @@ def said(upstream: Upstream, way: str, voice: Path, **options: Any) -> list[Samp
 
 
 @pytest.mark.slow
-def test_upstream_speaks_so_many_tokens_in_each_way(upstream: Upstream, full: Path) -> None:
-    (whole,) = said(upstream, "upstream", full / CONDITIONALS, tokens=2, chunk=2)
+def test_upstream_speaks_so_many_tokens_in_each_way(upstream: Upstream, tiny: Path) -> None:
+    (whole,) = said(upstream, "upstream", tiny / CONDITIONALS, tokens=2, chunk=2)
     assert len(whole) == (2 + 3) * SAMPLES_PER_TOKEN  # three of silence
-    pieces = said(upstream, "independent", full / CONDITIONALS, tokens=3, chunk=2)
+    pieces = said(upstream, "independent", tiny / CONDITIONALS, tokens=3, chunk=2)
     assert [len(piece) for piece in pieces] == [2 * SAMPLES_PER_TOKEN, SAMPLES_PER_TOKEN]
     assert all(np.abs(piece).max() > 0.01 for piece in (whole, *pieces))
 
 
 @pytest.mark.slow
-def test_the_prototype_draws_the_tokens_of_upstreams_own_loop(upstream: Upstream, full: Path) -> None:
+def test_the_prototype_draws_the_tokens_of_upstreams_own_loop(upstream: Upstream) -> None:
     import torch
 
     model = upstream._model
@@ -114,9 +118,12 @@ def test_the_prototype_draws_the_tokens_of_upstreams_own_loop(upstream: Upstream
 
 
 @pytest.mark.slow
-def test_both_beside_ours(tts: Run, full: Path, tmp_path: Path) -> None:
+def test_both_beside_ours(tts: Run, full: Path, tiny: Path, tmp_path: Path) -> None:
+    """In the voice of a short recording, which upstream decodes again with each chunk."""
+    shutil.copy(tiny / CONDITIONALS, tmp_path / "short.pt")
+    voice = ("--voices-dir", str(tmp_path), "--voice", "short", "--precision", "fp32")
     options = ("--compare", "upstream,independent", "--tokens", "4", "--chunk", "2", "--runs", "1", "--warmup", "0")
-    result = tts("bench", "--model-dir", str(full), "--voices-dir", str(tmp_path), "--json", *options, timeout=900)
+    result = tts("bench", "--model-dir", str(full), *voice, "--json", *options, timeout=900)
     assert (result.returncode, result.stderr) == (0, b"")
     told = json.loads(result.stdout)
     (ours,), (whole, chunks) = told["rows"], told["baselines"]

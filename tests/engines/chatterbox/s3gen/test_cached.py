@@ -187,8 +187,8 @@ def test_memory_stops_growing_once_the_window_is_full(decoder: S3GenDecoder, voi
 
 
 @pytest.mark.slow
-def test_streamed_mels_are_the_references_at_full_size(full: Path) -> None:
-    flow = S3GenDecoder.load(full).flow
+def test_streamed_mels_are_the_references_at_full_size(full: Path, full_decoder: S3GenDecoder) -> None:
+    flow = full_decoder.flow
     prompt = flow.prompt(torch.load(full / "conds.pt", weights_only=True)["gen"])
     cached, sizes, window = CachedFlow(flow), [10, 1, 0, 14, 5], 15
     pieces = decoded(cached, cached.voice(prompt, NOISE.prompt(prompt.frames)), blocks_of(sizes, window), window)

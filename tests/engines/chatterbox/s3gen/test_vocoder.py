@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
@@ -84,8 +83,8 @@ def test_frame_by_frame(vocoder: Vocoder) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sizes", [[1, 2, 0, 25], [20, 20]])
-def test_streamed_equals_whole_at_full_size(full: Path, sizes: list[int]) -> None:
-    vocoder, mels = S3GenDecoder.load(full).vocoder, some_mels(50)
+def test_streamed_equals_whole_at_full_size(full_decoder: S3GenDecoder, sizes: list[int]) -> None:
+    vocoder, mels = full_decoder.vocoder, some_mels(50)
     expected = whole(vocoder, mels)
     assert (torch.cat(streamed(vocoder, mels, sizes, vocoder.delay)) - expected).abs().max() < 1e-5
 

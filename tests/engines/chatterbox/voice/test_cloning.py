@@ -3,6 +3,7 @@ import os
 import pickle
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -430,7 +431,18 @@ RECORDINGS = [
 
 
 @pytest.fixture(scope="module")
-def upstream(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def one_layer() -> Iterator[None]:
+    """Upstream's speech tokenizer has one layer of its six."""
+    from s3tokenizer.model_v2 import S3TokenizerV2
+
+    (sizes,) = S3TokenizerV2.__init__.__defaults__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sizes, "n_audio_layer", 1)
+        yield
+
+
+@pytest.fixture(scope="module")
+def upstream(tiny: Path, tmp_path_factory: pytest.TempPathFactory, one_layer: None) -> Any:
     """Upstream's Turbo without the parts that only speak, and a folder with its weights and tiny parts that speak."""
     from chatterbox.models.s3gen import S3Gen
     from chatterbox.models.voice_encoder import VoiceEncoder
