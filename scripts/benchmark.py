@@ -84,20 +84,48 @@ def _watch(process: int, peaks: dict[str, float], ended: threading.Event) -> Non
 
 
 def row(name: str, values: Sequence[float], form: str) -> str:
-    """One line of the table."""
+    """One line of the table.
+
+    Parameters
+    ----------
+    name
+        What was measured.
+    values
+        A number for each run.
+    form
+        How a number is formatted, such as `.2f`.
+    """
     numbers = (min(values), statistics.median(values), max(values))
     low, middle, high = (format(value, form) for value in numbers)
     return f"| {name} | {middle} | {low} – {high} |"
 
 
 def counted(runs: int, once: Callable[[], Ended]) -> list[Ended]:
-    """Runs after one that is not counted."""
+    """Runs after one that is not counted.
+
+    Parameters
+    ----------
+    runs
+        How many runs count.
+    once
+        Makes one run.
+    """
     once()
     return [once() for _ in range(runs)]
 
 
 def told(ended: Sequence[Ended], field: str, scale: float = 1.0) -> list[float]:
-    """One field of the object that `--json` printed."""
+    """One field of the object that `--json` printed.
+
+    Parameters
+    ----------
+    ended
+        The runs.
+    field
+        The name of the field.
+    scale
+        What its values are multiplied by.
+    """
     return [json.loads(each.output)[field] * scale for each in ended]
 
 

@@ -39,7 +39,15 @@ SCRIPT: Final = Path(__file__).resolve()
 
 
 class Watch:
-    """Starts workers one after the other, and listens to them."""
+    """Starts workers one after the other, and listens to them.
+
+    Parameters
+    ----------
+    options
+        The arguments of the script.
+    folder
+        Where the worker's files are.
+    """
 
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
         self.options = options
@@ -125,12 +133,26 @@ def _line(output: IO[bytes], seconds: float) -> bytes | None:
 
 
 def command_line(options: argparse.Namespace) -> list[str]:
-    """The arguments of the script."""
+    """The arguments of the script.
+
+    Parameters
+    ----------
+    options
+        The arguments, parsed.
+    """
     return ["--engine", options.engine, "--seed", str(options.seed)]
 
 
 def one_case(options: argparse.Namespace, bench: Bench) -> int:
-    """Show one case and its result."""
+    """Show one case and its result.
+
+    Parameters
+    ----------
+    options
+        The arguments of the script.
+    bench
+        What the case needs.
+    """
     plan = plan_of(bench, options.seed, options.case)
     pprint.pprint(plan, width=110)
     done, signature, trace = attempt(plan, bench)
@@ -139,7 +161,13 @@ def one_case(options: argparse.Namespace, bench: Bench) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Fuzz, or show one case."""
+    """Fuzz, or show one case.
+
+    Parameters
+    ----------
+    arguments
+        The arguments of the script; None for those of the process.
+    """
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=0)

@@ -116,7 +116,13 @@ def _walk(command: Any, words: list[str]) -> Iterator[list[str]]:
 
 
 def help_of(words: list[str]) -> str:
-    """What `words --help` prints, without colours and at a fixed width, whatever the environment."""
+    """What `words --help` prints, without colours and at a fixed width, whatever the environment.
+
+    Parameters
+    ----------
+    words
+        The command, such as `tts speak`, in words.
+    """
     code = f"from tts_cli.cli import app; app({[*words[1:], '--help']!r}, prog_name={words[0]!r})"
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     environment = {

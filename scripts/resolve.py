@@ -40,6 +40,17 @@ def resolve(python: str, platforms: list[str], markers: dict[str, str], wanted: 
 
     pip chooses wheels for another system, but reads environment markers as if it were this one, so what they ask for
     there is asked for by name, until nothing is missing.
+
+    Parameters
+    ----------
+    python
+        A version such as `3.12`.
+    platforms
+        The platform tags of wheels that the system takes.
+    markers
+        What environment markers read there.
+    wanted
+        Requirements, as in pyproject.toml.
     """
     environment = {
         "python_version": python,
@@ -100,7 +111,17 @@ def dependencies() -> list[str]:
 
 
 def check(python: str, system: str, wanted: list[str]) -> bool:
-    """Print what pip finds for this Python on this system; return whether it finds everything."""
+    """Print what pip finds for this Python on this system; return whether it finds everything.
+
+    Parameters
+    ----------
+    python
+        A version such as `3.12`.
+    system
+        A name in `SYSTEMS`.
+    wanted
+        Requirements, as in pyproject.toml.
+    """
     try:
         versions = resolve(python, *SYSTEMS[system], wanted)
     except ValueError as error:

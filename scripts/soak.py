@@ -69,7 +69,19 @@ class Looks:
 
 
 class Writer:
-    """Writes sentences into `pipe`, which it closes at the end; `pace` is the speech's: seconds a character."""
+    """Writes sentences at an uneven pace, in a thread, as a context manager.
+
+    Parameters
+    ----------
+    pipe
+        Where to write; it is closed at the end.
+    rng
+        What everything random is drawn from.
+    pace
+        The pace of the speech: seconds a character.
+    until
+        When to end, as `time.time` gives it.
+    """
 
     def __init__(self, pipe: Any, rng: Random, pace: float, until: float) -> None:
         self.sentences = 0
@@ -157,7 +169,15 @@ def loudspeaker(folder: Path) -> Iterator[Loudspeaker]:
 
 
 def pace(speak: Sequence[str], environment: dict[str, str]) -> float:
-    """Seconds of sound for a character, as the engine speaks one passage; what it keeps in files is then there."""
+    """Seconds of sound for a character, as the engine speaks one passage; what it keeps in files is then there.
+
+    Parameters
+    ----------
+    speak
+        The command that speaks.
+    environment
+        Its environment variables.
+    """
     text = "The harbour was quiet when the first boats came in. Gulls circled above the market. Nobody hurried."
     done = subprocess.run([*speak, "-o", os.devnull, text], env=environment, capture_output=True, check=True)
     return float(json.loads(done.stdout)["audio_ms"]) / 1000 / len(text)
@@ -208,7 +228,15 @@ def soak(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def faults(counts: dict[str, Any], err: str) -> list[str]:
-    """The faults, in words."""
+    """The faults, in words.
+
+    Parameters
+    ----------
+    counts
+        What `soak` counted.
+    err
+        What the process wrote to standard error.
+    """
     if counts["exit_code"]:
         return [f"the process ended with {counts['exit_code']}: {err.strip()[-500:]}"]
     found = [] if counts["delivered_ms"] else ["nothing was played"]

@@ -36,7 +36,15 @@ REHEARSALS = 3
 
 
 class Sweep:
-    """Sweeps one case with each of the signals, in the folder `scratch`. Faults are printed on standard error."""
+    """Sweeps one case with each of the signals. Faults are printed on standard error.
+
+    Parameters
+    ----------
+    case
+        The case.
+    scratch
+        A folder for the folders of its runs.
+    """
 
     def __init__(self, case: Case, scratch: Path) -> None:
         self._case = case
@@ -46,7 +54,17 @@ class Sweep:
         self._faults = 0
 
     def over(self, moments: int, signals: Sequence[signal.Signals], in_turn: bool) -> Iterator[Swept]:
-        """Sweep so many moments, with every signal at each, or with one signal at each if `in_turn` is set."""
+        """Sweep so many moments, with every signal at each, or with one signal at each if `in_turn` is set.
+
+        Parameters
+        ----------
+        moments
+            How many moments, spread evenly over the run.
+        signals
+            The signals.
+        in_turn
+            Whether each moment has one signal, in turn, and not each of them.
+        """
         self._seconds = statistics.median(self._rehearse() for _ in range(REHEARSALS))
         for place, number in enumerate(signals):
             chosen = range(place, moments, len(signals)) if in_turn else range(moments)

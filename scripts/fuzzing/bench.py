@@ -36,7 +36,17 @@ class Done:
 
 
 class Bench:
-    """The engine called `name`, which has its weights in `checkpoint`; `folder` is emptied for each case."""
+    """An engine that is loaded once, and a folder of its own for each case.
+
+    Parameters
+    ----------
+    name
+        The name of the engine.
+    folder
+        It is emptied for each case.
+    checkpoint
+        The weights of Chatterbox; None for the built-in voice.
+    """
 
     def __init__(self, name: str, folder: Path, checkpoint: Path | None) -> None:
         self.name = name
@@ -58,7 +68,13 @@ class Bench:
         _ = self.session  # so that what it opens once is not counted for a case
 
     def longest(self, rng: Random) -> int:
-        """The longest text of a case, in characters."""
+        """The longest text of a case, in characters.
+
+        Parameters
+        ----------
+        rng
+            What everything random is drawn from.
+        """
         return CHARACTERS[self.name] * (8 if rng.random() < 0.02 else 1)
 
 
@@ -71,7 +87,15 @@ class Kind(NamedTuple):
 
 
 def speak_options(rng: Random, bench: Bench) -> dict[str, Any]:
-    """Options of the engine with random valid values."""
+    """Options of the engine with random valid values.
+
+    Parameters
+    ----------
+    rng
+        What everything random is drawn from.
+    bench
+        Has the engine.
+    """
     options: dict[str, Any] = {
         "chunk": rng.choice((None, 1, 7, 10, 25, rng.randint(1, 1000))),
         "mode": rng.choice(("streaming", "streaming", "streaming", "simple")),

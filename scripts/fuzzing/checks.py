@@ -28,7 +28,15 @@ class FaultError(Exception):
 
 
 def heard(chunks: Iterable[AudioChunk], take: int | None = None) -> float:
-    """The length of the sound in the first `take` chunks, or in all, in seconds."""
+    """The length of sound in seconds, after a check of its samples.
+
+    Parameters
+    ----------
+    chunks
+        The sound.
+    take
+        How many chunks to hear; None for all.
+    """
     seconds = 0.0
     for number, chunk in enumerate(chunks, start=1):
         check_samples(chunk.samples)
@@ -39,7 +47,15 @@ def heard(chunks: Iterable[AudioChunk], take: int | None = None) -> float:
 
 
 def check_samples(samples: Any, loudest: float = LOUDEST) -> None:
-    """Check that samples are float32, mono, finite and not too loud."""
+    """Check that samples are float32, mono, finite and not too loud.
+
+    Parameters
+    ----------
+    samples
+        The sound.
+    loudest
+        The largest distance from zero that is allowed.
+    """
     if samples.dtype != np.float32 or samples.ndim != 1:
         raise FaultError(f"samples are {samples.dtype} of shape {samples.shape}")
     if not np.isfinite(samples).all():
@@ -49,7 +65,13 @@ def check_samples(samples: Any, loudest: float = LOUDEST) -> None:
 
 
 def check_file(file: Path) -> float:
-    """Check that `file` can be read to its end. Return the length of its sound in seconds."""
+    """Check that `file` can be read to its end. Return the length of its sound in seconds.
+
+    Parameters
+    ----------
+    file
+        A sound file.
+    """
     import soundfile
 
     samples, rate = soundfile.read(file, dtype="float32")
@@ -58,7 +80,15 @@ def check_file(file: Path) -> float:
 
 
 def check_error(error: TTSError, *, intact: bool) -> None:
-    """Check that an error has a message, and that no engine fails whose files are `intact`."""
+    """Check that an error has a message, and that no engine fails whose files are `intact`.
+
+    Parameters
+    ----------
+    error
+        What was raised.
+    intact
+        Whether the engine's files are undamaged.
+    """
     if not str(error).strip():
         raise FaultError("an error that says nothing")
     first = error.failures[0] if isinstance(error, UnspokenError) else error
@@ -67,7 +97,15 @@ def check_error(error: TTSError, *, intact: bool) -> None:
 
 
 def check_left(folder: Path, expected: Iterable[Path]) -> None:
-    """Check that the folder contains the expected files and no others."""
+    """Check that the folder contains the expected files and no others.
+
+    Parameters
+    ----------
+    folder
+        The folder of the case.
+    expected
+        What must be there.
+    """
     found, wanted = {*folder.iterdir()}, {*expected}
     if found != wanted:
         raise FaultError(f"left behind: {names(found - wanted)}; gone: {names(wanted - found)}")
@@ -78,7 +116,15 @@ def names(files: Iterable[Path]) -> str:
 
 
 def judge(code: Any, stdout: bytes, stderr: bytes) -> str:
-    """Check the exit code and the streams of a command. Return the code, unless it is 0."""
+    """Check the exit code and the streams of a command. Return the code, unless it is 0.
+
+    Parameters
+    ----------
+    code
+        The exit code.
+    stdout, stderr
+        What the command wrote.
+    """
     if code not in (0, 1, 2, 3):
         raise FaultError(f"exit code {code!r}; stderr: {stderr.decode(errors='replace')[-500:]}")
     if b"Traceback" in stderr or b"Traceback" in stdout:

@@ -47,7 +47,15 @@ ADDRESSES: Final[tuple[str, ...]] = (
 
 
 def text(rng: Random, longest: int) -> str:
-    """A text of at most `longest` characters; most are much shorter."""
+    """Make a text; most are much shorter than `longest`.
+
+    Parameters
+    ----------
+    rng
+        What everything random is drawn from.
+    longest
+        The most characters.
+    """
     limit = min(longest, 1 + int(rng.expovariate(1 / (longest / 4))))
     parts: list[str] = []
     while (room := limit - sum(map(len, parts))) > 0:
@@ -132,7 +140,15 @@ def _mutated(value: str, rng: Random) -> str:
 
 
 def encoded(rng: Random, value: str) -> bytes:
-    """`value` as bytes, which are UTF-8 in most cases, and whole in many of them."""
+    """`value` as bytes, which are UTF-8 in most cases, and whole in many of them.
+
+    Parameters
+    ----------
+    rng
+        What everything random is drawn from.
+    value
+        The text.
+    """
     encoding = rng.choices(("utf-8", "utf-8-sig", "utf-16", "latin-1"), (20, 2, 1, 1))[0]
     errors = rng.choice(("surrogatepass", "replace")) if encoding.startswith("utf") else "replace"
     data = value.encode(encoding, errors)
@@ -140,7 +156,15 @@ def encoded(rng: Random, value: str) -> bytes:
 
 
 def cuts(rng: Random, value: Sequence[Any]) -> list[Any]:
-    """Cut `value` into pieces: single characters, several characters, or all. Some pieces may be empty."""
+    """Cut `value` into pieces: single characters, several characters, or all. Some pieces may be empty.
+
+    Parameters
+    ----------
+    rng
+        What everything random is drawn from.
+    value
+        The text.
+    """
     size = rng.choice((1, 3, 20, 200, len(value) + 1))
     pieces, at = [], 0
     while at < len(value):
@@ -151,7 +175,15 @@ def cuts(rng: Random, value: Sequence[Any]) -> list[Any]:
 
 
 def damaged(rng: Random, data: bytes) -> bytes:
-    """Damage `data`: change, double or leave out bytes, or cut off the end; mostly in headers, near the beginning."""
+    """Damage `data`: change, double or leave out bytes, or cut off the end; mostly in headers, near the beginning.
+
+    Parameters
+    ----------
+    rng
+        What everything random is drawn from.
+    data
+        The content of a file.
+    """
     changed = bytearray(data)
     for _ in range(rng.choice((1, 1, 2, 4, 16))):
         reach = max(1, len(changed) if rng.random() < 0.4 else min(len(changed), 200))
@@ -175,7 +207,15 @@ def damaged(rng: Random, data: bytes) -> bytes:
 
 
 def json_bytes(rng: Random, keys: Sequence[str]) -> bytes:
-    """A JSON object with some of `keys` and any values, which may be damaged, or something else."""
+    """A JSON object with some of `keys` and any values, which may be damaged, or something else.
+
+    Parameters
+    ----------
+    rng
+        What everything random is drawn from.
+    keys
+        Names that its reader knows.
+    """
     if rng.random() < 0.1:
         return rng.choice(
             (
@@ -210,7 +250,13 @@ def number(rng: Random, low: float, high: float, whole: bool) -> float:
 
 
 def odd_number(rng: Random) -> str:
-    """Text for an option that takes a number. Often it is not one."""
+    """Text for an option that takes a number. Often it is not one.
+
+    Parameters
+    ----------
+    rng
+        What everything random is drawn from.
+    """
     return rng.choice(
         (
             *(

@@ -13,7 +13,13 @@ FEWEST: Final = 40
 
 
 def growth(values: Sequence[float]) -> float:
-    """How much larger the last quarter is than the second; 0 if there are too few values."""
+    """How much larger the last quarter is than the second; 0 if there are too few values.
+
+    Parameters
+    ----------
+    values
+        Measurements at even distances in time.
+    """
     if len(values) < FEWEST:
         return 0.0
     quarter = len(values) // 4

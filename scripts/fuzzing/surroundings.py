@@ -12,7 +12,13 @@ SCRIPTS: Final = Path(__file__).resolve().parent.parent
 
 
 def surroundings(folder: Path) -> dict[str, str]:
-    """Environment variables: no loudspeaker, no network, and all files are written to `folder`."""
+    """Environment variables: no loudspeaker, no network, and all files are written to `folder`.
+
+    Parameters
+    ----------
+    folder
+        A folder that exists.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TTS_", "HF_"))}
     for name in ("tmp", "cache", "home"):
         (folder / name).mkdir(exist_ok=True)
@@ -24,7 +30,13 @@ def surroundings(folder: Path) -> dict[str, str]:
 
 
 def make_checkpoint(folder: Path) -> Path:
-    """Make tiny random weights in `folder`, and return it."""
+    """Make tiny random weights in `folder`, and return it.
+
+    Parameters
+    ----------
+    folder
+        It must not exist yet.
+    """
     command = [sys.executable, str(SCRIPTS / "make_checkpoint.py"), str(folder), "--size", "tiny", "--seed", "7"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return folder

@@ -33,14 +33,32 @@ def kinds(engine: str) -> dict[str, Kind]:
 
 
 def plan_of(bench: Bench, seed: int, number: int) -> Plan:
-    """The case with the given number."""
+    """The case with the given number.
+
+    Parameters
+    ----------
+    bench
+        Has the engine.
+    seed
+        The seed of the run.
+    number
+        The number of the case.
+    """
     known = kinds(bench.name)
     rng = Random(f"{seed}/{number}")
     return known[rng.choices([*known], [kind.weight for kind in known.values()])[0]].plan(rng, bench)
 
 
 def carry_out(plan: Plan, bench: Bench) -> Done:
-    """Run the case. Raises an error if it has a fault."""
+    """Run the case. Raises an error if it has a fault.
+
+    Parameters
+    ----------
+    plan
+        The case.
+    bench
+        What it needs.
+    """
     bench.clear()
     with nothing_left():
         try:
@@ -51,7 +69,15 @@ def carry_out(plan: Plan, bench: Bench) -> Done:
 
 
 def attempt(plan: Plan, bench: Bench) -> tuple[Done | None, str, str]:
-    """The result; or None, where and how the case failed, and the traceback."""
+    """The result; or None, where and how the case failed, and the traceback.
+
+    Parameters
+    ----------
+    plan
+        The case.
+    bench
+        What it needs.
+    """
     try:
         return carry_out(plan, bench), "", ""
     except Exception as error:  # noqa: BLE001  any error is a fault
@@ -61,7 +87,17 @@ def attempt(plan: Plan, bench: Bench) -> tuple[Done | None, str, str]:
 
 
 def shortened(plan: Plan, bench: Bench, signature: str) -> Plan:
-    """The same case with the shortest text found that has the same fault at the same place."""
+    """The same case with the shortest text found that has the same fault at the same place.
+
+    Parameters
+    ----------
+    plan
+        A case with a fault.
+    bench
+        What it needs.
+    signature
+        The fault and its place, as `attempt` returns it.
+    """
     until = time.monotonic() + SHRINKING
     step = len(plan.text) // 2
     while step and time.monotonic() < until:
@@ -79,6 +115,17 @@ def work(bench: Bench, seed: int, first: int, until: float) -> None:
     """Run cases from `first` on, one at least, until the time is `until`.
 
     Standard output has a line before and after each case.
+
+    Parameters
+    ----------
+    bench
+        What the cases need.
+    seed
+        The seed of the run.
+    first
+        The number of the first case.
+    until
+        A time as `time.time` gives it.
     """
     told = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)

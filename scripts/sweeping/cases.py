@@ -45,7 +45,13 @@ class Case:
     """What its loudspeaker plays."""
 
     def prepare(self, folder: Path) -> dict[str, str]:
-        """Make the folder, and return the environment to run in."""
+        """Make the folder, and return the environment to run in.
+
+        Parameters
+        ----------
+        folder
+            It must not exist yet.
+        """
         folder.mkdir()
         for name, source in self.inputs.items():
             (folder / name).symlink_to(source)
@@ -56,12 +62,28 @@ class Case:
         return {**self.environment, **own, "TMPDIR": str(scratch)}
 
     def left(self, folder: Path, patterns: tuple[str, ...]) -> list[str]:
-        """The files in the folder that match one of these patterns."""
+        """The files in the folder that match one of these patterns.
+
+        Parameters
+        ----------
+        folder
+            The folder of a run.
+        patterns
+            As of `Path.rglob`.
+        """
         return sorted(str(path.relative_to(folder)) for pattern in patterns for path in folder.rglob(pattern))
 
 
 def sound_file(folder: Path, name: str) -> str:
-    """Damage: a sound file that cannot be read or is empty."""
+    """Damage: a sound file that cannot be read or is empty.
+
+    Parameters
+    ----------
+    folder
+        The folder of a run.
+    name
+        The name of the file.
+    """
     import soundfile
 
     if not (folder / name).exists():
@@ -73,19 +95,37 @@ def sound_file(folder: Path, name: str) -> str:
 
 
 def voice(folder: Path) -> str:
-    """Damage: a voice with a missing file."""
+    """Damage: a voice with a missing file.
+
+    Parameters
+    ----------
+    folder
+        The folder of a run.
+    """
     there = {path.name for path in folder.glob("voices/qb*")}
     return "" if "qb.pt" not in there or there == VOICE else f"the voice has only {sorted(there)}"
 
 
 def picture(folder: Path) -> str:
-    """Damage: an incomplete picture."""
+    """Damage: an incomplete picture.
+
+    Parameters
+    ----------
+    folder
+        The folder of a run.
+    """
     drawn = folder / "times.png"
     return "" if not drawn.exists() or drawn.read_bytes().endswith(b"IEND\xaeB\x60\x82") else "times.png breaks off"
 
 
 def weights(folder: Path) -> str:
-    """Damage: a file in the snapshot that differs from that on the hub."""
+    """Damage: a file in the snapshot that differs from that on the hub.
+
+    Parameters
+    ----------
+    folder
+        The folder of a run.
+    """
     files = served()
     wrong = [
         path.name for path in folder.glob("hub/hub/*/snapshots/*/*") if path.read_bytes() != files.get(path.name, b"")
@@ -109,7 +149,15 @@ def served() -> dict[str, bytes]:
 
 @contextmanager
 def cases(scratch: Path, wanted: Callable[[str], bool]) -> Iterator[list[Case]]:
-    """The cases with the given names, as a context manager. What they need exists inside the block."""
+    """The cases with the given names, as a context manager. What they need exists inside the block.
+
+    Parameters
+    ----------
+    scratch
+        A folder for what the cases need.
+    wanted
+        Whether to make the case of a name.
+    """
     makers: dict[str, Callable[[Path, ExitStack], Case]] = {
         "speak to a file": _file,
         "speak to standard output": _standard_output,

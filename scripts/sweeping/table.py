@@ -46,7 +46,13 @@ class Swept:
 
 
 def markdown(swept: Sequence[Swept]) -> str:
-    """One row for each command and signal."""
+    """One row for each command and signal.
+
+    Parameters
+    ----------
+    swept
+        The results.
+    """
     rows = [HEADINGS, ("---",) * len(HEADINGS), *(tuple(each.row()) for each in swept)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

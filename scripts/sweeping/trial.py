@@ -52,9 +52,25 @@ def run(
     number: signal.Signals | None = None,
     moment: float = PATIENCE,
 ) -> Trial:
-    """Run `tts` in `folder`, and send it the signal `number` at `moment`, unless it has ended before (phase "over").
+    """Run `tts`, and send it a signal unless it has ended before (phase "over").
 
-    Raises `TimeoutError` where it does not end.
+    Parameters
+    ----------
+    arguments
+        The arguments of `tts`.
+    environment
+        Its environment variables.
+    folder
+        Where it runs.
+    number
+        The signal; None for none.
+    moment
+        When to send it, in seconds from the start.
+
+    Raises
+    ------
+    TimeoutError
+        If it does not end.
     """
     began = time.monotonic()
     with (
