@@ -64,7 +64,7 @@ def plan_api(rng: Random, bench: Bench) -> Plan:
         "mode": rng.choice(("streaming", "simple", odd)),
         "voice": rng.choice((None, "heart", "default", odd)),
         "engine": rng.choice(("auto", bench.name, odd)),
-        "output": rng.choice((None, *FILES[:4], "none/a.wav", odd, f"{odd[:5]}.wav", "a" * 260)),
+        "output": rng.choice((None, *FILES[:4], "none/a.wav", _inner(odd), _inner(f"{odd[:5]}.wav"), "a" * 260)),
     }
     changed = {name: value for name, value in values.items() if rng.random() < 0.4}
     return Plan("api", inputs.text(rng, min(bench.longest(rng), 60)), {"engine": bench.name} | changed)
@@ -127,6 +127,11 @@ def run_process(plan: Plan, bench: Bench) -> Done:
     if controls := {each for each in "".join(lines) if each < " " or "\x7f" <= each < "\xa0"}:
         raise FaultError(f"control characters on stderr: {controls}")
     return Done(refused=refused)
+
+
+def _inner(name: str) -> str:
+    """`name` as that of a file in the folder of the case."""
+    return name.replace("/", "_")
 
 
 @contextmanager
@@ -208,9 +213,10 @@ def _arguments(rng: Random, text: str) -> list[str]:
 
 def _value(rng: Random, name: str, kind: Any, info: Any, text: str) -> str:
     """A value for an option or argument. Most are valid."""
-    if rng.random() < 0.15:
-        return rng.choice((text, inputs.odd_number(rng), ""))
     kinds = [kind, *get_args(kind)]
+    if rng.random() < 0.15:
+        odd = rng.choice((text, inputs.odd_number(rng), ""))
+        return _inner(odd) if Path in kinds or name == "output" else odd
     if literal := next((each for each in kinds if get_origin(each) is Literal), None):
         return str(rng.choice(get_args(literal)))
     if info.min is not None:

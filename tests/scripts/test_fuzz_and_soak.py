@@ -9,7 +9,9 @@ import sys
 import tempfile
 import threading
 from collections.abc import Generator, Iterator
+from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ import soak
 from fuzzing.bench import Bench, Plan
 from fuzzing.checks import FaultError, check_samples, judge, nothing_left
 from fuzzing.report import growth
+from fuzzing.requests import plan_api, plan_command
 from fuzzing.worker import attempt, plan_of
 
 from tests.harness import ROOT, clean_environment
@@ -65,6 +68,15 @@ def attempted(bench: Bench, engine: Engine, kind: str, text: Any) -> tuple[bool,
     vars(bench.session)["engine"] = engine
     done, signature, _ = attempt(Plan(kind, text, {"options": {}, "take": None, "ending": "text", "number": 0}), bench)
     return done is not None, signature
+
+
+def test_no_case_writes_outside_of_its_folder(bench: Bench) -> None:
+    for number in range(1500):
+        outputs = [plan_api(Random(number), bench).values.get("output")]
+        arguments = plan_command(Random(number), bench).values["arguments"]
+        outputs += [value for option, value in pairwise(arguments) if option in ("-o", "--output", "--voices-dir")]
+        for output in outputs:
+            assert output in (None, "/dev/null") or not {"/", ".."} & {*Path(output).parts}, number
 
 
 @pytest.mark.parametrize(("kind", "text"), [("text", "Hello."), ("segment", "Hello."), ("live", [b"Hel", b"lo."])])
