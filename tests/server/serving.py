@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 from websockets.sync.client import ClientConnection, connect
 
+import tts_cli
 from tests.harness import PATIENCE, PCM, ROOT, TTS, clean_environment
+from tts_cli.audio import to_pcm16
 
 TONE = "tests.sample_engines:ToneEngine"
 SLOW = "tests.sample_engines:SlowEngine"
@@ -124,3 +126,8 @@ def say(socket: ClientConnection, **fields: Any) -> Heard:
     """Ask for one utterance, and hear it."""
     send(socket, fields)
     return hear(socket)
+
+
+def spoken(text: str, **options: Any) -> PCM:
+    """What the same words are without a server."""
+    return np.concatenate([to_pcm16(chunk.samples) for chunk in tts_cli.stream(text, engine="builtin", **options)])

@@ -15,18 +15,11 @@ from hypothesis import strategies as st
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
-import tts_cli
-from tests.harness import PATIENCE, PCM
-from tests.server.serving import Server, hear, say, send
-from tts_cli.audio import to_pcm16
+from tests.harness import PATIENCE
+from tests.server.serving import Server, hear, say, send, spoken
 
 ENDLESS = "And so on and on, without an end to it. " * 100
 """The slow engine would need minutes for it, and the clients here would not wait so long."""
-
-
-def spoken(text: str, **options: Any) -> PCM:
-    """What the same words are without a server."""
-    return np.concatenate([to_pcm16(chunk.samples) for chunk in tts_cli.stream(text, engine="builtin", **options)])
 
 
 @pytest.mark.parametrize("path", ["/ws/tts", "/ws/tts/simple"])

@@ -16,10 +16,10 @@ from starlette.types import ASGIApp
 from tts_cli import __version__
 from tts_cli.errors import TTSError
 from tts_cli.server.access import Access
-from tts_cli.server.admission import RETRY_SECONDS, RefusedError
 from tts_cli.server.bounds import Bounds
-from tts_cli.server.failure import failure, kind_of, status_of
+from tts_cli.server.failure import known_error
 from tts_cli.server.guard import Guard, error_response
+from tts_cli.server.openai_api import add_openai_api
 from tts_cli.server.service import Service
 from tts_cli.server.websocket import Conversation
 
@@ -46,6 +46,7 @@ def make_app(service: Service, hosts: frozenset[str] | None, token: str, started
     app = FastAPI(title="tts", version=__version__, docs_url=None, redoc_url=None, lifespan=life)
     _add_health(app, service)
     _add_sockets(app, service)
+    add_openai_api(app, service)
     _add_errors(app)
     return Access(Guard(Bounds(app), hosts, token), service.log)
 
@@ -83,18 +84,10 @@ def _add_errors(app: FastAPI) -> None:
     async def invalid(_request: HttpRequest, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:])
-        return error_response(400, f"{where}: {first['msg']}" if where else first["msg"], param=where or None)
+        where = [part for part in first["loc"][1:] if isinstance(part, str)]
+        message = f"{'.'.join(where)}: {first['msg']}" if where else first["msg"]
+        return error_response(400, message[:1000], param=where[0][:100] if where else None)
 
     @app.exception_handler(TTSError)
     async def known(_request: HttpRequest, error: Exception) -> Response:
         return known_error(error)
-
-
-def known_error(error: Exception) -> Response:
-    """The response for an error of ours."""
-    headers = {"Retry-After": str(RETRY_SECONDS)} if isinstance(error, RefusedError) else {}
-    told = failure(error)
-    return error_response(
-        status_of(error), told["message"] or "", kind=kind_of(error), param=told["param"], headers=headers
-    )

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from starlette.responses import Response
+
 from tts_cli.errors import TTSError, UsageError
-from tts_cli.server.admission import FullError, RefusedError
+from tts_cli.server.admission import RETRY_SECONDS, FullError, RefusedError
+from tts_cli.server.guard import error_response
+from tts_cli.server.request import FieldError
 from tts_cli.shown import on_one_line
 
 
-def failure(error: Exception, param: str | None = None, code: str | None = None) -> dict[str, str | None]:
+def failure(error: Exception) -> dict[str, str | None]:
     """The fields `message`, `type`, `param` and `code` of an error."""
     message = str(error) if isinstance(error, TTSError) else f"{type(error).__name__}: {error}"
     return {
         "message": on_one_line(message)[:1000],
         "type": kind_of(error),
-        "param": param,
-        "code": code,
+        "param": error.param if isinstance(error, FieldError) else None,
+        "code": None,
     }
 
 
@@ -32,3 +36,12 @@ def status_of(error: Exception) -> int:
     if isinstance(error, RefusedError):
         return 429 if isinstance(error, FullError) else 503
     return 400 if isinstance(error, UsageError) else 500
+
+
+def known_error(error: Exception) -> Response:
+    """The response for an error."""
+    headers = {"Retry-After": str(RETRY_SECONDS)} if isinstance(error, RefusedError) else {}
+    told = failure(error)
+    return error_response(
+        status_of(error), told["message"] or "", kind=kind_of(error), param=told["param"], headers=headers
+    )

@@ -22,6 +22,22 @@ FIELDS_BYTES: Final = 1_000_000
 ALIASES: Final = {"tokens_per_chunk": "chunk"}
 
 
+class FieldError(UsageError):
+    """A field of a request is wrong.
+
+    Parameters
+    ----------
+    message, remedy
+        As for `TTSError`.
+    param
+        The name of the field.
+    """
+
+    def __init__(self, message: str, remedy: str, param: str) -> None:
+        super().__init__(message, remedy)
+        self.param = param
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One utterance that a listener asks for."""
@@ -71,7 +87,11 @@ def request_of(
     options = {**defaults, **_options(session, fields)}
     session.options(options)
     assert voice is None or isinstance(voice, str)
-    return Request(checked_text(text), session.checked_voice(voice), options)  # type: ignore[arg-type]
+    try:
+        chosen = session.checked_voice(voice)
+    except UsageError as error:
+        raise FieldError(error.message, error.remedy, "voice") from error
+    return Request(checked_text(text), chosen, options)  # type: ignore[arg-type]
 
 
 def too_long() -> UsageError:
@@ -90,5 +110,6 @@ def _options(session: Session, fields: Mapping[str, Any]) -> dict[str, Any]:
     for name in fields:
         if ALIASES.get(name, name) not in offered:
             shown = name if len(name) <= 40 else f"{name[:40]}…"
-            raise UsageError(f"there is no field {shown!r}", f"the options here are: {', '.join(sorted(offered))}")
+            here = f"the options here are: {', '.join(sorted(offered))}"
+            raise FieldError(f"there is no field {shown!r}", here, shown)
     return found

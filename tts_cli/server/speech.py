@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Final
 
 from tts_cli.audio import TOKEN_RATE
 from tts_cli.errors import TTSError
 from tts_cli.metrics import Meter
 from tts_cli.server.connection_sink import ConnectionSink, Piece
 from tts_cli.utterance import Utterance
+
+STALLED_SECONDS: Final = 60
+"""How long a client may read nothing."""
 
 
 @dataclass(slots=True)
@@ -66,6 +70,11 @@ class Speech:
         """End the utterance after the engine's present step. `why` is what `result` then raises."""
         self._ended = self._ended or why
         self.utterance.cancel()
+
+    @property
+    def characters(self) -> int:
+        """The length of the text."""
+        return self._meter.snapshot().characters
 
     def numbers(self) -> dict[str, object]:
         """The measurements, as docs/server.md describes them."""
