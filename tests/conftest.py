@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from tests.harness import PATIENCE, ROOT, TTS, Run, Speaker, clean_environment, null_sink
+from tests.hub import Hub, HubServer
+from tests.pulling import FILES, PULL, REPO, Machine, start
 from tests.warm import WarmProcess
 
 Make = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -28,9 +30,12 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 
 HAS_TORCH = find_spec("torch") is not None
+GET_CHATTERBOX = "tts model pull turbo" if HAS_TORCH else "pip install '.[chatterbox]'"
+"""The command that a user without Chatterbox is told."""
 NEED_TORCH = (
     "cli/test_model.py",
     "cli/test_speak_chatterbox.py",
+    "cli/test_voice_chatterbox.py",
     "engines/chatterbox",
     "scripts/test_make_checkpoint.py",
 )
@@ -151,3 +156,28 @@ def full(tmp_path_factory: pytest.TempPathFactory, make_checkpoint: Make) -> Ite
     assert done.returncode == 0, done.stderr
     yield out
     shutil.rmtree(out)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[tuple[HubServer, subprocess.Popen[str]]]:
+    """A hub and a process that pulls from it, line by line: importing is most of what a pull costs here."""
+    with HubServer(Hub(REPO, FILES)) as server, start(PULL, HF_ENDPOINT=server.url) as puller:
+        yield server, puller
+        _, err = puller.communicate(timeout=60)
+        assert err == ""
+
+
+@pytest.fixture
+def machine(tmp_path: Path, running: tuple[HubServer, subprocess.Popen[str]]) -> Machine:
+    server, puller = running
+    server.hub = Hub(REPO, dict(FILES))
+    return Machine(tmp_path / "home", server, puller)
+
+
+@pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user has no settings, and a cache of Hugging Face that is empty."""
+    for name in list(os.environ):
+        if name.startswith(("HF_", "TTS_", "HUGGINGFACE_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))

@@ -70,6 +70,7 @@ def calls() -> Iterator[list[str]]:
                 call.append(word)
 
 
+@pytest.mark.slow
 def test_generated_pages_are_fresh() -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "scripts/make_docs.py", "--check"],

@@ -6,11 +6,9 @@ import io
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -20,9 +18,8 @@ from tests.sample_engines import ToneEngine
 from tts_cli.audio import SAMPLES_PER_TOKEN, AudioChunk, Samples, as_samples
 from tts_cli.cli.bench import _gains, _table
 from tts_cli.engines import EngineSettings, SpeakOptions, registry
-from tts_cli.errors import MissingError, OutputError, UsageError
+from tts_cli.errors import UsageError
 from tts_cli.measure.bench import Gain, Row, bench, report
-from tts_cli.measure.timeline import Arrival, check_plot, play, plot
 from tts_cli.metrics import Snapshot
 from tts_cli.segment import Segment
 from tts_cli.session import Session
@@ -195,54 +192,6 @@ def test_the_table_says_median_and_ends() -> None:
         assert words in text
     assert re.search(r"0\.50 .*0\.00 dB", text)
     assert "…" not in text
-
-
-class TestPlay:
-    def test_in_time(self) -> None:
-        heard = play([Arrival(1.0, 0.5, 0.0), Arrival(1.2, 0.5, 0.0)])
-        np.testing.assert_allclose(heard.spans, [(1.0, 2.0)])
-        corners = [(1.0, 0.0), (1.0, 0.5), (1.2, 0.3), (1.2, 0.8), (2.0, 0.0)]
-        np.testing.assert_allclose(heard.level, corners, atol=1e-9)
-
-    def test_late(self) -> None:
-        heard = play([Arrival(1.0, 0.5, 0.0), Arrival(2.0, 0.5, 0.0)])
-        assert heard.spans == [(1.0, 1.5), (2.0, 2.5)]
-        assert heard.level == [(1.0, 0.0), (1.0, 0.5), (1.5, 0.0), (2.0, 0.0), (2.0, 0.5), (2.5, 0.0)]
-
-    def test_gathered_first(self) -> None:
-        heard = play([Arrival(1.0, 0.5, 0.8), Arrival(2.0, 0.5, 0.8), Arrival(2.5, 0.5, 0.8)])
-        assert heard.spans == [(2.0, 3.5)]
-
-    def test_the_end_waits_for_nothing(self) -> None:
-        assert play([Arrival(1.0, 0.5, 9.0), Arrival(2.0, 0.5, 9.0)]).spans == [(2.0, 3.0)]
-
-    def test_nothing(self) -> None:
-        assert play([]).spans == play([]).level == []
-
-
-class TestPlot:
-    runs: ClassVar = {"one": [Arrival(0.1, 0.4, 0.1), Arrival(0.7, 0.4, 0.1)], "two": [Arrival(0.2, 0.8, 0.0)]}
-
-    def test_a_picture_and_nothing_else(self, tmp_path: Path) -> None:
-        file = tmp_path / "timeline.png"
-        file.write_text("what was there before")
-        check_plot(file)
-        plot(self.runs, "title", file)
-        assert file.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
-        assert list(tmp_path.iterdir()) == [file]
-
-    def test_what_cannot_be_written(self, tmp_path: Path) -> None:
-        for wrong in ("x.jpg", "none/x.png", "dir.png"):
-            (tmp_path / "dir.png").mkdir(exist_ok=True)
-            with pytest.raises(UsageError):
-                check_plot(tmp_path / wrong)
-        with pytest.raises(OutputError, match="cannot write"):
-            plot(self.runs, "title", Path("/proc/x.png"))
-
-    def test_without_matplotlib(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(sys.modules, "matplotlib", None)
-        with pytest.raises(MissingError, match=re.escape("pip install '.[plot]'")):
-            check_plot(tmp_path / "x.png")
 
 
 class TestCommand:
