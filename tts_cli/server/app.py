@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, WebSocket
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
@@ -62,6 +63,11 @@ def _add_health(app: FastAPI, service: Service) -> None:
         """The engine is loaded, and the server does not end."""
         _ = service.session  # raises if it is not ready
         return "ready\n"
+
+    @app.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """Numbers for Prometheus."""
+        return Response(service.monitor.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 def _add_sockets(app: FastAPI, service: Service) -> None:

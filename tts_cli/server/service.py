@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+from tts_cli.errors import TTSError
 from tts_cli.metrics import Meter
 from tts_cli.server.admission import RETRY_SECONDS, Admission, UnreadyError
 from tts_cli.server.connection_sink import ConnectionSink, Encoder
 from tts_cli.server.log import Log
+from tts_cli.server.monitoring import Monitor
 from tts_cli.server.request import Request, request_of
 from tts_cli.server.speech import Speech, now
 from tts_cli.session import Session
@@ -36,6 +38,7 @@ class Service:
         self.log = log
         self.speeches: set[Speech] = set()
         self.admission = Admission(0, waiting)
+        self.monitor = Monitor(self.admission)
         self.ending = False
         self._listeners = listeners
         self._session: Session | None = None
@@ -59,7 +62,11 @@ class Service:
 
     def request(self, text: object, voice: object, fields: Mapping[str, Any]) -> Request:
         """See `request_of`."""
-        return request_of(self.session, text, voice, fields, self._defaults)
+        try:
+            return request_of(self.session, text, voice, fields, self._defaults)
+        except TTSError as error:
+            self.monitor.failed(error)
+            raise
 
     @asynccontextmanager
     async def speaking(self, request: Request, encoder: Callable[[int], Encoder]) -> AsyncIterator[Speech]:
@@ -78,7 +85,11 @@ class Service:
             If there is no place, or the server ends.
         """
         asked = now()
-        await self.admission.enter()
+        try:
+            await self.admission.enter()
+        except TTSError as error:
+            self.monitor.failed(error)
+            raise
         try:
             session = self.session
             meter, rate = Meter(), session.engine.sample_rate
@@ -96,6 +107,7 @@ class Service:
             speech.cancel()
             self.speeches.discard(speech)
             self._notice_silence()
+            self.monitor.ended(speech)
             self.log.line(speech.summary())
 
     def _computed(self) -> None:

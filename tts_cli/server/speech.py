@@ -9,7 +9,7 @@ from typing import Final
 
 from tts_cli.audio import TOKEN_RATE
 from tts_cli.errors import TTSError
-from tts_cli.metrics import Meter
+from tts_cli.metrics import Meter, Snapshot
 from tts_cli.server.connection_sink import ConnectionSink, Piece
 from tts_cli.utterance import Utterance
 
@@ -50,6 +50,8 @@ class Speech:
         self._sink = sink
         self._meter = meter
         self._queued = queued
+        self.error: Exception | None = None
+        """What `result` has raised."""
         self._ended: TTSError | None = None
 
     async def pieces(self) -> AsyncIterator[Piece]:
@@ -62,9 +64,13 @@ class Speech:
 
     def result(self) -> None:
         """Raise what went wrong, if anything did. Called after the last piece."""
-        if self._ended is not None:
-            raise self._ended
-        self.utterance.result()
+        try:
+            if self._ended is not None:
+                raise self._ended
+            self.utterance.result()
+        except Exception as error:
+            self.error = error
+            raise
 
     def cancel(self, why: TTSError | None = None) -> None:
         """End the utterance after the engine's present step. `why` is what `result` then raises."""
@@ -72,13 +78,13 @@ class Speech:
         self.utterance.cancel()
 
     @property
-    def characters(self) -> int:
-        """The length of the text."""
-        return self._meter.snapshot().characters
+    def measured(self) -> Snapshot:
+        """The measurements so far."""
+        return self._meter.snapshot()
 
     def numbers(self) -> dict[str, object]:
         """The measurements, as docs/server.md describes them."""
-        run, seconds = self._meter.snapshot(), self.sent.samples / self.rate
+        run, seconds = self.measured, self.sent.samples / self.rate
         return {
             "total_time_ms": _ms(run.total),
             "audio_duration_ms": _ms(seconds),
@@ -93,7 +99,7 @@ class Speech:
 
     def summary(self) -> str:
         """The measurements in a line, for the log."""
-        run = self._meter.snapshot()
+        run = self.measured
         return (
             f"{run.characters} characters, sent {self.sent.samples / self.rate:.1f} s in {self.sent.chunks} chunks, "
             f"TTFA {_ms(run.ttfa)} ms, RTF {run.rtf or 0:.3f}, queued {_ms(self._queued)} ms"

@@ -98,7 +98,7 @@ class SpeechResponse(Response):
     def _end(self, speech: Speech) -> bytes:
         if not self._events:
             return b""
-        taken, given = speech.characters, round(speech.sent.samples / speech.rate * TOKEN_RATE)
+        taken, given = speech.measured.characters, round(speech.sent.samples / speech.rate * TOKEN_RATE)
         usage = {"input_tokens": taken, "output_tokens": given, "total_tokens": taken + given}
         return _event({"type": "speech.audio.done", "usage": usage})
 
