@@ -56,7 +56,7 @@ class Cache:
     filled: int = 0
 
 
-class Attention(TypedModule):
+class CausalAttention(TypedModule):
     """Causal self-attention of new positions over themselves and all positions before them."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -110,19 +110,19 @@ class MLP(TypedModule):
         return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
 
 
-class Block(TypedModule):
+class GPT2Block(TypedModule):
     """One layer: attention and MLP, each applied to the normalised input and added to it."""
 
     def __init__(self, config: T3Config) -> None:
         super().__init__()
         width, heads, eps = config.n_embd, config.n_head, config.layer_norm_epsilon
         self.ln_1 = LayerNorm(width, eps)
-        self.attn = Attention(width, heads)
+        self.attn = CausalAttention(width, heads)
         self.ln_2 = LayerNorm(width, eps)
         self.mlp = MLP(width)
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, where: Tensor | None) -> Tensor:
-        """Compute the layer. Parameters and result are those of `Attention.forward`."""
+        """Compute the layer. Parameters and result are those of `CausalAttention.forward`."""
         x = x + self.attn(self.ln_1(x), keys, values, mask, where)
         return x + self.mlp(self.ln_2(x))
 
@@ -133,7 +133,7 @@ class Backbone(TypedModule):
     def __init__(self, config: T3Config) -> None:
         super().__init__()
         self.wpe = Embedding(config.n_positions, config.n_embd)
-        self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
+        self.h = nn.ModuleList(GPT2Block(config) for _ in range(config.n_layer))
         self.ln_f = LayerNorm(config.n_embd, config.layer_norm_epsilon)
 
     def forward(self, x: Tensor, cache: Cache) -> Tensor:
@@ -159,7 +159,7 @@ class Backbone(TypedModule):
         keys, values
             `[layers, heads, all, width / heads]`.
         mask, where
-            See `Attention.forward`.
+            See `CausalAttention.forward`.
 
         Returns
         -------
