@@ -5,12 +5,12 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +22,9 @@ from tts_cli.engines import Mode
 from tts_cli.engines.chatterbox import ENGINE
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
 from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings
-from tts_cli.engines.chatterbox.t3.sampling import DEAD_AIR_CAP, TRAILING_SILENCE, token_budget
+from tts_cli.engines.chatterbox.t3.batch import Batch, Row
+from tts_cli.engines.chatterbox.t3.model import TokenRequest
+from tts_cli.engines.chatterbox.t3.sampling import DEAD_AIR_CAP, TRAILING_SILENCE, Draws, token_budget
 from tts_cli.engines.chatterbox.voice.loaded import MOST
 from tts_cli.engines.chatterbox.weights.config import SPEECH_IDS
 from tts_cli.engines.options import make
@@ -59,7 +61,24 @@ def sound(engine: ChatterboxEngine, options: ChatterboxOptions, text: str = TEXT
 
 
 def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name == "prefetch"]
+    return [thread.name for thread in threading.enumerate() if thread.name in ("prefetch", "draw tokens")]
+
+
+class Scripted(Draws):
+    """Draws given tokens, whatever the logits are; `error` comes after them."""
+
+    def __init__(self, tokens: Iterable[int], error: Exception | None = None) -> None:
+        self._tokens, self._error = deque(tokens), error
+        self.limit = len(self._tokens) + (error is not None)
+        self.ended = not self.limit
+
+    def draw(self, logits: torch.Tensor) -> int | None:
+        if not self._tokens:
+            assert self._error is not None
+            raise self._error
+        token = self._tokens.popleft()
+        self.ended = not self._tokens and self._error is None
+        return token
 
 
 def upstream_generate(folder: Path, engine: ChatterboxEngine, seed: int) -> Samples:
@@ -137,6 +156,105 @@ def test_two_threads_say_what_one_says(engine: ChatterboxEngine) -> None:
     np.testing.assert_array_equal(one, two)
 
 
+TEXTS = ("It rains.", "It pours, and the wind blows.", "...", "Stay in.", "Tea?", "Yes, two cups of tea.")
+
+
+@pytest.fixture(scope="module")
+def one_at_a_time(engine: ChatterboxEngine) -> list[AudioChunk]:
+    return spoken_together(engine, 1)
+
+
+def spoken_together(engine: ChatterboxEngine, number: int) -> list[AudioChunk]:
+    options = ChatterboxOptions(chunk=10, seed=3, parallel_segments=number)
+    return list(engine.stream(Given(*TEXTS), "default", options))
+
+
+@pytest.mark.parametrize("number", [2, 4, 8])
+def test_the_sound_of_a_text_does_not_depend_on_how_many_segments_are_drawn_at_once(
+    engine: ChatterboxEngine, one_at_a_time: list[AudioChunk], number: int
+) -> None:
+    found = spoken_together(engine, number)
+    assert [chunk.segment.text for chunk in found] == [chunk.segment.text for chunk in one_at_a_time]
+    for chunk, expected in zip(found, one_at_a_time, strict=True):
+        np.testing.assert_array_equal(chunk.samples, expected.samples)
+    assert not threads()
+
+
+def test_segments_that_arrive_later_join_the_batch(
+    engine: ChatterboxEngine, one_at_a_time: list[AudioChunk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = 0
+    step = Batch.step
+
+    def counted(batch: Batch, rows: Sequence[Row]) -> list[int | None]:
+        nonlocal most
+        most = max(most, len(rows))
+        return step(batch, rows)
+
+    monkeypatch.setattr(Batch, "step", counted)
+    live = Given(*(Segment.of(text, number) for number, text in enumerate(TEXTS[:1])))
+    samples = []
+    for index, chunk in enumerate(engine.stream(live, "default", ChatterboxOptions(chunk=10, seed=3))):
+        samples.append(chunk.samples)
+        if index == 0:
+            live._segments.extend(Segment.of(text, number) for number, text in enumerate(TEXTS) if number)
+    np.testing.assert_array_equal(np.concatenate(samples), np.concatenate([chunk.samples for chunk in one_at_a_time]))
+    assert most > 1
+
+
+def test_skipped_segments_are_not_spoken_and_their_rows_are_free(
+    engine: ChatterboxEngine, one_at_a_time: list[AudioChunk]
+) -> None:
+    segments = Given(*TEXTS)
+    chunks = engine.stream(segments, "default", ChatterboxOptions(chunk=10, seed=3))
+    assert next(chunks).segment.number == 0
+    assert next(chunks).segment.number == 0
+    segments.wanted = 3
+    rest = list(chunks)
+    assert [chunk.segment.number for chunk in rest if chunk.segment.number < 3] in ([], [0])
+    expected = [chunk.samples for chunk in one_at_a_time if chunk.segment.number >= 3]
+    found = [chunk.samples for chunk in rest if chunk.segment.number >= 3]
+    np.testing.assert_array_equal(np.concatenate(found), np.concatenate(expected))
+    assert not threads()
+
+
+def test_a_segment_that_fails_while_it_is_drawn_ahead_leaves_the_others_alone(
+    engine: ChatterboxEngine, one_at_a_time: list[AudioChunk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[int] = []
+    draws = engine._t3.draws
+    bad = Segment.of(TEXTS[1], 1).seed(3)
+
+    def some_fail(request: TokenRequest) -> Draws:
+        return Scripted([17] * 30, ModelError("NaN")) if request.seed == bad else draws(request)
+
+    monkeypatch.setattr(engine._t3, "draws", some_fail)
+    segments = Given(*TEXTS)
+    monkeypatch.setattr(segments, "failed", lambda segment, error: failed.append(segment.number))
+    chunks = list(engine.stream(segments, "default", ChatterboxOptions(chunk=10, seed=3)))
+    for number in (0, 3, 4, 5):
+        found = [chunk.samples for chunk in chunks if chunk.segment.number == number]
+        expected = [chunk.samples for chunk in one_at_a_time if chunk.segment.number == number]
+        np.testing.assert_array_equal(np.concatenate(found), np.concatenate(expected))
+    assert failed == [1]
+    assert not threads()
+
+
+def test_an_error_of_a_whole_step_reaches_every_segment_and_leaves_no_thread(
+    engine: ChatterboxEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_batch: Batch, _rows: Sequence[Row]) -> list[int | None]:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(Batch, "step", failing)
+    failed: list[str] = []
+    segments = Given(*TEXTS)
+    monkeypatch.setattr(segments, "failed", lambda segment, error: failed.append(str(error)))
+    assert list(engine.stream(segments, "default", ChatterboxOptions(chunk=10))) == []
+    assert failed == ["out of memory"] * 5
+    assert not threads()
+
+
 def test_the_seed_fixes_the_sound_and_changes_it(engine: ChatterboxEngine) -> None:
     one, again, other = (sound(engine, replace(OPTIONS, seed=seed)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, again)
@@ -170,11 +288,8 @@ def test_closing_ends_the_thread(engine: ChatterboxEngine) -> None:
 def test_an_error_while_drawing_reaches_the_listener_behind_the_sound(
     engine: ChatterboxEngine, monkeypatch: pytest.MonkeyPatch, parallel: bool
 ) -> None:
-    def failing(request: Any) -> Iterator[int]:
-        yield from range(20)
-        raise ModelError("the weights are damaged")
-
-    monkeypatch.setattr(engine._t3, "tokens", failing)
+    error = ModelError("the weights are damaged")
+    monkeypatch.setattr(engine._t3, "draws", lambda _request: Scripted(range(20), error))
     stream = engine.stream(Given(TEXT), "default", replace(OPTIONS, parallel=parallel))
     assert len(next(stream).samples) == 20 * SAMPLES_PER_TOKEN
     with pytest.raises(ModelError, match="damaged"):
@@ -202,7 +317,7 @@ def notices(engine: ChatterboxEngine, options: ChatterboxOptions) -> list[str]:
 def test_dead_air_is_stopped_and_told_once(
     engine: ChatterboxEngine, monkeypatch: pytest.MonkeyPatch, parallel: bool, mode: Mode
 ) -> None:
-    monkeypatch.setattr(engine._t3, "tokens", lambda request: iter([3700] * 5 + [4218] * request.budget))
+    monkeypatch.setattr(engine._t3, "draws", lambda request: Scripted([3700] * 5 + [4218] * request.budget))
     options = replace(OPTIONS, parallel=parallel, mode=mode)
     assert len(sound(engine, options)) == (5 + DEAD_AIR_CAP + TRAILING_SILENCE) * SAMPLES_PER_TOKEN
     assert [notice for notice in notices(engine, options) if notice] == [
@@ -212,14 +327,14 @@ def test_dead_air_is_stopped_and_told_once(
 
 
 def test_speech_that_ends_by_itself_has_no_notice(engine: ChatterboxEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine._t3, "tokens", lambda request: iter([3700] * 30 + [4218] * 4))
+    monkeypatch.setattr(engine._t3, "draws", lambda request: Scripted([3700] * 30 + [4218] * 4))
     assert not any(notices(engine, OPTIONS))
 
 
 def test_speech_that_outgrows_its_text_or_the_limit_is_told(
     engine: ChatterboxEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine._t3, "tokens", lambda request: iter([3700] * request.budget))
+    monkeypatch.setattr(engine._t3, "draws", lambda request: Scripted([3700] * request.budget))
     for guard, seconds in ((True, token_budget("Hi, there [laugh].") // 25), (False, 40)):
         told = [notice for notice in notices(engine, replace(OPTIONS, chunk=1000, guard=guard)) if notice]
         assert told == [f"stopped after {seconds} s, the longest it may take; try another --seed"]

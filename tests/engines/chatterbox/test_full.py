@@ -3,6 +3,7 @@
 import contextlib
 import io
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tts_cli.engines.chatterbox import engine as engine_module
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
 from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings, Sampling
 from tts_cli.engines.chatterbox.s3gen.noise import GivenNoise
+from tts_cli.engines.chatterbox.t3.batch import Batch
 from tts_cli.engines.chatterbox.t3.model import TokenRequest
 
 pytestmark = pytest.mark.slow
@@ -54,6 +56,12 @@ def test_the_tokens_are_upstreams(upstream: Any, engine: ChatterboxEngine, sampl
         )
     request = TokenRequest(engine._voices.get("default").prefix, ids, sampling, seed=3, budget=15)
     assert list(engine._t3.tokens(request)) == expected[0].tolist()
+    batch = Batch(engine._t3, request.prefix)
+    rows = [batch.row(replace(request, seed=seed, budget=budget)) for seed, budget in ((3, 30), (1, 12), (2, 20))]
+    drawn: list[int | None] = []
+    while not rows[0].ended:
+        drawn.append(batch.step([row for row in rows if not row.ended])[0])
+    assert drawn == expected[0].tolist(), "in company that ends before"
 
 
 def test_simple_mode_is_upstreams_generate(

@@ -1,4 +1,6 @@
-"""Chatterbox as an engine: text → tokens → sound → watermark, for one segment at a time.
+"""Chatterbox as an engine: text → tokens → sound → watermark.
+
+Sound is computed for one segment at a time, tokens also for the next ones.
 
 Speaking does not import upstream's package. It needs torch, safetensors and tokenizers.
 """
@@ -16,11 +18,13 @@ from tts_cli.engines import EngineSettings, Segments, SpeakOptions
 from tts_cli.engines.chatterbox.options import AUTO, ChatterboxOptions, ChatterboxSettings
 from tts_cli.engines.chatterbox.placed import place
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenStream
-from tts_cli.engines.chatterbox.schedule.due import Schedule, schedule
+from tts_cli.engines.chatterbox.schedule.ahead import SegmentsAhead
+from tts_cli.engines.chatterbox.schedule.drawing import Drawing, Listener, Tokens
+from tts_cli.engines.chatterbox.schedule.due import MOST, Schedule, schedule
 from tts_cli.engines.chatterbox.schedule.stages import in_turn, side_by_side
 from tts_cli.engines.chatterbox.schedule.threads import Budget, Threads, use, with_own_threads
+from tts_cli.engines.chatterbox.t3.batch import Batch
 from tts_cli.engines.chatterbox.t3.model import TokenRequest
-from tts_cli.engines.chatterbox.t3.network import T3Prefix
 from tts_cli.engines.chatterbox.t3.prompt import TextTokenizer, normalise
 from tts_cli.engines.chatterbox.t3.sampling import SILENCE, TRAILING_SILENCE, Guard, token_budget
 from tts_cli.engines.chatterbox.voice.conditionals import Conditionals, prefix_of
@@ -32,6 +36,7 @@ from tts_cli.engines.chatterbox.weights.config import SPEECH_VOCABULARY, read_co
 from tts_cli.engines.chatterbox.weights.locate import locate
 from tts_cli.engines.chatterbox.weights.tensors import fingerprint
 from tts_cli.engines.in_order import in_order
+from tts_cli.engines.prefetch import Prefetch
 from tts_cli.segment import Segment
 
 
@@ -96,20 +101,56 @@ class ChatterboxEngine:
             options = replace(options, strategy=self.strategy)
         voice = self._voices.get(name)
         with self._budget.taking_part():
-            yield from in_order(segments, partial(self._segment, voice=voice, options=options))
+            if self._t3.batch_step is None or options.one_at_a_time:
+                yield from in_order(segments, partial(self._segment, voice=voice, options=options))
+            else:
+                yield from self._together(segments, voice, options)
 
-    def _segment(self, segment: Segment, voice: Voice, options: ChatterboxOptions) -> Iterator[AudioChunk]:
-        text = normalise(segment.text, segment.ending)
-        if not any(character.isalnum() for character in text):
+    def _together(
+        self, segments: Segments, voice: Voice, options: ChatterboxOptions
+    ) -> Generator[AudioChunk, None, None]:
+        """Speak segments whose tokens are drawn in one batch."""
+        listener = Listener()
+        with closing(Drawing(Batch(self._t3, voice.prefix), listener, self._budget.share)) as drawing:
+
+            def begin(segment: Segment) -> Tokens | None:
+                request = self._request(segment, voice, options)
+                if request is None:
+                    return None
+                # Another guard takes the tokens again when they are decoded: then is the time to say its verdict.
+                stops = self._guard(segment, options).stops if options.tokens is None else _never
+                return drawing.begin(request, stops, self._schedule(options).first)
+
+            ahead = SegmentsAhead(segments, drawing, options.parallel_segments, begin)
+
+            def speak(segment: Segment) -> Iterator[AudioChunk]:
+                try:
+                    if (drawn := ahead.tokens(segment)) is None:
+                        return
+                    for chunk in self._segment(segment, voice, options, drawn):
+                        listener.given(chunk.seconds)
+                        yield chunk
+                        ahead.look()
+                finally:
+                    ahead.done(segment)
+
+            yield from in_order(ahead, speak)
+
+    def _segment(
+        self, segment: Segment, voice: Voice, options: ChatterboxOptions, drawn: Tokens | None = None
+    ) -> Iterator[AudioChunk]:
+        """The sound of one segment. `drawn` are its tokens, if a batch draws them."""
+        request = self._request(segment, voice, options)
+        if request is None:
             return
-        options = replace(options, seed=segment.seed(options.seed))
+        options = replace(options, seed=request.seed)
         threads = self._budget.share()
-        # With the other strategies, the first chunk is not made smaller, so that they are compared as they are.
-        when = schedule(options.chunk, soon=options.strategy == "cached")
-        guard = Guard(token_budget(text) if options.guard and options.tokens is None else None)
-        tokens = self._tokens(text, voice.prefix, options, when.first, guard, threads)
+        when = self._schedule(options)
+        guard = self._guard(segment, options)
+        alone = self._alone(request, options, when.first, threads)
+        tokens = _spoken(drawn or alone, guard if options.tokens is None else None)
         marks = self._marker.stream() if self._marker else None
-        with closing(self._sound(tokens, voice, options, when, threads)) as sound:
+        with closing(self._sound(tokens, drawn, voice, options, when, threads)) as sound:
             noticed = ""
             for samples in sound:
                 if len(samples):
@@ -119,35 +160,42 @@ class ChatterboxEngine:
                     marked = marks.push(samples) if marks else samples
                     yield AudioChunk(marked, self.sample_rate, segment, notice)
 
-    def _tokens(
-        self,
-        text: str,
-        prefix: T3Prefix,
-        options: ChatterboxOptions,
-        first: int,
-        guard: Guard,
-        threads: Threads,
-    ) -> Iterator[int]:
-        """The tokens to decode: those of the text, and the silence that ends every utterance.
+    def _request(self, segment: Segment, voice: Voice, options: ChatterboxOptions) -> TokenRequest | None:
+        """What T3 draws for a segment; None if it has no letter or digit."""
+        text = normalise(segment.text, segment.ending)
+        if not any(character.isalnum() for character in text):
+            return None
+        ids, most = self._tokenizer.encode(text), self._guard(segment, options).most
+        seed = segment.seed(options.seed)
+        return TokenRequest(voice.prefix, ids, options.sampling, seed, most, options.tokens)
 
-        The `first` tokens are drawn with all threads. `guard` may stop the tokens; its `verdict` then says so.
-        """
+    @staticmethod
+    def _guard(segment: Segment, options: ChatterboxOptions) -> Guard:
+        if not options.guard or options.tokens is not None:
+            return Guard(None)
+        return Guard(token_budget(normalise(segment.text, segment.ending)))
+
+    @staticmethod
+    def _schedule(options: ChatterboxOptions) -> Schedule:
+        # With the other strategies, the first chunk is not made smaller, so that they are compared as they are.
+        return schedule(options.chunk, soon=options.strategy == "cached")
+
+    def _alone(self, request: TokenRequest, options: ChatterboxOptions, first: int, threads: Threads) -> Iterator[int]:
+        """The tokens of one segment, the `first` of them drawn with all threads."""
         use(threads.all)  # the other stages have no work before the first chunk is drawn
-        ids = self._tokenizer.encode(text)
-        request = TokenRequest(prefix, ids, options.sampling, options.seed, guard.most, options.tokens)
         for number, token in enumerate(self._t3.tokens(request), start=1):
             if options.mode == "streaming" and options.parallel and number == first:
                 use(threads.t3)
-            stopped = options.tokens is None and guard.stops(token)
-            if token < SPEECH_VOCABULARY:
-                yield token
-            if stopped:
-                break
-        if options.tokens is None:
-            yield from [SILENCE] * TRAILING_SILENCE
+            yield token
 
     def _sound(
-        self, tokens: Iterator[int], voice: Voice, options: ChatterboxOptions, when: Schedule, threads: Threads
+        self,
+        tokens: Iterator[int],
+        drawn: Tokens | None,
+        voice: Voice,
+        options: ChatterboxOptions,
+        when: Schedule,
+        threads: Threads,
     ) -> Generator[Samples, None, None]:
         gen = voice.conditionals.gen
         if options.mode == "simple":
@@ -158,10 +206,13 @@ class ChatterboxEngine:
             past = voice.past() if options.strategy == "cached" else None
             return self._decoder.stream(gen, options.strategy, options.seed, past=past)
 
-        if options.parallel:
-            yield from side_by_side(tokens, begin, when, options.chunk, threads)
-        else:
+        if not options.parallel:
             yield from in_turn(tokens, begin(), when)
+        elif drawn is not None:
+            yield from side_by_side(tokens, lambda: drawn.waiting, begin, when, threads)
+        else:
+            with closing(Prefetch(tokens, room=2 * (options.chunk or MOST))) as ahead:
+                yield from side_by_side(ahead, lambda: ahead.waiting, begin, when, threads)
 
     def _load_voice(self, name: str, path: Path) -> Voice:
         conditionals = Conditionals.load(path)
@@ -170,3 +221,22 @@ class ChatterboxEngine:
             conditionals = conditionals.shortened(self._prompt_seconds)
         flow = self._store.flow_path(name)
         return Voice(conditionals, prefix, lambda: past_of(conditionals.gen, flow, self._folder, self._decoder))
+
+
+def _spoken(drawn: Iterator[int], guard: Guard | None) -> Iterator[int]:
+    """The tokens to decode: those of the text, and the silence that ends every utterance.
+
+    `guard` may stop the tokens; its `verdict` then says so. Without it, for measuring, no silence is added.
+    """
+    for token in drawn:
+        stopped = guard is not None and guard.stops(token)
+        if token < SPEECH_VOCABULARY:
+            yield token
+        if stopped:
+            break
+    if guard is not None:
+        yield from [SILENCE] * TRAILING_SILENCE
+
+
+def _never(_token: int) -> bool:
+    return False

@@ -120,6 +120,9 @@ class ChatterboxOptions(SpeakOptions):
         One of `STRATEGIES`, or `auto`: `cached` on a CPU, `context` elsewhere.
     parallel
         Whether T3, the flow and the vocoder compute at the same time.
+    parallel_segments
+        For how many segments of the text tokens are drawn at once. On a CPU in fp32 or int8, with `parallel`; otherwise
+        it is one.
     sampling
         How tokens are drawn.
     guard
@@ -146,6 +149,9 @@ class ChatterboxOptions(SpeakOptions):
         ),
     ] = AUTO
     parallel: Annotated[bool, Option("Draw tokens while a chunk is decoded.")] = True
+    parallel_segments: Annotated[
+        int, Option("Draw the tokens of this many segments at once; 1: only of the one that is heard.", 1, 8)
+    ] = 4
     sampling: Sampling = Sampling()
     guard: Annotated[bool, Option("End speech that becomes much longer than its text takes, or that stays silent.")] = (
         True
@@ -154,6 +160,11 @@ class ChatterboxOptions(SpeakOptions):
         int | None,
         Option("Draw exactly this many speech tokens, and ignore where the model would end.", 1, 1000, measuring=True),
     ] = None
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether the tokens of no segment are drawn before it is heard."""
+        return self.parallel_segments == 1 or not self.parallel or self.mode == "simple"
 
     @classmethod
     def of(cls, options: SpeakOptions) -> ChatterboxOptions:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +27,11 @@ GROUP: Final = 32
 """How many int4 weights share a scale and a zero."""
 _ROWS: Final = 16
 """The int4 kernel needs a number of outputs that is a multiple of this."""
+
+if TYPE_CHECKING:
+    Packed: TypeAlias = torch.ScriptObject
+else:
+    Packed = torch.classes.quantized.LinearPackedParamsBase  # the name that TorchScript knows
 
 Parts = Mapping[str, Tensor]
 """A layer's weight as plain tensors, without its bias."""
@@ -122,19 +127,28 @@ class Int8Linear(TypedModule):
     def forward(self, x: Tensor) -> Tensor:
         """`[…, inputs]` → `[…, outputs]`."""
         rows = x.reshape(-1, x.shape[-1])
-        y = self._product(rows) if len(rows) == 1 else self._products(rows)
+        if len(rows) == 1:
+            y = int8_product(rows, self.packed, self.reduced)
+        else:
+            y = int8_products(rows, self.packed, self.bias, self.reduced)
         return y.view(*x.shape[:-1], -1)
 
-    def _product(self, rows: Tensor) -> Tensor:
-        y: Tensor = torch.ops.quantized.linear_dynamic(rows, self.packed, self.reduced)
-        return y
 
-    def _products(self, rows: Tensor) -> Tensor:
-        """The kernel has one scale for all rows of a call, so each row is first divided by its largest size."""
-        sizes = rows.abs().amax(1, keepdim=True).clamp_min_(torch.finfo(torch.float32).tiny)
-        y = self._product(rows / sizes)
-        # The kernel has added the bias to products that are too small by `sizes`. `lerp` corrects their distance to it.
-        return y.mul_(sizes) if self.bias is None else torch.lerp(self.bias, y, sizes)
+# TorchScript compiles these two functions, too.
+
+
+def int8_product(rows: Tensor, packed: Packed, reduced: bool) -> Tensor:
+    """The product of `rows` `[n, inputs]` and a packed weight, and its bias: `[n, outputs]`. All rows share a scale."""
+    y: Tensor = torch.ops.quantized.linear_dynamic(rows, packed, reduced)
+    return y
+
+
+def int8_products(rows: Tensor, packed: Packed, bias: Tensor | None, reduced: bool) -> Tensor:
+    """The same with a scale for each row: the kernel has one, so each row is first divided by its largest size."""
+    sizes = rows.abs().amax(1, keepdim=True).clamp_min(1.1754943508222875e-38)  # the least normal float32
+    y = int8_product(rows / sizes, packed, reduced)
+    # The kernel has added the bias to products that are too small by `sizes`. `lerp` corrects their distance to it.
+    return y.mul_(sizes) if bias is None else torch.lerp(bias, y, sizes)
 
 
 class Int4Linear(TypedModule):

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from tts_cli.audio import Samples
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenStream
-from tts_cli.engines.chatterbox.schedule.due import MOST, Schedule
+from tts_cli.engines.chatterbox.schedule.due import Schedule
 from tts_cli.engines.chatterbox.schedule.threads import Threads, use
 from tts_cli.engines.prefetch import Prefetch
 
@@ -45,20 +45,24 @@ def in_turn(tokens: Iterator[int], stream: S3GenStream, when: Schedule) -> Itera
 
 
 def side_by_side(
-    tokens: Iterator[int], begin: Callable[[], S3GenStream], when: Schedule, size: int | None, threads: Threads
+    tokens: Iterator[int],
+    waiting: Callable[[], int],
+    begin: Callable[[], S3GenStream],
+    when: Schedule,
+    threads: Threads,
 ) -> Generator[Samples, None, None]:
-    """Compute the sound of an utterance in three threads: T3, the flow, and the vocoder in the caller's.
+    """Compute the sound of an utterance in two threads: the flow, and the vocoder in the caller's. T3 has its own.
 
     Parameters
     ----------
     tokens
-        The speech tokens. A thread draws them, at most two chunks ahead.
+        The speech tokens, which another thread draws.
+    waiting
+        Counts the tokens that are drawn and not taken.
     begin
         Makes the stream, which can take long. It is called while T3 reads the text.
     when
         Decides how many tokens a chunk has. The flow is at most one chunk ahead of the vocoder.
-    size
-        Tokens in a chunk, for the number of tokens that T3 can be ahead; None for `MOST`.
     threads
         How many threads torch uses in each stage.
 
@@ -68,10 +72,9 @@ def side_by_side(
         As in `in_turn`. An error in any stage ends all stages and is raised here.
     """
     with ExitStack() as stack:
-        drawn = stack.enter_context(closing(Prefetch(tokens, room=2 * (size or MOST))))
         ended = Event()
         use(threads.s3gen)
-        chunks = _chunks(drawn, lambda: drawn.waiting, begin(), when, ended)
+        chunks = _chunks(tokens, waiting, begin(), when, ended)
         sounds = stack.enter_context(closing(Prefetch(_with_threads(threads.s3gen, chunks), room=1)))
         stack.callback(ended.set)  # runs before the others, so that the flow begins no further chunk
         for sound in sounds:

@@ -1,6 +1,7 @@
 """T3: text and a voice go in, speech tokens come out.
 
 `prompt` turns text into text tokens, `network` holds the layers and the KV cache, `token_step` runs one step without
-Python between the layers, `sampling` draws the next token, and `model` loads T3 and generates. The sampler follows
-upstream's order of steps, and tests compare the tokens with upstream's.
+Python between the layers, `batch_step` one step of several utterances at once, `sampling` draws the next token, `model`
+loads T3 and generates, and `batch` generates several utterances together. The sampler follows upstream's order of
+steps, and tests compare the tokens with upstream's.
 """

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tts_cli.engines.chatterbox.options import Sampling
@@ -24,10 +23,11 @@ from tts_cli.engines.chatterbox.precision.conversion import install, quantised
 from tts_cli.engines.chatterbox.precision.quantised_layers import Parts
 from tts_cli.engines.chatterbox.precision.smoothing import Sample, put_norms, smoothed
 from tts_cli.engines.chatterbox.precision.weight_cache import cached_parts
+from tts_cli.engines.chatterbox.t3.batch_step import BatchStep
 from tts_cli.engines.chatterbox.t3.network import Cache, Network, T3Prefix
-from tts_cli.engines.chatterbox.t3.sampling import MAX_TOKENS, Sampler
+from tts_cli.engines.chatterbox.t3.sampling import MAX_TOKENS, Draws
 from tts_cli.engines.chatterbox.t3.token_step import FixedStep, TracedStep
-from tts_cli.engines.chatterbox.weights.config import SPEECH_IDS, SPEECH_VOCABULARY, START, STOP, T3Config, read_config
+from tts_cli.engines.chatterbox.weights.config import START, T3Config, read_config
 from tts_cli.engines.chatterbox.weights.tensors import load_module
 
 
@@ -68,12 +68,15 @@ class T3(Network):
         Loads T3 with fp32 weights; None if this one has them.
     traced
         The traced step of a token; None if it was not loaded for a CPU.
+    batch_step
+        The step of several rows; None if it was not loaded for a CPU in fp32 or int8.
     """
 
     def __init__(self, config: T3Config) -> None:
         super().__init__(config)
         self.full: Callable[[], T3] | None = None
         self.traced: TracedStep | None = None
+        self.batch_step: BatchStep | None = None
 
     @classmethod
     def load(
@@ -121,6 +124,7 @@ class T3(Network):
             t3.full = full
         if t3.speech_emb.weight.device.type == "cpu" and kind != "bf16":  # oneDNN's bf16 product cannot be traced
             t3.traced = TracedStep(t3)
+            t3.batch_step = BatchStep(t3) if BatchStep.computes(t3) else None
         return t3
 
     @torch.inference_mode()
@@ -155,23 +159,23 @@ class T3(Network):
         ModelError
             If the network computes NaN or infinity.
         """
+        draws = self.draws(request)
+        if draws.ended:
+            return
+        cache, logits = self._read(request.prefix, request.text_ids, draws.limit)
+        step = self._stepper(cache)
+        while (token := draws.draw(logits.cpu())) is not None:
+            yield token
+            if draws.ended:
+                return
+            logits = step(token)
+
+    def draws(self, request: TokenRequest) -> Draws:
+        """The draws of an utterance, before the first."""
         room = self.config.n_positions - request.prefix.positions - len(request.text_ids) - 1
         limits = (request.budget, request.exactly, MAX_TOKENS, room)
         limit = min(limit for limit in limits if limit is not None)
-        # Tokens are drawn on the CPU, wherever logits are computed. So a seed gives the same on every device, and a GPU
-        # synchronises once per token.
-        sampler = Sampler(request.sampling, torch.Generator().manual_seed(request.seed), SPEECH_IDS)
-        cache, logits = self._read(request.prefix, request.text_ids, limit)
-        step = self._stepper(cache)
-        for index in range(limit):
-            logits = logits.cpu()
-            token = sampler.draw(logits if request.exactly is None else _without_marks(logits))
-            if token == STOP and index:
-                return
-            yield token
-            if index + 1 == limit:
-                return
-            logits = step(token)
+        return Draws(request.sampling, request.seed, limit, endless=request.exactly is not None)
 
     @torch.inference_mode()
     def logits(self, prefix: T3Prefix, text_ids: list[int], tokens: list[int]) -> Tensor:
@@ -206,8 +210,3 @@ class T3(Network):
         if traced is not None:
             return lambda token: traced(token, cache)
         return lambda token: self.next_logits(self.speech_emb.weight[token][None], cache)
-
-
-def _without_marks(logits: Tensor) -> Tensor:
-    """`logits` `[ids]` in which start and stop are too unlikely to be drawn."""
-    return F.pad(logits[:SPEECH_VOCABULARY], (0, len(logits) - SPEECH_VOCABULARY), value=-1e9)

@@ -10,10 +10,11 @@ import math
 from typing import Final
 
 import torch
+import torch.nn.functional as F
 
 from tts_cli.audio import TOKEN_RATE
 from tts_cli.engines.chatterbox.options import Sampling
-from tts_cli.engines.chatterbox.weights.config import START
+from tts_cli.engines.chatterbox.weights.config import SPEECH_IDS, SPEECH_VOCABULARY, START, STOP
 from tts_cli.errors import ModelError
 from tts_cli.text.pace import seconds
 
@@ -101,6 +102,52 @@ class Sampler:
             penalised = torch.where(logits < 0, logits * penalty, logits / penalty)
             logits = torch.where(self._seen[tokens], penalised, logits)
         return tokens[(logits.softmax(dim=-1) / noise[tokens]).argmax()]
+
+
+class Draws:
+    """The draws of one utterance: its tokens one after another, until it stops.
+
+    Parameters
+    ----------
+    sampling, seed
+        How tokens are drawn.
+    limit
+        The most tokens.
+    endless
+        Whether start and stop token cannot be drawn.
+
+    Attributes
+    ----------
+    ended : bool
+        Whether there is no further token.
+    """
+
+    def __init__(self, sampling: Sampling, seed: int, limit: int, *, endless: bool) -> None:
+        self.limit = limit
+        self.ended = limit < 1
+        self._endless = endless
+        self._count = 0
+        # Tokens are drawn on the CPU, wherever logits are computed. So a seed gives the same on every device, and a GPU
+        # synchronises once per token.
+        self._sampler = Sampler(sampling, torch.Generator().manual_seed(seed), SPEECH_IDS)
+
+    def draw(self, logits: torch.Tensor) -> int | None:
+        """Draw the next token from float32 logits `[ids]` on the CPU; None where the model stops.
+
+        Upstream ignores the stop token in the first place, so there it is given.
+        """
+        token = self._sampler.draw(_without_marks(logits) if self._endless else logits)
+        if token == STOP and self._count:
+            self.ended = True
+            return None
+        self._count += 1
+        self.ended = self._count == self.limit
+        return token
+
+
+def _without_marks(logits: torch.Tensor) -> torch.Tensor:
+    """`logits` `[ids]` in which start and stop are too unlikely to be drawn."""
+    return F.pad(logits[:SPEECH_VOCABULARY], (0, len(logits) - SPEECH_VOCABULARY), value=-1e9)
 
 
 class Guard:

@@ -1,0 +1,171 @@
+"""Rows that are drawn together draw what each draws alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tts_cli.engines.chatterbox.options import Sampling
+from tts_cli.engines.chatterbox.precision.conversion import convert
+from tts_cli.engines.chatterbox.t3.batch import Batch, Row
+from tts_cli.engines.chatterbox.t3.batch_step import BatchStep, Suffix
+from tts_cli.engines.chatterbox.t3.model import T3, TokenRequest
+from tts_cli.engines.chatterbox.t3.network import T3Prefix
+from tts_cli.engines.chatterbox.weights.config import START, T3Config
+from tts_cli.errors import ModelError
+
+TEXTS = [[15496, 11, 995, 13, 50270], [1, 2, 3], list(range(100, 130)), [7]]
+TOKENS = [5, 4299, 6000, 17]
+
+
+def random_t3(kind: str) -> T3:
+    """With weights large enough for the context to matter."""
+    t3 = T3(T3Config(n_layer=3, n_embd=64, n_head=4)).eval()
+    generator = torch.Generator().manual_seed(1)
+    for weight in t3.parameters():
+        weight.data.normal_(0, 0.2, generator=generator)
+    convert(t3, kind)
+    t3.batch_step = BatchStep(t3)
+    return t3
+
+
+@pytest.fixture(scope="module", params=["fp32", "int8"])
+def t3(request: pytest.FixtureRequest) -> T3:
+    return random_t3(request.param)
+
+
+@pytest.fixture(scope="module")
+def prefix() -> T3Prefix:
+    generator = torch.Generator().manual_seed(2)
+    speaker, tokens = torch.randn(1, 256, generator=generator), torch.randint(0, 6561, (1, 375), generator=generator)
+    return random_t3("fp32").prefix(speaker, tokens)
+
+
+def logits(t3: T3, prefix: T3Prefix, texts: list[list[int]]) -> list[torch.Tensor]:
+    """The logits of each text and `TOKENS` after it, computed together."""
+    step = t3.batch_step
+    assert step is not None
+    suffixes = [step.suffix(100) for _ in texts]
+
+    def embedded(suffix: Suffix, known: torch.Tensor) -> torch.Tensor:
+        start = prefix.positions + suffix.filled
+        return known + t3.tfmr.wpe.weight[start : start + len(known)]
+
+    with torch.inference_mode():
+        start = t3.speech_emb.weight[START][None]
+        read = [torch.cat([t3.text_emb.weight[torch.tensor(text)], start]) for text in texts]
+        found = [step(prefix, [embedded(*each) for each in zip(suffixes, read, strict=True)], suffixes)]
+        for token in TOKENS:
+            known = t3.speech_emb.weight[token][None]
+            found.append(step(prefix, [embedded(suffix, known) for suffix in suffixes], suffixes))
+    return list(torch.stack(found, 1))
+
+
+@pytest.mark.parametrize("company", [1, 2, 3, 4, 8])
+def test_logits_are_the_same_alone_and_in_every_company(prefix: T3Prefix, company: int) -> None:
+    t3 = random_t3("fp32")
+    texts = (TEXTS * 2)[:company]
+    for text, found in zip(texts, logits(t3, prefix, texts), strict=True):
+        torch.testing.assert_close(found, t3.logits(prefix, text, TOKENS), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("company", [1, 2, 4, 8])
+def test_int8_is_as_near_to_fp32_in_company_as_alone(prefix: T3Prefix, company: int) -> None:
+    full, quantised = random_t3("fp32"), random_t3("int8")
+    found = logits(quantised, prefix, (TEXTS * 2)[:company])
+    for text, together in zip(TEXTS * 2, found, strict=False):
+        exact = full.logits(prefix, text, TOKENS)
+        alone = (quantised.logits(prefix, text, TOKENS) - exact).norm() / exact.norm()
+        assert (together - exact).norm() / exact.norm() < max(2 * alone, 0.02)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A row that joins before a step and leaves after some tokens, if it has not ended by itself."""
+
+    text: int
+    seed: int
+    joins: int
+    stays: int
+    budget: int
+
+
+T3_FOR_VISITS = random_t3("fp32")
+VISITS = st.builds(
+    Visit, st.integers(0, 3), st.integers(0, 3), st.integers(0, 12), st.integers(1, 20), st.integers(1, 12)
+)
+
+
+@pytest.fixture(scope="module")
+def drawn_alone(prefix: T3Prefix) -> dict[tuple[int, int], list[int]]:
+    t3 = random_t3("fp32")
+    return {
+        (text, seed): list(t3.tokens(TokenRequest(prefix, TEXTS[text], seed=seed, budget=12)))
+        for text in range(4)
+        for seed in range(4)
+    }
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(visits=st.lists(VISITS, min_size=1, max_size=8))
+def test_rows_may_join_and_leave_at_every_step(
+    prefix: T3Prefix, drawn_alone: dict[tuple[int, int], list[int]], visits: list[Visit]
+) -> None:
+    batch = Batch(T3_FOR_VISITS, prefix)
+    rows: dict[int, Row] = {}
+    drawn: dict[int, list[int]] = {}
+    for number in range(40):
+        for index, visit in enumerate(visits):
+            if visit.joins == number:
+                request = TokenRequest(prefix, TEXTS[visit.text], seed=visit.seed, budget=visit.budget)
+                rows[index], drawn[index] = batch.row(request), []
+            elif index in rows and len(drawn[index]) >= visit.stays:
+                del rows[index]
+        rows = {index: row for index, row in rows.items() if not row.ended}
+        if rows:
+            for index, token in zip(rows, batch.step(list(rows.values())), strict=True):
+                drawn[index] += [] if token is None else [token]
+    for index, visit in enumerate(visits):
+        expected = drawn_alone[visit.text, visit.seed][: min(visit.budget, visit.stays)]
+        assert drawn[index] == expected
+
+
+def test_a_row_whose_logits_are_not_finite_fails_alone(
+    t3: T3, prefix: T3Prefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = Batch(t3, prefix)
+    good, bad = (batch.row(TokenRequest(prefix, TEXTS[0], Sampling(temperature=0))) for _ in range(2))
+    monkeypatch.setattr(Row, "positions", lambda row, own=Row.positions: own(row) * (torch.nan if row is bad else 1))
+    token, nothing = batch.step([good, bad])
+    assert token is not None
+    assert nothing is None
+    assert isinstance(bad.error, ModelError)
+    assert bad.ended
+    assert not good.ended
+
+
+def test_a_suffix_grows_in_blocks_up_to_what_the_row_can_take(t3: T3) -> None:
+    step = t3.batch_step
+    assert step is not None
+    suffix = step.suffix(300)
+    rooms = []
+    for position in range(300):
+        suffix.reserve(1)
+        suffix.values[:, :, :, position] = position
+        suffix.filled += 1
+        rooms.append(suffix.values.shape[3])
+    assert rooms[0] <= 1 + Suffix.BLOCK
+    assert len(set(rooms)) <= 4
+    assert rooms[-1] == 300
+    assert suffix.values[1, 1, 2, :, 3].tolist() == list(range(300))
+
+
+def test_bf16_and_int4_have_no_step_of_several_rows() -> None:
+    for kind in ("bf16", "int4"):
+        t3 = T3(T3Config(n_layer=1, n_embd=64, n_head=4)).eval()
+        convert(t3, kind)
+        assert not BatchStep.computes(t3)

@@ -1,0 +1,85 @@
+"""Draws the tokens of several utterances in one voice at once: rows that begin and end independently of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from tts_cli.engines.chatterbox.t3.batch_step import BatchStep
+from tts_cli.engines.chatterbox.t3.model import T3, TokenRequest
+from tts_cli.engines.chatterbox.t3.network import T3Prefix
+from tts_cli.engines.chatterbox.weights.config import START
+
+
+class Row:
+    """One utterance: its own sampler, random numbers, budget and keys and values. Made by `Batch.row`.
+
+    Attributes
+    ----------
+    error
+        What went wrong with this row, if something did. It has then ended.
+    """
+
+    def __init__(self, t3: T3, request: TokenRequest, step: BatchStep) -> None:
+        self.error: Exception | None = None
+        self._t3 = t3
+        self._draws = t3.draws(request)
+        self._start = request.prefix.positions
+        self._ids: list[int] | None = request.text_ids
+        """The text tokens; None when they have been read."""
+        self._token = START
+        most = len(request.text_ids) + 1 + self._draws.limit
+        self.suffix = step.suffix(most)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has drawn its last token."""
+        return self.error is not None or self._draws.ended
+
+    def positions(self) -> Tensor:
+        """Its next positions `[n, width]`: the text and the start token, later the last token."""
+        t3, places = self._t3, self._start + self.suffix.filled
+        known = t3.speech_emb.weight[self._token][None]
+        if self._ids is not None:
+            known = torch.cat([t3.text_emb.weight[torch.tensor(self._ids, dtype=torch.long)], known])
+            self._ids = None
+        return known + t3.tfmr.wpe.weight[places : places + len(known)]
+
+    def draw(self, logits: Tensor) -> int | None:
+        """Draw a token from `logits` `[ids]`; None if there is none, because it stops or fails."""
+        try:
+            token = self._draws.draw(logits)
+        except Exception as error:  # noqa: BLE001 (the other rows go on; the owner of the row raises it)
+            self.error = error
+            return None
+        if token is not None:
+            self._token = token
+        return token
+
+
+class Batch:
+    """Steps rows in one voice. Rows join and leave between steps; a row's tokens do not depend on the others.
+
+    Parameters
+    ----------
+    t3
+        The loaded T3; its `batch_step` is not None.
+    prefix
+        The voice.
+    """
+
+    def __init__(self, t3: T3, prefix: T3Prefix) -> None:
+        assert t3.batch_step is not None
+        self._t3, self._prefix, self._step = t3, prefix, t3.batch_step
+
+    def row(self, request: TokenRequest) -> Row:
+        """A new row. It takes part from the step that it is first given to."""
+        return Row(self._t3, request, self._step)
+
+    @torch.inference_mode()
+    def step(self, rows: Sequence[Row]) -> list[int | None]:
+        """Draw one token of each of `rows`, which have not ended. None for a row that has no further token."""
+        logits = self._step(self._prefix, [row.positions() for row in rows], [row.suffix for row in rows])
+        return [row.draw(its) for row, its in zip(rows, logits, strict=True)]

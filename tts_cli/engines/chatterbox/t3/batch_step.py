@@ -1,0 +1,220 @@
+"""One step of several rows through T3, in TorchScript, so that it needs Python's interpreter only at its ends.
+
+A row is a sequence that begins with the voice's prefix. All rows of a step share the prefix: its keys and values are
+read once for all of them and never copied (cascade attention, as in Hydragen, arXiv:2402.05099). Each row's attention
+over the prefix and over its own positions, the suffix, are joined by the logarithms of their softmax sums.
+
+The function is compiled once per process, for any number of rows. The weights are its arguments, so they are released
+with their T3.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tts_cli.engines.chatterbox.modules import Linear
+from tts_cli.engines.chatterbox.precision.quantised_layers import (
+    Int8Linear,
+    Packed,
+    Projection,
+    int8_product,
+    int8_products,
+)
+from tts_cli.engines.chatterbox.t3.network import Network, T3Prefix
+
+
+@dataclass(slots=True)
+class Suffix:
+    """The keys and values of a row after the prefix.
+
+    Attributes
+    ----------
+    values
+        float32 `[layers, 2, heads, room, width / heads]`; index 0 of the second dimension are the keys.
+    most
+        How many positions the row can take.
+    filled
+        How many positions are valid, from the first.
+    """
+
+    values: Tensor
+    most: int
+    filled: int = 0
+
+    BLOCK = 128
+
+    def reserve(self, new: int) -> None:
+        """Make room for `new` more positions, in blocks, but for no more than `most` positions."""
+        room, needed = self.values.shape[3], self.filled + new
+        if needed > room:
+            grown = max(min(self.most, needed + Suffix.BLOCK), needed)
+            values = self.values.new_empty((*self.values.shape[:3], grown, self.values.shape[4]))
+            values[:, :, :, : self.filled] = self.values[:, :, :, : self.filled]
+            self.values = values
+
+
+class BatchStep:
+    """Computes new positions of several rows at once. It holds no state of a row.
+
+    Parameters
+    ----------
+    network
+        The loaded T3, on a CPU, in fp32 or int8.
+    """
+
+    def __init__(self, network: Network) -> None:
+        sizes = network.config
+        self._shape = sizes.n_layer, 2, sizes.n_head, 0, sizes.n_embd // sizes.n_head
+        norms, maps = [], []
+        for block in network.tfmr.h:
+            norms += [block.ln_1, block.ln_2]
+            maps += [block.attn.c_attn, block.attn.c_proj, block.mlp.c_fc, block.mlp.c_proj]
+        norms.append(network.tfmr.ln_f)
+        maps.append(network.speech_head)
+        self._norms = [(norm.weight.detach(), norm.bias.detach()) for norm in norms]
+        self._maps = [_map_of(layer) for layer in maps]
+        self._packed = [layer.packed for layer in maps if isinstance(layer, Int8Linear)]
+        self._reduced = any(layer.reduced for layer in maps if isinstance(layer, Int8Linear))
+        self._epsilon = sizes.layer_norm_epsilon
+        self._step = _compiled()
+
+    @staticmethod
+    def computes(network: Network) -> bool:
+        """Whether the step can compute with the layers of `network`."""
+        fits = isinstance(network.speech_head, Linear | Int8Linear)
+        return fits and network.speech_emb.weight.device.type == "cpu"
+
+    def suffix(self, most: int) -> Suffix:
+        """The empty suffix of a row that can take `most` positions."""
+        return Suffix(torch.empty(self._shape), most)
+
+    @torch.inference_mode()
+    def __call__(self, prefix: T3Prefix, new: Sequence[Tensor], suffixes: Sequence[Suffix]) -> Tensor:
+        """Add new positions to each row, and return the logits `[rows, ids]` after each row's last one.
+
+        Parameters
+        ----------
+        prefix
+            The voice of all rows.
+        new
+            The new positions of each row, `[n, width]`. Only a row with an empty suffix can have more than one.
+        suffixes
+            The suffix of each row.
+        """
+        for positions, suffix in zip(new, suffixes, strict=True):
+            suffix.reserve(len(positions))
+        # There is nothing to fuse here, and optimising would make the first calls slow.
+        with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
+            logits: Tensor = self._step(
+                torch.cat(list(new)),
+                [len(positions) for positions in new],
+                prefix.keys,
+                prefix.values,
+                [suffix.values for suffix in suffixes],
+                [suffix.filled for suffix in suffixes],
+                self._norms,
+                self._maps,
+                self._packed,
+                self._reduced,
+                self._epsilon,
+            )
+        for positions, suffix in zip(new, suffixes, strict=True):
+            suffix.filled += len(positions)
+        return logits
+
+
+def _map_of(layer: Any) -> tuple[Tensor, Tensor]:
+    """The weight `[inputs, outputs]`, empty in int8, and the bias."""
+    if isinstance(layer, Int8Linear):
+        assert layer.bias is not None
+        return torch.empty(0), layer.bias.detach()
+    weight = layer.weight.detach()
+    return weight if isinstance(layer, Projection) else weight.T, layer.bias.detach()
+
+
+@cache
+def _compiled() -> Callable[..., Tensor]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # newer versions of torch announce a successor
+        compiled: Callable[..., Tensor] = torch.jit.script(_step)
+    return compiled
+
+
+def _step(
+    x: Tensor,
+    new: list[int],
+    keys: Tensor,
+    values: Tensor,
+    suffixes: list[Tensor],
+    filled: list[int],
+    norms: list[tuple[Tensor, Tensor]],
+    maps: list[tuple[Tensor, Tensor]],
+    packed: list[Packed],
+    reduced: bool,
+    epsilon: float,
+) -> Tensor:
+    """The logits after each row's last new position. TorchScript: see `BatchStep`."""
+    for layer in range(keys.size(0)):
+        heads = _mapped(_normed(x, norms[2 * layer], epsilon), 4 * layer, maps, packed, reduced)
+        heard = _attention(heads, new, keys[layer], values[layer], suffixes, filled, layer)
+        x = x + _mapped(heard, 4 * layer + 1, maps, packed, reduced)
+        inner = _mapped(_normed(x, norms[2 * layer + 1], epsilon), 4 * layer + 2, maps, packed, reduced)
+        x = x + _mapped(F.gelu(inner, approximate="tanh"), 4 * layer + 3, maps, packed, reduced)
+    if x.size(0) > len(new):
+        x = x[torch.tensor(new).cumsum(0) - 1]
+    return _mapped(_normed(x, norms[-1], epsilon), len(maps) - 1, maps, packed, reduced)
+
+
+def _normed(x: Tensor, norm: tuple[Tensor, Tensor], epsilon: float) -> Tensor:
+    return F.layer_norm(x, [x.size(1)], norm[0], norm[1], epsilon)
+
+
+def _mapped(
+    x: Tensor,
+    index: int,
+    maps: list[tuple[Tensor, Tensor]],
+    packed: list[Packed],
+    reduced: bool,
+) -> Tensor:
+    weight, bias = maps[index]
+    if len(packed) == 0:
+        return torch.addmm(bias, x, weight)
+    if x.size(0) == 1:
+        return int8_product(x, packed[index], reduced)
+    return int8_products(x, packed[index], bias, reduced)
+
+
+def _attention(
+    x: Tensor, new: list[int], keys: Tensor, values: Tensor, suffixes: list[Tensor], filled: list[int], layer: int
+) -> Tensor:
+    """Attention of each row over the prefix and its own positions, whose keys and values are written first.
+
+    `x` has queries, keys and values, `[positions, 3 · width]`.
+    """
+    parts = x.view(x.size(0), 3, keys.size(0), keys.size(2)).permute(1, 2, 0, 3)
+    queries = parts[0:1]
+    # One product for the queries of all rows. `sums` are the logarithms of the softmax sums.
+    far, far_sums = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(queries, keys[None], values[None])  # noqa: SLF001
+    near: list[Tensor] = []
+    sums: list[Tensor] = []
+    start = 0
+    for row in range(len(new)):
+        own = suffixes[row][layer]
+        stop, known = start + new[row], filled[row] + new[row]
+        own[:, :, filled[row] : known] = parts[1:, :, start:stop]
+        heard, its = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(  # noqa: SLF001
+            queries[:, :, start:stop], own[0:1, :, :known], own[1:2, :, :known], 0.0, new[row] > 1
+        )
+        near.append(heard)
+        sums.append(its)
+        start = stop
+    share = torch.sigmoid(far_sums - torch.cat(sums, 2)).unsqueeze(3)
+    return torch.lerp(torch.cat(near, 2), far, share).transpose(1, 2).reshape(x.size(0), -1)
