@@ -22,6 +22,7 @@ from tts_cli.engines import Mode
 from tts_cli.engines.chatterbox import ENGINE
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
 from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings
+from tts_cli.engines.chatterbox.schedule.drawing import Drawing, Tokens
 from tts_cli.engines.chatterbox.t3.batch import Batch, Row
 from tts_cli.engines.chatterbox.t3.model import TokenRequest
 from tts_cli.engines.chatterbox.t3.sampling import DEAD_AIR_CAP, TRAILING_SILENCE, Draws, token_budget
@@ -203,8 +204,16 @@ def test_segments_that_arrive_later_join_the_batch(
 
 
 def test_skipped_segments_are_not_spoken_and_their_rows_are_free(
-    engine: ChatterboxEngine, one_at_a_time: list[AudioChunk]
+    engine: ChatterboxEngine, one_at_a_time: list[AudioChunk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    freed: list[Tokens] = []
+    forget = Drawing.forget
+
+    def noted(drawing: Drawing, tokens: Tokens) -> None:
+        freed.append(tokens)
+        forget(drawing, tokens)
+
+    monkeypatch.setattr(Drawing, "forget", noted)
     segments = Given(*TEXTS)
     chunks = engine.stream(segments, "default", ChatterboxOptions(chunk=10, seed=3))
     assert next(chunks).segment.number == 0
@@ -212,6 +221,7 @@ def test_skipped_segments_are_not_spoken_and_their_rows_are_free(
     segments.wanted = 3
     rest = list(chunks)
     assert [chunk.segment.number for chunk in rest if chunk.segment.number < 3] in ([], [0])
+    assert len(freed) == 5, "of each segment that has words, not only of those that were spoken"
     expected = [chunk.samples for chunk in one_at_a_time if chunk.segment.number >= 3]
     found = [chunk.samples for chunk in rest if chunk.segment.number >= 3]
     np.testing.assert_array_equal(np.concatenate(found), np.concatenate(expected))
