@@ -19,6 +19,7 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.text import Text
+from typer.core import TyperGroup
 
 from tts_cli.cli import app
 from tts_cli.cli.display import View, render
@@ -111,8 +112,10 @@ def commands() -> Iterator[list[str]]:
 
 def _walk(command: Any, words: list[str]) -> Iterator[list[str]]:
     yield words
-    for name, child in getattr(command, "commands", {}).items():
-        yield from _walk(child, [*words, name])
+    if isinstance(command, TyperGroup):
+        context = command.make_context(words[-1], [], resilient_parsing=True)
+        for name in command.list_commands(context):
+            yield from _walk(command.get_command(context, name), [*words, name])
 
 
 def help_of(words: list[str]) -> str:

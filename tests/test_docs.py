@@ -9,12 +9,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 import typer
 from _pytest.mark import ParameterSet
+from typer.core import TyperGroup
 
 import tts_cli
 from tests.harness import PATIENCE, ROOT, TTS, Run, Speaker
@@ -102,9 +104,11 @@ def test_readme_has_examples() -> None:
 @pytest.mark.parametrize("call", list(calls()), ids=" ".join)
 def test_readme_call_is_accepted(call: list[str]) -> None:
     """The command line of it is parsed as it would be, and nothing is run."""
-    command, words = typer.main.get_command(app), call[1:]
-    while subcommands := getattr(command, "commands", {}):
-        command = subcommands[words.pop(0)]
+    command: Any = typer.main.get_command(app)
+    words = call[1:]
+    while isinstance(command, TyperGroup):
+        context = command.make_context("tts", [], resilient_parsing=True)
+        command = command.get_command(context, words.pop(0))
     command.make_context(" ".join(call), words)
 
 

@@ -184,15 +184,8 @@ def _plan_arguments(kind: str, rng: Random, bench: Bench) -> Plan:
 
 def _arguments(rng: Random, text: str) -> list[str]:
     """A command and some of its options, as its function declares them."""
-    from tts_cli.cli import app
-
-    commands: dict[tuple[str, ...], Any] = {(str(each.name),): each.callback for each in app.registered_commands}
+    commands = dict(_commands())
     del commands["serve",]  # it runs until a signal ends it; tests/server sends it random messages
-    for group in app.registered_groups:
-        assert group.typer_instance is not None
-        commands |= {
-            (str(group.name), str(each.name)): each.callback for each in group.typer_instance.registered_commands
-        }
     path = rng.choices([*commands], [12 if each == ("speak",) else 1 for each in commands])[0]
     arguments, words = list(path), []
     for name, hint in get_type_hints(commands[path], include_extras=True).items():
@@ -209,6 +202,25 @@ def _arguments(rng: Random, text: str) -> list[str]:
     if path == ("speak",) and rng.random() < 0.5:
         arguments += ["-o", rng.choice(FILES)]
     return [*arguments, *(["--"] if words and rng.random() < 0.5 else []), *words]
+
+
+def _commands() -> Iterator[tuple[tuple[str, ...], Any]]:
+    """The words of every command, and its function."""
+    from typer.core import TyperGroup
+    from typer.main import get_command
+
+    from tts_cli.cli import app
+
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    with group.make_context("tts", [], resilient_parsing=True) as context:
+        for name in group.list_commands(context):
+            command = group.get_command(context, name)
+            if isinstance(command, TyperGroup):
+                yield from (((name, each), part.callback) for each, part in command.commands.items())
+            else:
+                assert command is not None
+                yield (name,), command.callback
 
 
 def _value(rng: Random, name: str, kind: Any, info: Any, text: str) -> str:

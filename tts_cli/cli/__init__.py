@@ -1,7 +1,7 @@
 """The command line: arguments come in; results, messages and an exit code go out.
 
-Each command has a module of its own. `run` turns errors into messages and exit codes; nothing else does. Modules
-outside use `run` and `app` only.
+Each command has a module of its own, and `commands` lists them. `run` turns errors into messages and exit codes;
+nothing else does. Modules outside use `run` and `app` only.
 """
 
 from __future__ import annotations
@@ -12,25 +12,19 @@ from typing import Annotated
 import typer
 
 from tts_cli import __version__, signals
-from tts_cli.cli import bench, devices, engines, model, serve, speak, voice
+from tts_cli.cli.commands import Commands
 from tts_cli.cli.streams import discard_results, own_streams
 from tts_cli.errors import TTSError
 from tts_cli.shown import on_one_line
 
 app = typer.Typer(
     name="tts",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("speak")(speak.speak)
-app.add_typer(voice.app, name="voice")
-app.add_typer(model.app, name="model")
-app.command("devices")(devices.devices)
-app.command("engines")(engines.engines)
-app.command("bench")(bench.bench)
-app.command("serve")(serve.serve)
 
 
 def _print_version(wanted: bool) -> None:

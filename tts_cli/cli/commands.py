@@ -1,0 +1,51 @@
+"""The list of commands. A command is imported when it runs or when its own help is printed, and not for the list."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+# The first line of each command's help. A command is a function of the same name in the module of that name, or all
+# of that module's `app`.
+SUMMARIES = {
+    "speak": "Speak text: from the argument, a file, a pipe, or line by line from the terminal.",
+    "devices": "List the audio outputs; --output-device takes a number or a part of a name.",
+    "engines": "List the engines, and whether they can speak here; --engine takes their names.",
+    "bench": "Measure speaking in a warm process: nothing is played.",
+    "serve": "Load an engine once and let programs on this machine speak with it, over WebSockets and HTTP.",
+    "voice": "Make, list, show and remove voices.",
+    "model": "Download the weights of Chatterbox, and show where they are.",
+}
+
+
+class Commands(TyperGroup):
+    """The group of all commands. Listing them imports none of them."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {name: TyperCommand(name, help=summary) for name, summary in SUMMARIES.items()}
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  Click's own signature
+        """Import a command. None if there is none of this name."""
+        if cmd_name not in self.commands:
+            return None
+        module = import_module(f"tts_cli.cli.{cmd_name}")
+        if group := getattr(module, "app", None):
+            return typer.main.get_group(group)
+        alone = typer.Typer(add_completion=False)
+        alone.command(cmd_name)(getattr(module, cmd_name))
+        return typer.main.get_command(alone)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help of the whole program from the summaries."""
+        listed = TyperGroup(
+            name=self.name,
+            commands=list(self.commands.values()),
+            params=self.params,
+            help=self.help,
+            rich_markup_mode=self.rich_markup_mode,
+        )
+        listed.format_help(ctx, formatter)
