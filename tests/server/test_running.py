@@ -56,7 +56,8 @@ def test_without_the_extra_it_says_what_to_install(tts: Run, tmp_path: Path, env
 
 def test_help_loads_no_server() -> None:
     code = (
-        "import sys, tts_cli.cli; print([name for name in ('fastapi', 'uvicorn', 'websockets') if name in sys.modules])"
+        "import sys; from tts_cli.cli import client, serve; "
+        "print([name for name in ('fastapi', 'uvicorn', 'websockets') if name in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=clean_environment(), capture_output=True, timeout=PATIENCE, check=True

@@ -16,6 +16,7 @@ SUMMARIES = {
     "engines": "List the engines, and whether they can speak here; --engine takes their names.",
     "bench": "Measure speaking in a warm process: nothing is played.",
     "serve": "Load an engine once and let programs on this machine speak with it, over WebSockets and HTTP.",
+    "client": "Speak through the WebSocket of a server, and show what it and this client have measured.",
     "voice": "Make, list, show and remove voices.",
     "model": "Download the weights of Chatterbox, and show where they are.",
 }

@@ -153,14 +153,8 @@ def text_file(path: Path, idle: float = IDLE_SECONDS, reading: Reading = DEFAULT
     TextError
         If the beginning of a file is not UTF-8 text.
     """
-    try:
-        handle = path.open("rb", buffering=0)
-        regular = stat.S_ISREG(os.fstat(handle.fileno()).st_mode)
-    except IsADirectoryError as error:
-        raise UsageError(f"{path} is a directory", "give a text file") from error
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}", "check its name and its rights") from error
-    pieces, reading = text_of(handle, str(path)), reading.of_file(path)
+    pieces, regular = file_pieces(path)
+    reading = reading.of_file(path)
     return ReadyText(_begun(pieces), reading) if regular else LiveText(pieces, idle, reading=reading)
 
 
@@ -170,16 +164,33 @@ def text_stdin(idle: float = IDLE_SECONDS, reading: Reading = DEFAULT) -> TextSo
     A file is read as it is spoken, and a pipe as it arrives. A line that is typed is spoken when it ends. `idle` is
     described in `LiveText`. Raises `UsageError` if standard input is closed or a directory.
     """
+    pieces, regular = stdin_pieces()
+    if regular:
+        return ReadyText(_begun(pieces), reading)
+    return LiveText(pieces, idle, by_line=os.isatty(0), reading=reading)
+
+
+def file_pieces(path: Path) -> tuple[Iterator[str], bool]:
+    """The text of a file or a named pipe, and whether it is all there. Raises `UsageError` if it cannot be opened."""
+    try:
+        handle = path.open("rb", buffering=0)
+        regular = stat.S_ISREG(os.fstat(handle.fileno()).st_mode)
+    except IsADirectoryError as error:
+        raise UsageError(f"{path} is a directory", "give a text file") from error
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}", "check its name and its rights") from error
+    return text_of(handle, str(path)), regular
+
+
+def stdin_pieces() -> tuple[Iterator[str], bool]:
+    """The text of standard input, and whether it is all there. Raises `UsageError` if nothing can be read there."""
     try:
         mode = os.fstat(0).st_mode
     except OSError as error:
         raise UsageError("standard input is closed", "give the text as an argument or with -f FILE") from error
     if stat.S_ISDIR(mode):
         raise UsageError("standard input is a directory", "pipe text into it")
-    pieces = text_of(io.FileIO(0, closefd=False), "standard input")
-    if stat.S_ISREG(mode):
-        return ReadyText(_begun(pieces), reading)
-    return LiveText(pieces, idle, by_line=os.isatty(0), reading=reading)
+    return text_of(io.FileIO(0, closefd=False), "standard input"), stat.S_ISREG(mode)
 
 
 def _begun(pieces: Iterator[str]) -> Iterator[str]:
