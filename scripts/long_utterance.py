@@ -35,8 +35,8 @@ def main() -> None:
 
     import torch
 
+    from tts_cli.cores import cores
     from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder
-    from tts_cli.engines.chatterbox.schedule.cores import cores
     from tts_cli.engines.chatterbox.schedule.threads import Threads
     from tts_cli.engines.chatterbox.voice.conditionals import Conditionals
     from tts_cli.engines.chatterbox.weights.config import SPEECH_VOCABULARY

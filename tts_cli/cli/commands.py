@@ -14,6 +14,7 @@ SUMMARIES = {
     "speak": "Speak text: from the argument, a file, a pipe, or line by line from the terminal.",
     "devices": "List the audio outputs; --output-device takes a number or a part of a name.",
     "engines": "List the engines, and whether they can speak here; --engine takes their names.",
+    "doctor": "Check whether tts can speak on this machine; each line is ✓ or says what to do.",
     "bench": "Measure speaking in a warm process: nothing is played.",
     "serve": "Load an engine once and let programs on this machine speak with it, over WebSockets and HTTP.",
     "client": "Speak through the WebSocket of a server, and show what it and this client have measured.",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tts_cli.engines.options import EngineSettings, SpeakOptions, declared
+from tts_cli.finding import Finding
 from tts_cli.segment import Segment
 
 
@@ -36,6 +37,11 @@ def _nothing_needed(settings: EngineSettings) -> None:
 
 def _no_voices(settings: EngineSettings) -> Sequence[VoiceInfo]:
     del settings
+    return ()
+
+
+def _no_findings(settings: EngineSettings, thorough: bool) -> Iterable[Finding]:
+    del settings, thorough
     return ()
 
 
@@ -72,6 +78,10 @@ class EngineSpec:
     together
         Whether the sentences of a segment may be spoken at once; None if each is spoken alone. A single sentence for
         which it returns False is spoken in parts.
+    findings
+        Checks what the engine needs, for `tts doctor`, which puts the engine's name before the topic of each finding.
+        The second argument says whether checks may take minutes. It is called only where `check_available` raises
+        nothing.
     baselines
         Import string of a function `(settings, names)`. It returns a context manager with other engines, by name, for
         `tts bench --compare NAMES`. Empty if there are none.
@@ -96,6 +106,7 @@ class EngineSpec:
     strategies: Sequence[str] = ()
     tags: Sequence[str] = ()
     together: Callable[[Segment], bool] | None = None
+    findings: Callable[[EngineSettings, bool], Iterable[Finding]] = _no_findings
     baselines: str = ""
 
     def has(self, option: str) -> bool:

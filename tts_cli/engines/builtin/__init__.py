@@ -6,13 +6,15 @@ imported only when the voice speaks. Modules outside use `ENGINE` only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Final
 
 from tts_cli.engines.options import EngineSettings
 from tts_cli.engines.spec import EngineSpec, VoiceInfo
 from tts_cli.errors import MissingError
+from tts_cli.finding import Finding, finding
 
 VOICE: Final = "heart"
 
@@ -28,6 +30,18 @@ def _voices(settings: EngineSettings) -> Sequence[VoiceInfo]:
     return [VoiceInfo(VOICE, "builtin")]
 
 
+def _findings(settings: EngineSettings, thorough: bool) -> Iterable[Finding]:
+    del thorough
+
+    def load() -> str:
+        from tts_cli.engines.builtin.engine import BuiltinEngine
+
+        BuiltinEngine(settings).close()
+        return f"hibari-tts {version('hibari-tts')} with onnxruntime {version('onnxruntime')}: the voice loads"
+
+    yield finding("loading", load)
+
+
 ENGINE: Final = EngineSpec(
     name="builtin",
     title="the built-in voice",
@@ -36,4 +50,5 @@ ENGINE: Final = EngineSpec(
     check_available=_check_available,
     voices=_voices,
     own_voices=(VOICE,),
+    findings=_findings,
 )

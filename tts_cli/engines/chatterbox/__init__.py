@@ -8,7 +8,7 @@ use the names in `__all__`; the command line also uses `voice`, `weights` and `p
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -25,6 +25,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 if TYPE_CHECKING:
     from tts_cli.engines import EngineSettings
     from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder, S3GenStream
+    from tts_cli.finding import Finding
 
 __all__ = ["ENGINE", "S3GenDecoder", "S3GenStream"]
 
@@ -56,6 +57,12 @@ def _voices(settings: EngineSettings) -> Sequence[VoiceInfo]:
     return VoiceStore(chosen.voices_dir, weights).list()
 
 
+def _findings(settings: EngineSettings, thorough: bool) -> Iterable[Finding]:
+    from tts_cli.engines.chatterbox.findings import findings
+
+    return findings(cast(ChatterboxSettings, settings), thorough)
+
+
 MAX_SECONDS: Final = 20.0
 """The longest segment of several sentences, in seconds as `text.pace` estimates. Turbo is reported to be unstable after
 25 to 30 s, and upstream ends an utterance at 40 s."""
@@ -79,6 +86,7 @@ ENGINE: Final = EngineSpec(
     strategies=STRATEGIES,
     tags=TAGS,
     together=_together,
+    findings=_findings,
     baselines="tts_cli.engines.chatterbox.proof.baselines:opened",
 )
 

@@ -13,8 +13,10 @@ import torch
 
 from tests.given import Given
 from tts_cli.audio import AudioChunk
+from tts_cli.cores import cores
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
 from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings
+from tts_cli.engines.chatterbox.schedule.threads import Budget
 
 CALLERS = 3
 OPTIONS = ChatterboxOptions(chunk=4, strategy="cached", tokens=16)
@@ -99,3 +101,8 @@ def test_what_the_caller_sets_between_chunks_stays(engine: ChatterboxEngine) -> 
         torch.set_num_threads(number)
         last = number
     assert_as_before(last)
+
+
+def test_threads_are_as_many_as_cores_unless_said() -> None:
+    assert Budget(None).share().all == cores() >= 1
+    assert Budget(3).share().all == 3

@@ -1,8 +1,8 @@
 """Schedule: which thread computes which stage of an utterance, and when a chunk is decoded.
 
 Speech tokens come in, and chunks of sound go out (`stages`). `due` decides when the tokens drawn so far are decoded,
-`drawing` draws the tokens of several segments at once, `ahead` takes these segments, `threads` shares an engine's
-threads among utterances and stages, and `cores` counts the cores that this process may use. The models themselves are
-in `t3` and `s3gen`. Modules outside use `schedule`, `Schedule` and `MOST` of `due`, `in_turn` and `side_by_side` of
-`stages`, `SegmentsAhead`, `Drawing`, `Listener`, `Tokens`, `cores`, and all of `threads`.
+`drawing` draws the tokens of several segments at once, `ahead` takes these segments, and `threads` shares an engine's
+threads among utterances and stages. The models themselves are in `t3` and `s3gen`. Modules outside use `schedule`,
+`Schedule` and `MOST` of `due`, `in_turn` and `side_by_side` of `stages`, `SegmentsAhead`, `Drawing`, `Listener`,
+`Tokens`, and all of `threads`.
 """

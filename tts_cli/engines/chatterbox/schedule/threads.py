@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import torch
 
-from tts_cli.engines.chatterbox.schedule.cores import cores
+from tts_cli.cores import cores
 
 Item = TypeVar("Item")
 

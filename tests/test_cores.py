@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tts_cli.engines.chatterbox.schedule.cores import cores
-from tts_cli.engines.chatterbox.schedule.threads import Budget
+from tts_cli.cores import cores, quota
 
 MANY = 16
 """Cores of the machine."""
@@ -52,6 +51,7 @@ def test_a_quota_of_version_2(tmp_path: Path, told: str, number: int) -> None:
 def test_the_narrowest_of_nested_groups_counts(tmp_path: Path) -> None:
     files = {"a/cpu.max": "300000 100000", "a/b/cpu.max": "max 100000", "a/b/c/cpu.max": "800000 100000"}
     assert cores(tree(tmp_path, "0::/a/b/c\n", **files)) == 3
+    assert quota(tmp_path) == 3.0
 
 
 @pytest.mark.parametrize("controllers", ["cpu", "cpu,cpuacct", "cpuacct,cpu"])
@@ -77,6 +77,7 @@ def test_both_versions_side_by_side(tmp_path: Path) -> None:
 def test_what_cannot_be_read_limits_nothing(tmp_path: Path, member: str) -> None:
     assert cores(tree(tmp_path, member)) == MANY
     assert cores(tmp_path / "none") == MANY
+    assert quota(tmp_path / "none") is None
 
 
 def test_a_system_without_affinity_and_control_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,8 +86,3 @@ def test_a_system_without_affinity_and_control_groups(tmp_path: Path, monkeypatc
     assert cores(tmp_path) == 8
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert cores(tmp_path) == 1
-
-
-def test_threads_are_as_many_as_cores_unless_said() -> None:
-    assert Budget(None).share().all == cores() >= 1
-    assert Budget(3).share().all == 3

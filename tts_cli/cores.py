@@ -29,7 +29,19 @@ def cores(root: Path = _ROOT) -> int:
     """
     # macOS has neither affinity nor control groups.
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min([allowed, *(math.ceil(quota) for quota in _quotas(root))]))
+    limit = quota(root)
+    return max(1, allowed if limit is None else min(allowed, math.ceil(limit)))
+
+
+def quota(root: Path = _ROOT) -> float | None:
+    """The smallest limit of the control groups that hold this process, in cores; None if they have no limit.
+
+    Parameters
+    ----------
+    root
+        As for `cores`.
+    """
+    return min(_quotas(root), default=None)
 
 
 def _quotas(root: Path) -> Iterator[float]:

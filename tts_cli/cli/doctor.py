@@ -1,0 +1,88 @@
+"""The command `tts doctor`."""
+
+from __future__ import annotations
+
+import json as json_format
+import sys
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from tts_cli.finding import Finding
+
+MARKS: Final = {"ok": "✓", "advice": "!", "missing": "✗"}
+ASCII_MARKS: Final = {"ok": "ok", "advice": "!!", "missing": "no"}
+"""For a terminal that cannot show the others."""
+WIDTH: Final = 20
+"""Of the column of topics."""
+
+EngineName = Annotated[str, typer.Option(help="The engine that is to speak; auto prefers Chatterbox.")]
+ModelName = Annotated[
+    Literal["turbo", "nano"] | None,
+    typer.Option("--model", help="The model that is to speak.", show_default=False),
+]
+ModelDir = Annotated[
+    Path | None, typer.Option(help="Folder that holds the weights; also TTS_MODEL_DIR.", show_default=False)
+]
+VoicesDir = Annotated[
+    Path | None, typer.Option(help="Folder of cached voices; also TTS_VOICES_DIR.", show_default=False)
+]
+OutputDevice = Annotated[
+    str | None,
+    typer.Option(metavar="NAME|N", help="Audio output; `tts devices` lists them.", show_default=False),
+]
+Tone = Annotated[bool, typer.Option("--tone", help="Play a tone of a second.")]
+Thorough = Annotated[
+    bool, typer.Option("--thorough", help="Read all weights and compare them with their digests: up to minutes.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def doctor(
+    engine: EngineName = "auto",
+    model: ModelName = None,
+    model_dir: ModelDir = None,
+    voices_dir: VoicesDir = None,
+    output_device: OutputDevice = None,
+    tone: Tone = False,
+    thorough: Thorough = False,
+    json: Json = False,
+) -> None:
+    """Check whether tts can speak on this machine; each line is ✓ or says what to do.
+
+    Exits with 3 if something is missing that `tts speak` needs (✗).
+    """
+    from tts_cli.doctor import findings
+
+    asked = {"model": model, "model_dir": model_dir, "voices_dir": voices_dir}
+    given = {name: value for name, value in asked.items() if value is not None}
+    found = []
+    for each in findings(engine, given, output_device, tone, thorough):
+        found.append(each)
+        if not json:
+            _show(each)
+    ready = all(each.state != "missing" for each in found)
+    if json:
+        from dataclasses import asdict
+
+        print(json_format.dumps({"ready": ready, "findings": [*map(asdict, found)]}), flush=True)  # noqa: T201
+    if not ready:
+        raise typer.Exit(3)
+
+
+def _show(finding: Finding) -> None:
+    """Print a finding at once: the next check may take seconds."""
+    from tts_cli.shown import on_one_line
+
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names, too, may have letters that it cannot show
+    mark = MARKS[finding.state]
+    try:
+        mark.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        mark = ASCII_MARKS[finding.state]
+    said = f"{finding.found}; {finding.remedy}" if finding.remedy else finding.found
+    print(f"{mark} {on_one_line(finding.topic):<{WIDTH}} {on_one_line(said)}", flush=True)  # noqa: T201

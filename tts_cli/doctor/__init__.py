@@ -1,0 +1,37 @@
+"""Checks whether `tts speak` can work on this machine, and says what to do where it cannot.
+
+`findings` runs all checks. Each is a small function: those of Python and the machine are in `machine`, those of audio
+in `sound`, and `voices` asks the engines. Modules outside use the names in `__all__`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from tts_cli.doctor import machine, sound, voices
+from tts_cli.finding import Finding
+
+__all__ = ["findings"]
+
+
+def findings(
+    engine: str, given: Mapping[str, object], device: str | None, tone: bool, thorough: bool
+) -> Iterator[Finding]:
+    """Run all checks, each when its finding is asked for.
+
+    Parameters
+    ----------
+    engine
+        The engine that is to speak, as for `registry.choose`.
+    given
+        Settings of engines, by name.
+    device
+        The audio output that is to play; None for the system's default.
+    tone
+        Whether to play a tone.
+    thorough
+        Whether checks may take minutes.
+    """
+    yield from machine.findings()
+    yield from sound.findings(device, tone)
+    yield from voices.findings(engine, given, thorough)

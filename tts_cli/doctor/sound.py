@@ -1,0 +1,62 @@
+"""Checks of PortAudio and of the audio outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Final
+
+import numpy as np
+
+from tts_cli.audio import SAMPLE_RATE, AudioChunk, Samples, as_samples
+from tts_cli.errors import OutputError
+from tts_cli.finding import Finding, finding
+from tts_cli.playback.devices import find_device, list_devices, sounddevice
+from tts_cli.playback.opening import open_speaker
+from tts_cli.segment import Segment
+
+TONE_HERTZ: Final = 440
+TONE_SECONDS: Final = 1.0
+TONE_LEVEL: Final = 0.1
+
+
+def findings(device: str | None, tone: bool) -> Iterator[Finding]:
+    """Run the checks of this module; `device` and `tone` as for `doctor.findings`."""
+    portaudio = finding("PortAudio", _portaudio, otherwise="missing")
+    yield portaudio
+    if portaudio.state != "ok":
+        return
+    output = finding("audio output", lambda: _output(device), otherwise="missing")
+    yield output
+    if tone and output.state == "ok":
+        yield finding("tone", lambda: _play(device), otherwise="missing")
+
+
+def _portaudio() -> str:
+    return str(sounddevice().get_portaudio_version()[1]).partition(",")[0].removeprefix("PortAudio ")
+
+
+def _output(wanted: str | None) -> str:
+    chosen, there = find_device(wanted, SAMPLE_RATE), len(list_devices())
+    resampled = "" if chosen.rate == SAMPLE_RATE else f", resampled to {chosen.rate} Hz"
+    more = f"; {there} outputs in all (tts devices)" if there > 1 else ""
+    return f"{chosen.index} {chosen.name} ({chosen.system}){resampled}{more}"
+
+
+def _play(device: str | None) -> str:
+    with closing(open_speaker(device, SAMPLE_RATE)) as speaker:
+        speaker.write(AudioChunk(_tone(), SAMPLE_RATE, Segment.of("tone")), 0.0)
+        speaker.finish()
+        status = speaker.status()
+    if status.delivered < TONE_SECONDS:
+        raise OutputError("the tone was not played to its end", "choose another output with --output-device")
+    return (
+        f"{TONE_SECONDS:g} s of {TONE_HERTZ} Hz was played; if you heard nothing, check volume and output (tts devices)"
+    )
+
+
+def _tone() -> Samples:
+    """A quiet tone that begins and ends in silence."""
+    time = np.arange(round(TONE_SECONDS * SAMPLE_RATE)) / SAMPLE_RATE
+    fade = np.minimum(1, np.minimum(time, TONE_SECONDS - time) / 0.02)
+    return as_samples(TONE_LEVEL * fade * np.sin(2 * np.pi * TONE_HERTZ * time))
