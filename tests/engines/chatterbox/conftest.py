@@ -12,8 +12,30 @@ from typing import Any
 import pytest
 import torch
 
-from tts_cli.engines.chatterbox import S3GenDecoder
+from tts_cli.engines.chatterbox import ENGINE, S3GenDecoder
+from tts_cli.engines.chatterbox.engine import ChatterboxEngine
+from tts_cli.engines.chatterbox.options import ChatterboxSettings
 from tts_cli.engines.chatterbox.s3gen.flow import Prompt
+from tts_cli.engines.registry import load_engine
+
+
+@pytest.fixture(scope="module")
+def settings(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> ChatterboxSettings:
+    return ChatterboxSettings(
+        voices_dir=tmp_path_factory.mktemp("voices"),
+        model_dir=tiny,
+        device="cpu",
+        watermark=False,
+        precision="fp32",
+        threads=1,
+    )
+
+
+@pytest.fixture(scope="module")
+def engine(settings: ChatterboxSettings) -> ChatterboxEngine:
+    loaded = load_engine(ENGINE, settings)
+    assert isinstance(loaded, ChatterboxEngine)
+    return loaded
 
 
 @pytest.fixture(scope="session")

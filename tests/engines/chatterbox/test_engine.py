@@ -1,13 +1,12 @@
+"""The engine as a whole."""
+
+from __future__ import annotations
+
 import contextlib
 import io
-import shutil
 import subprocess
 import sys
-import threading
 import warnings
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,70 +15,19 @@ import numpy as np
 import pytest
 import torch
 
+from tests.engines.chatterbox.speaking import OPTIONS, TEXT, Scripted, sound, threads
 from tests.given import Given
-from tts_cli.audio import SAMPLES_PER_TOKEN, AudioChunk, Samples
+from tts_cli.audio import SAMPLES_PER_TOKEN, Samples
 from tts_cli.engines import Mode
 from tts_cli.engines.chatterbox import ENGINE
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
 from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings
-from tts_cli.engines.chatterbox.schedule.drawing import Drawing, Tokens
-from tts_cli.engines.chatterbox.t3.batch import Batch, Row
-from tts_cli.engines.chatterbox.t3.model import TokenRequest
-from tts_cli.engines.chatterbox.t3.sampling import DEAD_AIR_CAP, TRAILING_SILENCE, Draws, token_budget
-from tts_cli.engines.chatterbox.voice.loaded import MOST
+from tts_cli.engines.chatterbox.t3.sampling import DEAD_AIR_CAP, TRAILING_SILENCE, token_budget
 from tts_cli.engines.chatterbox.weights.config import SPEECH_IDS
 from tts_cli.engines.options import make
-from tts_cli.engines.prefetch import Prefetch
 from tts_cli.engines.registry import load_engine
 from tts_cli.errors import MissingError, ModelError, UsageError
 from tts_cli.segment import Segment
-
-TEXT = "Hi: there [laugh]"
-OPTIONS = ChatterboxOptions(chunk=20, strategy="independent")
-
-
-@pytest.fixture(scope="module")
-def settings(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> ChatterboxSettings:
-    return ChatterboxSettings(
-        voices_dir=tmp_path_factory.mktemp("voices"),
-        model_dir=tiny,
-        device="cpu",
-        watermark=False,
-        precision="fp32",
-        threads=1,
-    )
-
-
-@pytest.fixture(scope="module")
-def engine(settings: ChatterboxSettings) -> ChatterboxEngine:
-    loaded = load_engine(ENGINE, settings)
-    assert isinstance(loaded, ChatterboxEngine)
-    return loaded
-
-
-def sound(engine: ChatterboxEngine, options: ChatterboxOptions, text: str = TEXT) -> Samples:
-    return np.concatenate([chunk.samples for chunk in engine.stream(Given(text), "default", options)])
-
-
-def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name in ("prefetch", "draw tokens")]
-
-
-class Scripted(Draws):
-    """Draws given tokens, whatever the logits are; `error` comes after them."""
-
-    def __init__(self, tokens: Iterable[int], error: Exception | None = None) -> None:
-        self._tokens, self._error = deque(tokens), error
-        self.limit = len(self._tokens) + (error is not None)
-        self.ended = not self.limit
-
-    def draw(self, logits: torch.Tensor) -> int | None:
-        if not self._tokens:
-            assert self._error is not None
-            raise self._error
-        token = self._tokens.popleft()
-        self.ended = not self._tokens and self._error is None
-        return token
 
 
 def upstream_generate(folder: Path, engine: ChatterboxEngine, seed: int) -> Samples:
@@ -155,114 +103,6 @@ def test_every_way_of_streaming_gives_the_whole_length(engine: ChatterboxEngine,
 def test_two_threads_say_what_one_says(engine: ChatterboxEngine) -> None:
     one, two = (sound(engine, replace(OPTIONS, strategy="context", parallel=p)) for p in (False, True))
     np.testing.assert_array_equal(one, two)
-
-
-TEXTS = ("It rains.", "It pours, and the wind blows.", "...", "Stay in.", "Tea?", "Yes, two cups of tea.")
-
-
-@pytest.fixture(scope="module")
-def one_at_a_time(engine: ChatterboxEngine) -> list[AudioChunk]:
-    return spoken_together(engine, 1)
-
-
-def spoken_together(engine: ChatterboxEngine, number: int) -> list[AudioChunk]:
-    options = ChatterboxOptions(chunk=10, seed=3, parallel_segments=number)
-    return list(engine.stream(Given(*TEXTS), "default", options))
-
-
-@pytest.mark.parametrize("number", [2, 4, 8])
-def test_the_sound_of_a_text_does_not_depend_on_how_many_segments_are_drawn_at_once(
-    engine: ChatterboxEngine, one_at_a_time: list[AudioChunk], number: int
-) -> None:
-    found = spoken_together(engine, number)
-    assert [chunk.segment.text for chunk in found] == [chunk.segment.text for chunk in one_at_a_time]
-    for chunk, expected in zip(found, one_at_a_time, strict=True):
-        np.testing.assert_array_equal(chunk.samples, expected.samples)
-    assert not threads()
-
-
-def test_segments_that_arrive_later_join_the_batch(
-    engine: ChatterboxEngine, one_at_a_time: list[AudioChunk], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    most = 0
-    step = Batch.step
-
-    def counted(batch: Batch, rows: Sequence[Row]) -> list[int | None]:
-        nonlocal most
-        most = max(most, len(rows))
-        return step(batch, rows)
-
-    monkeypatch.setattr(Batch, "step", counted)
-    live = Given(*(Segment.of(text, number) for number, text in enumerate(TEXTS[:1])))
-    samples = []
-    for index, chunk in enumerate(engine.stream(live, "default", ChatterboxOptions(chunk=10, seed=3))):
-        samples.append(chunk.samples)
-        if index == 0:
-            live._segments.extend(Segment.of(text, number) for number, text in enumerate(TEXTS) if number)
-    np.testing.assert_array_equal(np.concatenate(samples), np.concatenate([chunk.samples for chunk in one_at_a_time]))
-    assert most > 1
-
-
-def test_skipped_segments_are_not_spoken_and_their_rows_are_free(
-    engine: ChatterboxEngine, one_at_a_time: list[AudioChunk], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    freed: list[Tokens] = []
-    forget = Drawing.forget
-
-    def noted(drawing: Drawing, tokens: Tokens) -> None:
-        freed.append(tokens)
-        forget(drawing, tokens)
-
-    monkeypatch.setattr(Drawing, "forget", noted)
-    segments = Given(*TEXTS)
-    chunks = engine.stream(segments, "default", ChatterboxOptions(chunk=10, seed=3))
-    assert next(chunks).segment.number == 0
-    assert next(chunks).segment.number == 0
-    segments.wanted = 3
-    rest = list(chunks)
-    assert [chunk.segment.number for chunk in rest if chunk.segment.number < 3] in ([], [0])
-    assert len(freed) == 5, "of each segment that has words, not only of those that were spoken"
-    expected = [chunk.samples for chunk in one_at_a_time if chunk.segment.number >= 3]
-    found = [chunk.samples for chunk in rest if chunk.segment.number >= 3]
-    np.testing.assert_array_equal(np.concatenate(found), np.concatenate(expected))
-    assert not threads()
-
-
-def test_a_segment_that_fails_while_it_is_drawn_ahead_leaves_the_others_alone(
-    engine: ChatterboxEngine, one_at_a_time: list[AudioChunk], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    failed: list[int] = []
-    draws = engine._t3.draws
-    bad = Segment.of(TEXTS[1], 1).seed(3)
-
-    def some_fail(request: TokenRequest) -> Draws:
-        return Scripted([17] * 30, ModelError("NaN")) if request.seed == bad else draws(request)
-
-    monkeypatch.setattr(engine._t3, "draws", some_fail)
-    segments = Given(*TEXTS)
-    monkeypatch.setattr(segments, "failed", lambda segment, error: failed.append(segment.number))
-    chunks = list(engine.stream(segments, "default", ChatterboxOptions(chunk=10, seed=3)))
-    for number in (0, 3, 4, 5):
-        found = [chunk.samples for chunk in chunks if chunk.segment.number == number]
-        expected = [chunk.samples for chunk in one_at_a_time if chunk.segment.number == number]
-        np.testing.assert_array_equal(np.concatenate(found), np.concatenate(expected))
-    assert failed == [1]
-    assert not threads()
-
-
-def test_an_error_of_a_whole_step_reaches_every_segment_and_leaves_no_thread(
-    engine: ChatterboxEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def failing(_batch: Batch, _rows: Sequence[Row]) -> list[int | None]:
-        raise RuntimeError("out of memory")
-
-    monkeypatch.setattr(Batch, "step", failing)
-    failed: list[str] = []
-    segments = Given(*TEXTS)
-    monkeypatch.setattr(segments, "failed", lambda segment, error: failed.append(str(error)))
-    assert list(engine.stream(segments, "default", ChatterboxOptions(chunk=10))) == []
-    assert failed == ["out of memory"] * 5
-    assert not threads()
 
 
 def test_the_seed_fixes_the_sound_and_changes_it(engine: ChatterboxEngine) -> None:
@@ -361,42 +201,6 @@ def test_wrong_options(wrong: dict[str, float]) -> None:
         make(ChatterboxOptions, wrong)
 
 
-def test_voices(tiny: Path, settings: ChatterboxSettings, engine: ChatterboxEngine) -> None:
-    assert settings.voices_dir is not None
-    assert engine.voices() == ["default"]
-    anna = settings.voices_dir / "anna.pt"
-    content = torch.load(tiny / "conds.pt", weights_only=True)
-    torch.save(content, anna)
-    assert engine.voices() == ["default", "anna"]
-    with pytest.raises(UsageError, match="anna"):
-        next(iter(engine.stream(Given(TEXT), "zoe", OPTIONS)))
-
-    def first(voice: str) -> Samples:
-        return next(iter(engine.stream(Given(TEXT), voice, OPTIONS))).samples
-
-    np.testing.assert_array_equal(first("anna"), first("default"))
-    assert (settings.voices_dir / "anna.t3.safetensors").exists()
-    content["t3"]["speaker_emb"] = -content["t3"]["speaker_emb"]
-    torch.save(content, anna)
-    changed = first("anna")
-    assert not np.array_equal(changed, first("default"))
-    (settings.voices_dir / "anna.t3.safetensors").write_bytes(b"damaged")
-    engine.close()
-    np.testing.assert_array_equal(first("anna"), changed)
-    anna.unlink()
-
-
-def test_the_kept_prefix_changes_nothing(settings: ChatterboxSettings, engine: ChatterboxEngine) -> None:
-    assert settings.voices_dir is not None
-    computed = sound(engine, OPTIONS)
-    kept = settings.voices_dir / "default.t3.safetensors"
-    before = kept.stat().st_mtime_ns
-    engine.close()
-    np.testing.assert_array_equal(sound(engine, OPTIONS), computed)
-    assert kept.stat().st_mtime_ns == before
-    assert [file.name for file in settings.voices_dir.iterdir() if file.name.startswith(".")] == []
-
-
 def test_the_watermark_is_in_the_stream_unless_it_is_turned_off(settings: ChatterboxSettings) -> None:
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
@@ -445,77 +249,3 @@ print(len(chunk.samples) > 0, sorted(heavy))
         [sys.executable, "-c", code, str(tiny), str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.stderr) == ("True []\n", "")
-
-
-class TestAhead:
-    def test_order(self) -> None:
-        assert list(Prefetch(iter(range(100)), room=1)) == list(range(100))
-        assert list(Prefetch([], room=1)) == []
-
-    def test_it_stays_within_its_room(self) -> None:
-        produced = threading.Semaphore(0)
-        count = 0
-
-        def items() -> Iterator[int]:
-            nonlocal count
-            while True:
-                count += 1
-                produced.release()
-                yield count
-
-        stream = Prefetch(items(), room=3)
-        assert next(stream) == 1
-        for _ in range(5):  # one taken, three waiting, one in hand
-            assert produced.acquire(timeout=5)
-        assert not produced.acquire(timeout=0.05)
-        stream.close()
-        assert count <= 6
-        assert not threads()
-
-    def test_errors_of_every_kind_come_last(self) -> None:
-        for error in (ValueError("x"), KeyboardInterrupt(), SystemExit(3)):
-
-            def items(error: BaseException = error) -> Iterator[int]:
-                yield 1
-                raise error
-
-            stream = Prefetch(items(), room=2)
-            assert next(stream) == 1
-            with pytest.raises(type(error)):
-                next(stream)
-            assert not threads()
-
-
-def test_only_the_voices_last_used_stay_loaded(settings: ChatterboxSettings, tiny: Path, tmp_path: Path) -> None:
-    engine = ChatterboxEngine(replace(settings, voices_dir=tmp_path))
-    names = [f"v{number}" for number in range(MOST + 1)]
-    for name in names:
-        shutil.copy(tiny / "conds.pt", tmp_path / f"{name}.pt")
-    options = replace(OPTIONS, tokens=30, chunk=10)
-
-    def start(name: str) -> Iterator[AudioChunk]:
-        chunks = engine.stream(Given(TEXT), name, options)
-        next(chunks)
-        return chunks
-
-    in_use = start(names[0])
-    for name in names[1:MOST]:
-        list(start(name))
-    list(start(names[1]))
-    list(start(names[MOST]))
-    assert [path.stem for path in engine._voices._loaded] == [*names[2:MOST], names[1], names[MOST]]
-    assert len(list(in_use)) > 1, "a voice that went is not lost under its user"
-    list(start(names[0]))
-    assert len(engine._voices._loaded) == MOST
-
-
-def test_threads_that_ask_for_a_voice_at_once_share_it(settings: ChatterboxSettings, tmp_path: Path) -> None:
-    engine = ChatterboxEngine(replace(settings, voices_dir=tmp_path))
-    together = threading.Barrier(4)
-
-    def ask(_number: int) -> object:
-        together.wait(timeout=60)
-        return engine._voices.get("default")
-
-    with ThreadPoolExecutor(4) as pool:
-        assert len({id(voice) for voice in pool.map(ask, range(4))}) == 1
