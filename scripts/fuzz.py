@@ -72,6 +72,7 @@ class Watch:
     def _one_worker(self) -> str | None:
         """Until it ends: how, if that was not when it should."""
         self.report.memory.append([])
+        self.report.allocated.append([])
         command = [sys.executable, str(SCRIPT), *command_line(self.options), "--worker", str(self.last + 1)]
         command += ["--until", str(self.until), "--folder", str(self.folder)]
         streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE}
@@ -109,6 +110,7 @@ class Watch:
             self._fault(what["fault"], what["signature"], what["trace"], what["plan"])
         else:
             self.report.memory[-1].append(what["memory"])
+            self.report.allocated[-1].append(what["allocated"])
 
     def _fault(self, number: int, signature: str, trace: str, plan: str) -> None:
         new = signature not in self.report.found

@@ -38,10 +38,16 @@ class Report:
     replaced: int = 0
     memory: list[list[float]] = field(default_factory=list)
     """The memory of each process that has run cases."""
+    allocated: list[list[float]] = field(default_factory=list)
+    """The part of it that is allocated, without what the C library holds for reuse."""
 
     def growth(self) -> float:
         """Megabytes, of the process that lived longest."""
         return growth(max(self.memory, key=len, default=[]))
+
+    def growth_of_allocated(self) -> float:
+        """The same for the allocated part."""
+        return growth(max(self.allocated, key=len, default=[]))
 
     def as_json(self) -> dict[str, Any]:
         """All counts."""
@@ -53,6 +59,7 @@ class Report:
             "faults": self.found,
             "replaced": self.replaced,
             "growth_mb": round(self.growth(), 1),
+            "allocated_growth_mb": round(self.growth_of_allocated(), 1),
         }
 
     def text(self) -> str:
@@ -60,7 +67,8 @@ class Report:
         faults = f"{len(self.found)} faults in {sum(map(len, self.found.values()))} cases" if self.found else "no fault"
         first = (
             f"{sum(self.cases.values())} cases, {self.sound / 60:.0f} min of sound, {faults}, "
-            f"memory {self.growth():+.1f} MB, {self.replaced} processes replaced"
+            f"memory {self.growth():+.1f} MB, allocated {self.growth_of_allocated():+.1f} MB, "
+            f"{self.replaced} processes replaced"
         )
         return "\n".join((first, f"cases: {_listed(self.cases)}", f"refused: {_listed(self.refused)}"))
 

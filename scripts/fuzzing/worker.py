@@ -19,6 +19,7 @@ from fuzzing import files, requests, speech
 from fuzzing.bench import Bench, Done, Kind, Plan
 from fuzzing.checks import check_error, nothing_left
 from tts_cli.errors import TTSError
+from tts_cli.memory import share_arenas
 
 LONGEST: Final = 120
 """Seconds that one case may take."""
@@ -127,6 +128,7 @@ def work(bench: Bench, seed: int, first: int, until: float) -> None:
     until
         A time as `time.time` gives it.
     """
+    share_arenas()  # as the command line does
     told = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     faulthandler.enable()
@@ -152,10 +154,25 @@ def work(bench: Bench, seed: int, first: int, until: float) -> None:
             seen.add(signature)
             tell(fault=number, kind=plan.kind, signature=signature, trace=trace, plan=pprint.pformat(short, width=110))
         if (number - first) % LOOK == 0:
-            tell(memory=resident())
+            tell(memory=resident(), allocated=allocated())
         number += 1
         if time.time() >= until:
             return
+
+
+class _Mallinfo(ctypes.Structure):
+    """glibc's `struct mallinfo2`."""
+
+    _names = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+    _fields_ = [(name, ctypes.c_size_t) for name in _names]
+
+
+def allocated() -> float:
+    """What the C library has allocated, in megabytes: without Python's small objects, and without free blocks."""
+    mallinfo2 = ctypes.CDLL(None).mallinfo2
+    mallinfo2.restype = _Mallinfo
+    info = mallinfo2()
+    return float(info.uordblks + info.hblkhd) / 1e6
 
 
 def resident() -> float:

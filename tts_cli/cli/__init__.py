@@ -15,6 +15,7 @@ from tts_cli import __version__, signals
 from tts_cli.cli.commands import Commands
 from tts_cli.cli.streams import discard_results, own_streams
 from tts_cli.errors import TTSError
+from tts_cli.memory import share_arenas
 from tts_cli.shown import on_one_line
 
 app = typer.Typer(
@@ -46,6 +47,7 @@ def main(
 
 def run() -> int:
     """Run the command line and return the exit code. An error is printed on standard error in one line."""
+    share_arenas()
     own_streams()
     signals.start()
     try:

@@ -22,6 +22,12 @@ from tts_cli.text.pace import seconds
 # then keep each other from running, which has cost eight times the wall time. torch reads this when it is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+# oneDNN caches the code that it has generated for a shape of a convolution, and torch caches a description of it, both
+# for 1024 shapes by default. Texts and chunks have ever other lengths, so some hundred utterances would fill them. An
+# utterance needs fewer than 256 at a time. Both sizes are read when torch is imported or first computes.
+for _cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
+    os.environ.setdefault(_cache, "256")
+
 if TYPE_CHECKING:
     from tts_cli.engines import EngineSettings
     from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder, S3GenStream

@@ -1,0 +1,53 @@
+"""The command line's threads share an arena of `malloc`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.harness import PATIENCE, clean_environment
+from tts_cli.memory import ARENAS
+
+COUNT = """
+import ctypes, sys, threading
+from tts_cli.cli import run
+
+sys.argv = ["tts", "--version"]
+run()
+libc, together = ctypes.CDLL(None), threading.Barrier(6)
+libc.malloc.restype = ctypes.c_void_p
+
+def allocate():
+    together.wait()
+    libc.malloc(100_000)
+    together.wait()
+
+threads = [threading.Thread(target=allocate) for _ in range(6)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+libc.malloc_info(0, ctypes.c_void_p.in_dll(libc, "stdout"))
+libc.fflush(None)
+"""
+
+
+def arenas(**environment: str) -> int:
+    """How many arenas a process has after `tts` and six threads that ran at the same time."""
+    done = subprocess.run(
+        [sys.executable, "-c", COUNT],
+        env=clean_environment() | environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+    )
+    return done.stdout.count("<heap nr=")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks glibc")
+def test_threads_share_an_arena_unless_the_environment_says_otherwise() -> None:
+    assert arenas() == ARENAS
+    assert arenas(MALLOC_ARENA_MAX="4") == 4
