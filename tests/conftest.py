@@ -69,8 +69,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A folder of the suite's own for what can be made again, such as quantised weights."""
+    """Folders of the suite's own for what can be made again, such as quantised weights, and for settings."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TTS_CONFIG_DIR", str(tmp_path_factory.mktemp("config")))
         patch.setenv("TTS_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         yield
 

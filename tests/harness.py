@@ -42,7 +42,8 @@ def clean_environment() -> dict[str, str]:
     dropped = ("TTS_", "PYTHON", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
     ours = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "TERM": "xterm-256color"}
-    return environment | ours | {"TTS_CACHE_DIR": os.environ["TTS_CACHE_DIR"]}  # the suite's own: see conftest.py
+    folders = {name: os.environ[name] for name in ("TTS_CACHE_DIR", "TTS_CONFIG_DIR")}  # the suite's own: conftest.py
+    return environment | ours | folders
 
 
 def complaint(result: subprocess.CompletedProcess[bytes]) -> str:

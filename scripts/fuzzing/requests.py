@@ -186,6 +186,7 @@ def _arguments(rng: Random, text: str) -> list[str]:
     """A command and some of its options, as its function declares them."""
     commands = dict(_commands())
     del commands["serve",]  # it runs until a signal ends it; tests/server sends it random messages
+    del commands["config", "edit"]  # it runs an editor
     del commands["client",]  # it connects to other machines
     path = rng.choices([*commands], [12 if each == ("speak",) else 1 for each in commands])[0]
     arguments, words = list(path), []

@@ -104,3 +104,21 @@ def test_a_check_that_raises_is_a_finding() -> None:
 
     assert finding("x", refuse, otherwise="missing") == Finding("x", "missing", "wrong", "do this")
     assert finding("x", break_).found == "ZeroDivisionError: no"
+
+
+@pytest.mark.parametrize(
+    ("text", "mark", "said"),
+    [
+        ("", "✓", "none; "),
+        ("seed = 1", "✓", "in "),
+        ("sed = 1", "!", 'did you mean "seed"?'),
+        ("seed = -1", "✗", "line 1: seed cannot be -1"),
+    ],
+)
+def test_the_users_settings_are_checked(
+    tts: Run, environment: dict[str, str], tmp_path: Path, text: str, mark: str, said: str
+) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    lines = tts("doctor", env=environment | {"TTS_CONFIG_DIR": str(tmp_path)}).stdout.decode().splitlines()
+    assert lines[0].startswith(f"{mark} settings ")
+    assert said in lines[0]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json as json_format
 import sys
+from dataclasses import replace
 from io import TextIOWrapper
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
 if TYPE_CHECKING:
+    from tts_cli.cli.settings import Settings
     from tts_cli.finding import Finding
 
 MARKS: Final = {"ok": "✓", "advice": "!", "missing": "✗"}
@@ -56,11 +59,16 @@ def doctor(
     Exits with 3 if something is missing that `tts speak` needs (✗).
     """
     from tts_cli.doctor import findings
+    from tts_cli.engines.registry import AUTO
 
     asked = {"model": model, "model_dir": model_dir, "voices_dir": voices_dir}
     given = {name: value for name, value in asked.items() if value is not None}
+    settings, first = _settings()
+    if engine == AUTO:
+        engine = settings.engine(None, given)
     found = []
-    for each in findings(engine, given, output_device, tone, thorough):
+    checks = findings(engine, given, lambda spec: settings.options(spec, None), output_device, tone, thorough)
+    for each in chain([first], checks):
         found.append(each)
         if not json:
             _show(each)
@@ -71,6 +79,28 @@ def doctor(
         print(json_format.dumps({"ready": ready, "findings": [*map(asdict, found)]}), flush=True)  # noqa: T201
     if not ready:
         raise typer.Exit(3)
+
+
+def _settings() -> tuple[Settings, Finding]:
+    """The user's settings, and what is to be said about them. None, if they cannot be read."""
+    from tts_cli.cli.options import settings_for
+    from tts_cli.cli.settings import NONE
+    from tts_cli.cli.speak import speak
+    from tts_cli.config import place
+    from tts_cli.errors import TTSError
+    from tts_cli.finding import finding
+
+    settings = NONE
+
+    def look() -> str:
+        nonlocal settings
+        settings = settings_for(speak)
+        if settings.unknown:
+            raise TTSError("; ".join(settings.unknown), "change it with: tts config edit")
+        return f"in {place()}" if settings is not NONE else f"none; {place()} can hold some (tts config edit)"
+
+    found = finding("settings", look)
+    return settings, found if settings is not NONE or found.state == "ok" else replace(found, state="missing")
 
 
 def _show(finding: Finding) -> None:

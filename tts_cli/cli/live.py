@@ -18,8 +18,9 @@ import typer
 from rich.console import Console
 
 from tts_cli import signals
+from tts_cli.cli.defaults import chosen
 from tts_cli.cli.display import View, render, report, summary
-from tts_cli.engines.registry import choose, split
+from tts_cli.cli.settings import Settings
 from tts_cli.errors import MissingError, SegmentError, UnspokenError
 from tts_cli.metrics import Meter
 from tts_cli.playback import Sink, SinkStatus
@@ -52,6 +53,7 @@ def speak_live(
     engine_name: str,
     voice: str | None,
     given: Mapping[str, object],
+    settings: Settings,
     source: TextSource,
     destination: Destination,
     strict: bool,
@@ -66,6 +68,8 @@ def speak_live(
         As for `registry.choose`.
     given
         Settings and options of the engine that the user has set.
+    settings
+        The user's settings, for all others.
     source
         The text.
     destination
@@ -88,8 +92,7 @@ def speak_live(
     """
     console = Console(stderr=True, highlight=False, markup=False)
     meter = Meter()
-    spec, notice = choose(engine_name, voice, given)
-    settings, options = split(spec, given)
+    spec, voice, loading, options, notice = chosen(settings, engine_name, voice, given)
     output = ""
 
     def prepare(stack: ExitStack, pending: Callable[[], None]) -> Ready:
@@ -97,7 +100,7 @@ def speak_live(
         # Opening a device takes about as long as loading the built-in voice, so both are done at the same time.
         opening = stack.enter_context(ThreadPoolExecutor(1)).submit(_opened, destination, spec.sample_rate, console)
         stack.callback(_close_opened, opening, destination)
-        session = stack.enter_context(Session(spec, settings, voice))
+        session = stack.enter_context(Session(spec, loading, voice))
         if session.notice and not quiet:
             console.print(f"tts: {on_one_line(session.notice)}", soft_wrap=True)
         sink, output = opening.result()

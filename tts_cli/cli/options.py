@@ -11,6 +11,9 @@ from typing import Annotated, Any, Final, Literal
 import typer
 
 from tts_cli.checks import read_whole
+from tts_cli.cli import defaults
+from tts_cli.cli.settings import Settings, checked, options_of
+from tts_cli.config import Config, read
 from tts_cli.engines.options import Declared, EngineSettings, SpeakOptions, declared
 from tts_cli.engines.registry import engines
 from tts_cli.errors import UsageError
@@ -20,7 +23,7 @@ _SET_BY_USER: Final = ("COMMANDLINE", "ENVIRONMENT", "PROMPT")
 
 
 def with_engine_options(
-    *, measuring: bool = False, leaving_out: tuple[str, ...] = ()
+    *, measuring: bool = False, leaving_out: tuple[str, ...] = (), configured: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Decorate a command with all options that engines declare.
 
@@ -33,6 +36,8 @@ def with_engine_options(
         Whether to add the options that are only for measuring.
     leaving_out
         Names of options that the command defines itself.
+    configured
+        Whether the command takes the user's settings. It then has a parameter `settings: Settings`.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -42,18 +47,28 @@ def with_engine_options(
 
         @functools.wraps(command)
         def run(context: typer.Context, **arguments: Any) -> None:
-            values = {name: arguments.pop(name) for name in offered}
-            given = {
-                name: _value(offered[name][0], value)
-                for name, value in values.items()
+            by_user = {
+                name
+                for name in context.params
                 if getattr(context.get_parameter_source(name), "name", "") in _SET_BY_USER
             }
+            values = {name: arguments.pop(name) for name in offered}
+            given = {name: as_given(offered[name][0], value) for name, value in values.items() if name in by_user}
+            if configured:
+                settings = settings_for(run)
+                arguments |= defaults.arguments(settings, {name: arguments[name] for name in by_user & set(own)}, given)
+                arguments["settings"] = settings
             command(given=given, **arguments)
 
-        own = [each for each in inspect.signature(command, eval_str=True).parameters.values() if each.name != "given"]
+        ours = ("given", "settings")
+        own = {
+            name: each
+            for name, each in inspect.signature(command, eval_str=True).parameters.items()
+            if name not in ours
+        }
         parameters = [
             inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
-            *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own),
+            *(each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own.values()),
             *(_parameter(known, panel) for known, panel in offered.values()),
         ]
         vars(run)["__signature__"] = inspect.Signature(parameters)
@@ -61,6 +76,17 @@ def with_engine_options(
         return run
 
     return decorate
+
+
+def settings_for(command: Callable[..., None], config: Config | None = None) -> Settings:
+    """The user's settings for a command; `config` is the file, None to read it. Raises `UsageError`."""
+    config = config or read()
+    return checked(config, options_of(command), {name: known for name, known, _ in _offered()}, as_given)
+
+
+def variables() -> dict[str, str]:
+    """The environment variables that engines read for options that are not given, by the names of the options."""
+    return {name: known.option.variable for name, known, _ in _offered() if known.option.variable}
 
 
 def _offered() -> Iterator[tuple[str, Declared, str | None]]:
@@ -100,7 +126,8 @@ def _parameter(known: Declared, panel: str | None) -> inspect.Parameter:
     return inspect.Parameter(known.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _value(known: Declared, value: Any) -> object:
+def as_given(known: Declared, value: Any) -> object:
+    """A value of the command line as the engine takes it. Raises `UsageError`."""
     option = known.option
     if option.milliseconds:
         return value / 1000

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tts_cli.cli.options import with_engine_options
+from tts_cli.cli.settings import Settings
 from tts_cli.cli.streams import is_open
 from tts_cli.errors import UsageError
+from tts_cli.shown import on_one_line
 from tts_cli.text.markup.code import Code
 from tts_cli.text.markup.reading import Format, Reading
 
@@ -83,9 +85,10 @@ Strict = Annotated[bool, typer.Option("--strict", help="End at the first piece o
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No live display and no summary.")]
 
 
-@with_engine_options()
+@with_engine_options(configured=True)
 def speak(
     given: dict[str, object],
+    settings: Settings,
     text: Text = None,
     file: TextFile = None,
     voice: Voice = None,
@@ -109,6 +112,8 @@ def speak(
     · tts speak -f book.txt -o book.mp3
     """
     _check_options(text, file, output, no_clobber, raw, play, output_device, fallback, json)
+    for line in settings.unknown if not quiet else ():
+        print(f"tts: {on_one_line(line)}", file=sys.stderr)  # noqa: T201
 
     from tts_cli.cli.live import Destination, speak_live
 
@@ -116,6 +121,7 @@ def speak(
         engine_name=engine,
         voice=voice,
         given=given,
+        settings=settings,
         source=_source(text, file, idle_flush / 1000, Reading(format, code)),
         destination=Destination(
             lambda rate, cancelled: _sink(rate, output, not no_clobber, raw, play, output_device, cancelled),

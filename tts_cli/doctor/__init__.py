@@ -6,16 +6,22 @@ in `sound`, and `voices` asks the engines. Modules outside use the names in `__a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from tts_cli.doctor import machine, sound, voices
+from tts_cli.engines import EngineSpec
 from tts_cli.finding import Finding
 
 __all__ = ["findings"]
 
 
 def findings(
-    engine: str, given: Mapping[str, object], device: str | None, tone: bool, thorough: bool
+    engine: str,
+    given: Mapping[str, object],
+    preset: Callable[[EngineSpec], Mapping[str, object]],
+    device: str | None,
+    tone: bool,
+    thorough: bool,
 ) -> Iterator[Finding]:
     """Run all checks, each when its finding is asked for.
 
@@ -25,6 +31,8 @@ def findings(
         The engine that is to speak, as for `registry.choose`.
     given
         Settings of engines, by name.
+    preset
+        As for `registry.choose`.
     device
         The audio output that is to play; None for the system's default.
     tone
@@ -34,4 +42,4 @@ def findings(
     """
     yield from machine.findings()
     yield from sound.findings(device, tone)
-    yield from voices.findings(engine, given, thorough)
+    yield from voices.findings(engine, given, preset, thorough)

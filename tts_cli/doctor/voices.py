@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 from tts_cli.engines import EngineSpec
 from tts_cli.engines.registry import broken, choose, engines, split
 from tts_cli.errors import TTSError
 from tts_cli.finding import Finding, finding
 
+Preset: TypeAlias = Callable[[EngineSpec], Mapping[str, object]]
 
-def findings(engine: str, given: Mapping[str, Any], thorough: bool) -> Iterator[Finding]:
+
+def findings(engine: str, given: Mapping[str, Any], preset: Preset, thorough: bool) -> Iterator[Finding]:
     """Run the checks of all engines; the parameters are those of `doctor.findings`."""
     for spec in engines().values():
-        yield from _engine(spec, {name: value for name, value in given.items() if spec.has(name)}, thorough)
+        fitting = {name: value for name, value in given.items() if spec.has(name)}
+        yield from _engine(spec, {**preset(spec), **fitting}, thorough)
     for name, why in broken().items():
         yield Finding(name, "advice", why, "install its package again, or uninstall it")
-    yield finding("speaks", lambda: _chosen(engine, given), otherwise="missing")
+    yield finding("speaks", lambda: _chosen(engine, given, preset), otherwise="missing")
 
 
 def _engine(spec: EngineSpec, given: Mapping[str, object], thorough: bool) -> Iterator[Finding]:
@@ -39,9 +42,9 @@ def _engine(spec: EngineSpec, given: Mapping[str, object], thorough: bool) -> It
         yield Finding(spec.name, "advice", f"its checks failed: {type(error).__name__}: {error}")
 
 
-def _chosen(engine: str, given: Mapping[str, object]) -> str:
-    spec, _ = choose(engine, None, given)
-    settings, _ = split(spec, given)
+def _chosen(engine: str, given: Mapping[str, object], preset: Preset) -> str:
+    spec, _ = choose(engine, None, given, preset)
+    settings, _ = split(spec, {**preset(spec), **given})
     spec.check_available(settings)
     voices = [voice.name for voice in spec.voices(settings)]
     if not voices:

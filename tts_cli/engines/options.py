@@ -46,6 +46,8 @@ class Option:
         Whether the command line takes milliseconds for a field in seconds.
     measuring
         Whether only `tts bench` offers the option.
+    variable
+        The environment variable that the engine reads if the option is not given; empty if there is none.
 
     Examples
     --------
@@ -60,6 +62,7 @@ class Option:
     none: str = ""
     milliseconds: bool = False
     measuring: bool = False
+    variable: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cache
@@ -91,7 +91,12 @@ def _imported(name: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
-def choose(name: str, voice: str | None, given: Mapping[str, object]) -> tuple[EngineSpec, str]:
+def choose(
+    name: str,
+    voice: str | None,
+    given: Mapping[str, object],
+    preset: Callable[[EngineSpec], Mapping[str, object]] = lambda _: {},
+) -> tuple[EngineSpec, str]:
     """Choose an engine.
 
     Parameters
@@ -103,6 +108,8 @@ def choose(name: str, voice: str | None, given: Mapping[str, object]) -> tuple[E
         The voice that is asked for, or None.
     given
         Settings and options that are asked for, by name.
+    preset
+        Other values than an engine's own defaults. They take no part in which engines fit.
 
     Returns
     -------
@@ -127,11 +134,11 @@ def choose(name: str, voice: str | None, given: Mapping[str, object]) -> tuple[E
     if not fitting:
         check_has(list(engines().values())[-1], given)
     for spec in fitting:
-        settings, _ = split(spec, given)
+        settings, _ = split(spec, {**preset(spec), **given})
         if voice is not None and any(voice == info.name for info in spec.voices(settings)):
             return spec, ""
     for spec in fitting:
-        settings, _ = split(spec, given)
+        settings, _ = split(spec, {**preset(spec), **given})
         try:
             spec.check_available(settings)
         except MissingError as error:

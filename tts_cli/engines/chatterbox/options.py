@@ -91,8 +91,12 @@ class ChatterboxSettings(EngineSettings):
     """
 
     model: Annotated[str, Option("Which model.", choices=tuple(MODELS))] = "turbo"
-    model_dir: Annotated[Path | None, Option("Folder that holds the weights; also TTS_MODEL_DIR.")] = None
-    voices_dir: Annotated[Path | None, Option("Folder of cached voices; also TTS_VOICES_DIR.")] = None
+    model_dir: Annotated[
+        Path | None, Option("Folder that holds the weights; also TTS_MODEL_DIR.", variable="TTS_MODEL_DIR")
+    ] = None
+    voices_dir: Annotated[
+        Path | None, Option("Folder of cached voices; also TTS_VOICES_DIR.", variable="TTS_VOICES_DIR")
+    ] = None
     device: Annotated[str, Option("Where to compute.", choices=(AUTO, *DEVICES))] = AUTO
     precision: Annotated[
         str,
