@@ -61,7 +61,7 @@ def test_the_tokens_are_upstreams(upstream: Any, engine: ChatterboxEngine, sampl
     drawn: list[int | None] = []
     while not rows[0].ended:
         drawn.append(batch.step([row for row in rows if not row.ended])[0])
-    assert drawn == expected[0].tolist(), "in company that ends before"
+    assert [each for each in drawn if each is not None] == expected[0].tolist(), "in company that ends before"
 
 
 def test_simple_mode_is_upstreams_generate(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tts_cli.engines.chatterbox.schedule.drawing import PLENTY, SLACK, Listener, Standing, taking_part
+from tts_cli.engines.chatterbox.schedule.drawing import PLENTY, SLACK, WAITED, Listener, Standing, taking_part
 
 
 class Clock:
@@ -48,30 +48,62 @@ def test_after_the_heard_segment_is_drawn_the_next_one_comes_first() -> None:
     assert taking_part(standing(3, ended=1), 1) == []
 
 
-def test_a_slow_machine_never_holds_up_the_heard_segment() -> None:
-    """Steps of 50 ms alone and 90 ms of four; ten tokens become a chunk at once. The listener waits as if alone."""
+def test_texts_are_read_one_after_another() -> None:
+    rows = [Standing(0), Standing(0, reading=True), Standing(0), Standing(0, reading=True)]
+    assert taking_part(rows, slack=1) == [0, 1, 2]
+    assert taking_part([Standing(0, reading=True)] * 3, slack=1) == [0, 1]
+    assert taking_part(rows, slack=0) == [0]
 
-    def gaps(together: bool) -> float:
-        clock, waited, tokens, ahead = Clock(), 0.0, 0, 0
+
+def test_the_time_before_the_first_sound_is_not_waiting() -> None:
+    clock = Clock()
+    listener = Listener(clock)
+    clock.now = 5
+    listener.given(1)
+    assert listener.waited == 0
+    clock.now = 8
+    listener.given(1)
+    clock.now = 8.5
+    listener.given(1)
+    assert listener.waited == 2
+
+
+def test_where_drawing_alone_is_too_slow_all_are_drawn() -> None:
+    """A batch makes the heard segment slower and all of the text faster: steps of 50 ms alone and 90 ms of four."""
+
+    def seconds(together: bool) -> tuple[float, float]:
+        """Until the first segment, and until all four are drawn; ten tokens become a chunk at once."""
+        clock, drawn, ended = Clock(), [0] * 4, 0.0
         listener = Listener(clock)
-        while tokens < 250:
-            part = taking_part(standing(0, *([0] * 3 if together else [])), listener.slack)
+        while min(drawn) < 100:
+            rows = [Standing(0, ended=count == 100) for count in drawn]
+            part = taking_part(rows, listener.slack, listener.waited if together else 0.0)
             clock.now += 0.05 if len(part) == 1 else 0.09
-            tokens += 1
-            ahead += len(part) - 1
-            if tokens % 10 == 0:
-                waited += max(0.0, -listener.slack)
-                listener.given(0.4)
-        return waited
+            for index in part:
+                drawn[index] += 1
+                if drawn[index] % 10 == 0 and index == min(part):
+                    listener.given(0.4)
+            ended = ended or (clock.now if drawn[0] == 100 else 0.0)
+        return ended, clock.now
 
-    assert gaps(together=True) <= gaps(together=False) + 0.1
+    (first_alone, all_alone), (first, everything) = seconds(together=False), seconds(together=True)
+    assert first < 1.8 * first_alone
+    assert everything < 0.7 * all_alone
+
+
+def test_the_first_chunk_is_drawn_alone_whatever_it_takes() -> None:
+    clock = Clock()
+    listener = Listener(clock)
+    clock.now = 30
+    assert taking_part([Standing(0)] * 4, listener.slack, listener.waited) == [0]
+    assert taking_part([Standing(0)] * 4, 0, WAITED) == [0, 1, 2, 3]
 
 
 def test_a_fast_machine_draws_ahead() -> None:
     clock, tokens, ahead = Clock(), 0, 0
     listener = Listener(clock)
     while tokens < 250:
-        part = taking_part(standing(0, 0, 0, 0), listener.slack)
+        part = taking_part(standing(0, 0, 0, 0), listener.slack, listener.waited)
         clock.now += 0.025 if len(part) == 1 else 0.045
         tokens += 1
         ahead += len(part) - 1

@@ -83,6 +83,26 @@ def test_int8_is_as_near_to_fp32_in_company_as_alone(prefix: T3Prefix, company: 
         assert (together - exact).norm() / exact.norm() < max(2 * alone, 0.02)
 
 
+@pytest.mark.parametrize("piece", [1, 7, 16, 30])
+def test_a_text_that_is_read_in_pieces_gives_the_same_logits(prefix: T3Prefix, piece: int) -> None:
+    t3, text = random_t3("fp32"), TEXTS[2]
+    assert t3.batch_step is not None
+    row = Batch(t3, prefix).row(TokenRequest(prefix, text, budget=3))
+    with torch.inference_mode():
+        while row.reading:
+            found = t3.batch_step(prefix, [row.positions(piece)], [row.suffix])
+    torch.testing.assert_close(found, t3.logits(prefix, text, []), rtol=0, atol=1e-4)
+
+
+def test_in_company_a_long_text_is_read_in_pieces_while_the_others_draw(prefix: T3Prefix) -> None:
+    batch = Batch(T3_FOR_VISITS, prefix)
+    heard, following = (batch.row(TokenRequest(prefix, TEXTS[text], Sampling(temperature=0))) for text in (0, 2))
+    assert batch.step([heard])[0] is not None
+    drawn = [batch.step([heard, following]) for _ in range(3)]
+    assert all(first is not None for first, _ in drawn)
+    assert [second is None for _, second in drawn] == [True, False, False]
+
+
 @dataclass(frozen=True)
 class Visit:
     """A row that joins before a step and leaves after some tokens, if it has not ended by itself."""
@@ -139,7 +159,9 @@ def test_a_row_whose_logits_are_not_finite_fails_alone(
 ) -> None:
     batch = Batch(t3, prefix)
     good, bad = (batch.row(TokenRequest(prefix, TEXTS[0], Sampling(temperature=0))) for _ in range(2))
-    monkeypatch.setattr(Row, "positions", lambda row, own=Row.positions: own(row) * (torch.nan if row is bad else 1))
+    monkeypatch.setattr(
+        Row, "positions", lambda row, most, own=Row.positions: own(row, most) * (torch.nan if row is bad else 1)
+    )
     token, nothing = batch.step([good, bad])
     assert token is not None
     assert nothing is None

@@ -1,7 +1,9 @@
 """Draws the tokens of one text in a thread: of the segment that is heard, and of the next ones in the same batch.
 
 A batch of several rows costs each row time. So the segment that is heard is drawn alone while the listener has little
-sound in hand, and all take part when there is slack, or when T3 would otherwise wait.
+sound in hand, and all take part when there is slack, or when T3 would otherwise wait. They also take part when the
+listener has had to wait for sound: then drawing alone is too slow, and only a larger batch makes the rest faster. The
+texts of the next segments are read one after another, in pieces.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ SLACK: Final = 0.5
 """Seconds of computed sound that the listener has not heard. With less, the segment that is heard is drawn alone."""
 PLENTY: Final = 50
 """Drawn tokens that wait to be decoded (2 s). With more, the segments after them take part in any case."""
+WAITED: Final = 0.5
+"""Seconds that the listener has waited for sound. After more, the segments take part in any case."""
 
 
 class Listener:
@@ -35,17 +39,28 @@ class Listener:
     --------
     >>> listener = Listener(lambda: 10.0)
     >>> listener.given(2.5)
-    >>> listener.slack
-    2.5
+    >>> listener.slack, listener.waited
+    (2.5, 0.0)
+
+    Attributes
+    ----------
+    waited
+        Seconds that the listener has waited for sound since the first.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.waited = 0.0
         self._clock = clock
+        self._begun = False
         self._runs_out = clock()
 
     def given(self, seconds: float) -> None:
         """Record that the listener is given so much sound."""
-        self._runs_out = max(self._runs_out, self._clock()) + seconds
+        now = self._clock()
+        if self._begun:
+            self.waited += max(0.0, now - self._runs_out)
+        self._begun = True
+        self._runs_out = max(self._runs_out, now) + seconds
 
     @property
     def slack(self) -> float:
@@ -59,29 +74,40 @@ class Standing:
 
     waiting: int
     """Its tokens that have been drawn and not taken."""
-    ended: bool
+    ended: bool = False
     """Whether all its tokens have been drawn."""
+    reading: bool = False
+    """Whether its text has not been read to the end."""
 
 
-def taking_part(rows: Sequence[Standing], slack: float) -> list[int]:
+def taking_part(rows: Sequence[Standing], slack: float, waited: float = 0.0) -> list[int]:
     """Which rows draw their next token in the next step.
 
     Parameters
     ----------
     rows
         In the order in which they are heard.
-    slack
+    slack, waited
         Of the `Listener`.
+
+    Returns
+    -------
+    list of int
+        Their indices, in order. At most one of them, apart from the first, reads its text.
 
     Examples
     --------
-    >>> rows = [Standing(3, ended=False), Standing(0, ended=False)]
+    >>> rows = [Standing(3), Standing(0), Standing(0, reading=True), Standing(0, reading=True)]
     >>> taking_part(rows, slack=0.1), taking_part(rows, slack=2)
-    ([0], [0, 1])
+    ([0], [0, 1, 2])
     """
     drawing = [index for index, row in enumerate(rows) if not row.ended]
+    first, others = drawing[:1], drawing[1:]
     in_hand = sum(row.waiting for row in rows[: drawing[0] + 1]) if drawing else 0
-    return drawing if slack >= SLACK or in_hand >= PLENTY else drawing[:1]
+    if slack < SLACK and in_hand < PLENTY and waited < WAITED:
+        return first
+    next_to_read = next((index for index in others if rows[index].reading), None)
+    return first + [index for index in others if index == next_to_read or not rows[index].reading]
 
 
 class Tokens(Iterator[int]):
@@ -102,6 +128,11 @@ class Tokens(Iterator[int]):
     def waiting(self) -> int:
         """How many tokens have been drawn and not taken."""
         return len(self._drawn)
+
+    @property
+    def standing(self) -> Standing:
+        """What the policy knows of it."""
+        return Standing(self.waiting, self.row is None, self.row is not None and self.row.reading)
 
     @property
     def begins(self) -> bool:
@@ -219,6 +250,7 @@ class Drawing:
                 return None
             heard, threads = self._segments[0], self._threads()
             use(threads.all if heard.begins else threads.t3)
-            standing = [Standing(each.waiting, each.row is None) for each in self._segments]
-            part = (self._segments[index] for index in taking_part(standing, self._listener.slack))
+            standing = [each.standing for each in self._segments]
+            chosen = taking_part(standing, self._listener.slack, self._listener.waited)
+            part = (self._segments[index] for index in chosen)
             return [(tokens, tokens.row) for tokens in part if tokens.row is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -12,6 +13,9 @@ from tts_cli.engines.chatterbox.t3.model import T3, TokenRequest
 from tts_cli.engines.chatterbox.t3.network import T3Prefix
 from tts_cli.engines.chatterbox.weights.config import START
 
+PIECE: Final = 16
+"""Text tokens that a row reads in one step beside others, so that no step makes the others wait for long."""
+
 
 class Row:
     """One utterance: its own sampler, random numbers, budget and keys and values. Made by `Batch.row`.
@@ -20,6 +24,8 @@ class Row:
     ----------
     error
         What went wrong with this row, if something did. It has then ended.
+    reading
+        Whether its text has not been read to the end. It then draws no token yet.
     """
 
     def __init__(self, t3: T3, request: TokenRequest, step: BatchStep) -> None:
@@ -27,8 +33,9 @@ class Row:
         self._t3 = t3
         self._draws = t3.draws(request)
         self._start = request.prefix.positions
-        self._ids: list[int] | None = request.text_ids
-        """The text tokens; None when they have been read."""
+        self._unread = request.text_ids
+        """The text tokens that have not been read. After them, the start token is read."""
+        self.reading = True
         self._token = START
         most = len(request.text_ids) + 1 + self._draws.limit
         self.suffix = step.suffix(most)
@@ -38,14 +45,20 @@ class Row:
         """Whether it has drawn its last token."""
         return self.error is not None or self._draws.ended
 
-    def positions(self) -> Tensor:
-        """Its next positions `[n, width]`: the text and the start token, later the last token."""
-        t3, places = self._t3, self._start + self.suffix.filled
+    def positions(self, most: int | None) -> Tensor:
+        """Its next positions `[n, width]`: the text and the start token, later the last token.
+
+        `most` limits how many text tokens they have.
+        """
+        t3, place = self._t3, self._start + self.suffix.filled
         known = t3.speech_emb.weight[self._token][None]
-        if self._ids is not None:
-            known = torch.cat([t3.text_emb.weight[torch.tensor(self._ids, dtype=torch.long)], known])
-            self._ids = None
-        return known + t3.tfmr.wpe.weight[places : places + len(known)]
+        if self.reading:
+            piece = self._unread[:most]
+            self._unread = self._unread[len(piece) :]
+            self.reading = bool(self._unread)
+            text = t3.text_emb.weight[torch.tensor(piece, dtype=torch.long)]
+            known = text if self.reading else torch.cat([text, known])
+        return known + t3.tfmr.wpe.weight[place : place + len(known)]
 
     def draw(self, logits: Tensor) -> int | None:
         """Draw a token from `logits` `[ids]`; None if there is none, because it stops or fails."""
@@ -80,6 +93,11 @@ class Batch:
 
     @torch.inference_mode()
     def step(self, rows: Sequence[Row]) -> list[int | None]:
-        """Draw one token of each of `rows`, which have not ended. None for a row that has no further token."""
-        logits = self._step(self._prefix, [row.positions() for row in rows], [row.suffix for row in rows])
-        return [row.draw(its) for row, its in zip(rows, logits, strict=True)]
+        """Draw one token of each of `rows`, which have not ended.
+
+        None for a row that has no further token, and for one whose text is not read to the end. A row alone reads all
+        its text at once.
+        """
+        most = None if len(rows) == 1 else PIECE
+        logits = self._step(self._prefix, [row.positions(most) for row in rows], [row.suffix for row in rows])
+        return [None if row.reading else row.draw(its) for row, its in zip(rows, logits, strict=True)]

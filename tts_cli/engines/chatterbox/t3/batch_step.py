@@ -105,7 +105,7 @@ class BatchStep:
         prefix
             The voice of all rows.
         new
-            The new positions of each row, `[n, width]`. Only a row with an empty suffix can have more than one.
+            The new positions of each row, `[n, width]`.
         suffixes
             The suffix of each row.
         """
@@ -120,6 +120,7 @@ class BatchStep:
                 prefix.values,
                 [suffix.values for suffix in suffixes],
                 [suffix.filled for suffix in suffixes],
+                [_later(len(positions), suffix.filled) for positions, suffix in zip(new, suffixes, strict=True)],
                 self._norms,
                 self._maps,
                 self._packed,
@@ -129,6 +130,11 @@ class BatchStep:
         for positions, suffix in zip(new, suffixes, strict=True):
             suffix.filled += len(positions)
         return logits
+
+
+def _later(new: int, filled: int) -> Tensor | None:
+    """What hides later positions from `new` ones after `filled` others, `[new, filled + new]`; None if nothing does."""
+    return torch.full((new, filled + new), float("-inf")).triu(filled + 1) if new > 1 else None
 
 
 def _map_of(layer: Any) -> tuple[Tensor, Tensor]:
@@ -155,6 +161,7 @@ def _step(
     values: Tensor,
     suffixes: list[Tensor],
     filled: list[int],
+    later: list[Tensor | None],
     norms: list[tuple[Tensor, Tensor]],
     maps: list[tuple[Tensor, Tensor]],
     packed: list[Packed],
@@ -164,7 +171,7 @@ def _step(
     """The logits after each row's last new position. TorchScript: see `BatchStep`."""
     for layer in range(keys.size(0)):
         heads = _mapped(_normed(x, norms[2 * layer], epsilon), 4 * layer, maps, packed, reduced)
-        heard = _attention(heads, new, keys[layer], values[layer], suffixes, filled, layer)
+        heard = _attention(heads, new, keys[layer], values[layer], suffixes, filled, later, layer)
         x = x + _mapped(heard, 4 * layer + 1, maps, packed, reduced)
         inner = _mapped(_normed(x, norms[2 * layer + 1], epsilon), 4 * layer + 2, maps, packed, reduced)
         x = x + _mapped(F.gelu(inner, approximate="tanh"), 4 * layer + 3, maps, packed, reduced)
@@ -193,7 +200,14 @@ def _mapped(
 
 
 def _attention(
-    x: Tensor, new: list[int], keys: Tensor, values: Tensor, suffixes: list[Tensor], filled: list[int], layer: int
+    x: Tensor,
+    new: list[int],
+    keys: Tensor,
+    values: Tensor,
+    suffixes: list[Tensor],
+    filled: list[int],
+    later: list[Tensor | None],
+    layer: int,
 ) -> Tensor:
     """Attention of each row over the prefix and its own positions, whose keys and values are written first.
 
@@ -211,7 +225,7 @@ def _attention(
         stop, known = start + new[row], filled[row] + new[row]
         own[:, :, filled[row] : known] = parts[1:, :, start:stop]
         heard, its = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(  # noqa: SLF001
-            queries[:, :, start:stop], own[0:1, :, :known], own[1:2, :, :known], 0.0, new[row] > 1
+            queries[:, :, start:stop], own[0:1, :, :known], own[1:2, :, :known], attn_mask=later[row]
         )
         near.append(heard)
         sums.append(its)
