@@ -44,11 +44,17 @@ class Commands(TyperGroup):
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Print the help of the whole program from the summaries."""
-        listed = TyperGroup(
+        self._listed().format_help(ctx, formatter)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> Any:
+        """Complete the names of commands and options, without an import of the commands."""
+        return self._listed().shell_complete(ctx, incomplete)
+
+    def _listed(self) -> TyperGroup:
+        return TyperGroup(
             name=self.name,
             commands=list(self.commands.values()),
             params=self.params,
             help=self.help,
             rich_markup_mode=self.rich_markup_mode,
         )
-        listed.format_help(ctx, formatter)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
+from tts_cli.cli import completion
+
 if TYPE_CHECKING:
     from tts_cli.cli.settings import Settings
     from tts_cli.finding import Finding
@@ -22,7 +24,10 @@ ASCII_MARKS: Final = {"ok": "ok", "advice": "!!", "missing": "no"}
 WIDTH: Final = 20
 """Of the column of topics."""
 
-EngineName = Annotated[str, typer.Option(help="The engine that is to speak; auto prefers Chatterbox.")]
+EngineName = Annotated[
+    str,
+    typer.Option(help="The engine that is to speak; auto prefers Chatterbox.", autocompletion=completion.engines),
+]
 ModelName = Annotated[
     Literal["turbo", "nano"] | None,
     typer.Option("--model", help="The model that is to speak.", show_default=False),
@@ -35,7 +40,12 @@ VoicesDir = Annotated[
 ]
 OutputDevice = Annotated[
     str | None,
-    typer.Option(metavar="NAME|N", help="Audio output; `tts devices` lists them.", show_default=False),
+    typer.Option(
+        metavar="NAME|N",
+        help="Audio output; `tts devices` lists them.",
+        show_default=False,
+        autocompletion=completion.devices,
+    ),
 ]
 Tone = Annotated[bool, typer.Option("--tone", help="Play a tone of a second.")]
 Thorough = Annotated[

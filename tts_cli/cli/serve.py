@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
+from tts_cli.cli import completion
 from tts_cli.cli.options import with_engine_options
 from tts_cli.cli.speak import EngineName
 from tts_cli.errors import MissingError, UsageError
@@ -18,7 +19,12 @@ INSTALL: Final = "run: pip install '.[serve]'"
 Host = Annotated[str, typer.Option(help="Address to serve at. One that other machines can reach needs --token.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to serve at; 0: any that is free.")]
 Voice = Annotated[
-    str | None, typer.Option(help="Voice of requests that name none; else the engine's default.", show_default=False)
+    str | None,
+    typer.Option(
+        help="Voice of requests that name none; else the engine's default.",
+        show_default=False,
+        autocompletion=completion.voices,
+    ),
 ]
 Token = Annotated[
     str,

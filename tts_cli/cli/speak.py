@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tts_cli.cli import completion
 from tts_cli.cli.options import with_engine_options
 from tts_cli.cli.settings import Settings
 from tts_cli.cli.streams import is_open
@@ -28,10 +29,19 @@ Text = Annotated[
 ]
 TextFile = Annotated[Path | None, typer.Option("--file", "-f", help="Read the text from a file.", show_default=False)]
 Voice = Annotated[
-    str | None, typer.Option(help="Voice to speak with; `tts voice list` shows them.", show_default=False)
+    str | None,
+    typer.Option(
+        help="Voice to speak with; `tts voice list` shows them.",
+        show_default=False,
+        autocompletion=completion.voices,
+    ),
 ]
 EngineName = Annotated[
-    str, typer.Option(help="auto, chatterbox, builtin, or an import string module:Class; auto prefers Chatterbox.")
+    str,
+    typer.Option(
+        help="auto, chatterbox, builtin, or an import string module:Class; auto prefers Chatterbox.",
+        autocompletion=completion.engines,
+    ),
 ]
 IdleFlush = Annotated[
     int,
@@ -70,7 +80,12 @@ Raw = Annotated[bool, typer.Option("--raw", help="With -o -: 16-bit PCM, 24 kHz,
 Play = Annotated[bool, typer.Option("--play", help="With -o: play the sound as well.")]
 OutputDevice = Annotated[
     str | None,
-    typer.Option(metavar="NAME|N", help="Audio output; `tts devices` lists them.", show_default=False),
+    typer.Option(
+        metavar="NAME|N",
+        help="Audio output; `tts devices` lists them.",
+        show_default=False,
+        autocompletion=completion.devices,
+    ),
 ]
 Fallback = Annotated[
     Path | None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from tts_cli.cli import completion
 from tts_cli.cli.streams import print_path
 from tts_cli.errors import UsageError
 from tts_cli.shown import harmless
@@ -25,6 +26,9 @@ ModelDir = Annotated[
     typer.Option(help="Folder that holds the weights; also TTS_MODEL_DIR.", show_default=False),
 ]
 ModelName = Annotated[Literal["turbo", "nano"], typer.Option("--model", help="The model that is to speak with it.")]
+
+VoiceName = Annotated[str, typer.Argument(autocompletion=completion.voices)]
+StoredVoice = Annotated[str, typer.Argument(autocompletion=completion.stored_voices)]
 
 
 @app.command("cache")
@@ -72,7 +76,7 @@ def list_(model: ModelName = "turbo", model_dir: ModelDir = None, voices_dir: Vo
 
 
 @app.command("info")
-def info(name: str, model: ModelName = "turbo", model_dir: ModelDir = None, voices_dir: VoicesDir = None) -> None:
+def info(name: VoiceName, model: ModelName = "turbo", model_dir: ModelDir = None, voices_dir: VoicesDir = None) -> None:
     """Show what is known about one voice."""
     from dataclasses import asdict
 
@@ -87,7 +91,7 @@ def info(name: str, model: ModelName = "turbo", model_dir: ModelDir = None, voic
 
 
 @app.command("remove")
-def remove(name: str, voices_dir: VoicesDir = None) -> None:
+def remove(name: StoredVoice, voices_dir: VoicesDir = None) -> None:
     """Delete a cached voice."""
     from tts_cli.engines.chatterbox.voice.store import VoiceStore
 
