@@ -155,7 +155,9 @@ def loudspeaker(folder: Path) -> Iterator[Loudspeaker]:
     environment = {name: value for name, value in os.environ.items() if name != "PULSE_SERVER"}
     environment |= {"XDG_RUNTIME_DIR": str(folder), "HOME": str(folder)}
     command = ["pulseaudio", "-n", "--exit-idle-time=-1", "--load=module-native-protocol-unix"]
-    command += ["--load=module-null-sink sink_name=speaker rate=24000", "--log-level=info", f"--log-target=file:{log}"]
+    # A null sink that rewinds asks for up to 2 s of sound at once, and then for nothing for so long.
+    command += ["--load=module-null-sink sink_name=speaker rate=24000 norewinds=1"]
+    command += ["--log-level=info", f"--log-target=file:{log}"]
     streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, env=environment, **streams) as server:
         try:

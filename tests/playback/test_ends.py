@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.harness import PATIENCE, TTS, Speaker
+from tts_cli.playback.speaker import _Pulse
 
 pytestmark = pytest.mark.speaker
 
@@ -133,3 +134,10 @@ def test_a_speaker_that_disappears_while_text_is_waited_for_is_noticed_within_2_
     assert "has stopped playing" in message
     assert len(message.splitlines()) == 1
     assert took < 3  # 2 s on a machine that has nothing else to do
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [(4800, 5.0), (14_400, 1.2)], ids=["wakes", "plays"])
+def test_a_device_may_take_longer_to_ask_before_it_plays(asked: int, seconds: float) -> None:
+    pulse = _Pulse(0.1)
+    looks = [pulse.beats(asked, buffered=10_800) for _ in range(60)]
+    assert looks.index(False) == pytest.approx(10 * seconds, abs=1)

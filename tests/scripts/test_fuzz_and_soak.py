@@ -189,6 +189,34 @@ def test_all_that_is_written_into_a_pipe_is_played(tmp_path: Path) -> None:
     assert counts["delivered_ms"] > 500
 
 
+LONGEST_WAIT = """
+import time
+from tts_cli.playback.opening import open_speaker
+
+sink = open_speaker(None, 24_000)
+waits, asked, since = [0.0], 0, time.monotonic()
+until = since + 0.8
+while time.monotonic() < until:
+    time.sleep(0.01)
+    waits.append(time.monotonic() - since)
+    if sink._asked != asked:
+        asked, since = sink._asked, time.monotonic()
+print(max(waits))
+"""
+
+
+@pytest.mark.speaker
+@pytest.mark.skipif(shutil.which("pulseaudio") is None, reason="needs pulseaudio and libasound2-plugins")
+def test_the_speaker_of_a_long_run_asks_for_sound_evenly_from_the_first_moment(tmp_path: Path) -> None:
+    def longest_wait(folder: Path) -> float:
+        with soak.loudspeaker(folder) as speaker:
+            environment = clean_environment() | speaker.environment
+            environment.pop("PULSE_SERVER", None)
+            return float(subprocess.check_output([sys.executable, "-c", LONGEST_WAIT], env=environment))
+
+    assert any(longest_wait(tmp_path / attempt) < 0.4 for attempt in "123"), "one attempt unless the machine stalls"
+
+
 SOAKED = {"exit_code": 0, "audio_ms": 9000.0, "delivered_ms": 9000.0, "device_opened": 1, "device_underflows": 0} | {
     f"{resource}_growth": 0.0 for resource in ("memory", "threads", "files")
 }

@@ -31,6 +31,8 @@ POLL_SECONDS: Final = 0.01
 """Seconds from one look for room in the ring to the next. The callback wakes no thread: that could make it wait."""
 DEAD_SECONDS: Final = 1.2
 """A device that has not asked for sound for so long counts as lost."""
+WAKING_SECONDS: Final = 5
+"""The same while it has only asked for what it buffers: a sound server may have to wake it, as with Bluetooth."""
 LAST_SECONDS: Final = 0.1
 """How long the closing of a lost device is waited for. It may never return, and the error message comes after it."""
 
@@ -42,15 +44,23 @@ class _Pulse:
     """
 
     def __init__(self, interval: float) -> None:
-        self._most = DEAD_SECONDS / interval
+        self._interval = interval
         self._asked = 0
         self._unanswered = 0
 
-    def beats(self, asked: int) -> bool:
-        """Look once; `asked` is how many frames the device has asked for so far. Returns False if it is lost."""
+    def beats(self, asked: int, buffered: float) -> bool:
+        """Look once. Returns False if the device is lost.
+
+        Parameters
+        ----------
+        asked
+            How many frames the device has asked for so far.
+        buffered
+            How many it asks for before it plays.
+        """
         self._unanswered = 0 if asked != self._asked else self._unanswered + 1
         self._asked = asked
-        return self._unanswered < self._most
+        return self._unanswered * self._interval < (DEAD_SECONDS if asked > buffered else WAKING_SECONDS)
 
 
 class SpeakerSink(Sink):
@@ -189,11 +199,10 @@ class SpeakerSink(Sink):
         self.text_pending()
         # The device still buffers the last samples, and PortAudio's stop does not always wait for them. They have been
         # heard when the device has asked for as much silence after them as it can buffer, however long that takes.
-        after = (self._stream.latency + SERVER_SECONDS) * self._device.rate
-        heard = self._asked + after
+        heard = self._asked + self._buffered
         while not self._interrupted.is_set():
             if self._ring.available or self._ring.moving:
-                heard = self._asked + after
+                heard = self._asked + self._buffered
             elif self._asked >= heard:
                 self._guarded(self._stream.stop)
                 return
@@ -202,6 +211,11 @@ class SpeakerSink(Sink):
     def play_out(self) -> None:
         """The same as `finish`: everything that was written is heard."""
         self.finish()
+
+    @property
+    def _buffered(self) -> float:
+        """How many frames the device and a sound server can buffer."""
+        return float(self._stream.latency + SERVER_SECONDS) * self._device.rate
 
     def _wait(self) -> None:
         self._raise_if_lost(self._seen_by_writer)
@@ -213,7 +227,7 @@ class SpeakerSink(Sink):
             self._raise_if_lost(self._seen_by_watcher)
 
     def _raise_if_lost(self, pulse: _Pulse) -> None:
-        if not pulse.beats(self._asked) or not self._stream.active:
+        if not pulse.beats(self._asked, self._buffered) or not self._stream.active:
             self._gone = True
             raise self._lost()
 
