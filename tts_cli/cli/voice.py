@@ -1,21 +1,24 @@
-"""The commands `tts voice`: make, list, show and remove voices."""
+"""The commands `tts voice`: make, try, list, show, move and remove voices."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
 from tts_cli.cli import completion
 from tts_cli.cli.streams import print_path
 from tts_cli.errors import UsageError
+from tts_cli.paths import expanded
 from tts_cli.shown import harmless
 
 if TYPE_CHECKING:
-    from tts_cli.engines import VoiceInfo
+    from tts_cli.engines import EngineSpec, VoiceInfo
 
-app = typer.Typer(help="Make, list, show and remove voices.", no_args_is_help=True)
+app = typer.Typer(help="Make, try, list, show, move and remove voices.", no_args_is_help=True)
+
+SENTENCE: Final = "This is how I sound when I read a sentence to you."
 
 VoicesDir = Annotated[
     Path | None,
@@ -27,6 +30,15 @@ ModelDir = Annotated[
 ]
 ModelName = Annotated[Literal["turbo", "nano"], typer.Option("--model", help="The model that is to speak with it.")]
 
+OutputDevice = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|N",
+        help="Audio output; `tts devices` lists them.",
+        show_default=False,
+        autocompletion=completion.devices,
+    ),
+]
 VoiceName = Annotated[str, typer.Argument(autocompletion=completion.voices)]
 StoredVoice = Annotated[str, typer.Argument(autocompletion=completion.stored_voices)]
 
@@ -70,7 +82,7 @@ def list_(model: ModelName = "turbo", model_dir: ModelDir = None, voices_dir: Vo
     from rich.table import Table
 
     table = Table("Name", "Engine", "From", box=None)
-    for info in _voices(model, model_dir, voices_dir):
+    for _, info in _voices(model, model_dir, voices_dir):
         table.add_row(*map(harmless, (info.name, info.engine, info.source or "ships with the engine")))
     Console(markup=False, soft_wrap=True).print(table)
 
@@ -80,14 +92,47 @@ def info(name: VoiceName, model: ModelName = "turbo", model_dir: ModelDir = None
     """Show what is known about one voice."""
     from dataclasses import asdict
 
-    voices = _voices(model, model_dir, voices_dir)
-    found = next((voice for voice in voices if voice.name == name), None)
-    if found is None:
-        known = ", ".join(voice.name for voice in voices)
-        raise UsageError(f"there is no voice called {name!r}", f"choose: {known}")
+    _, found = _called(name, model, model_dir, voices_dir)
     for key, value in asdict(found).items():
         if value not in ("", None):
             typer.echo(f"{key:<9} {harmless(str(value))}")
+
+
+@app.command("try")
+def try_(
+    name: VoiceName,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", help="Write a .wav, .flac, .mp3 or .ogg file.", show_default=False),
+    ] = None,
+    output_device: OutputDevice = None,
+    model: ModelName = "turbo",
+    model_dir: ModelDir = None,
+    voices_dir: VoicesDir = None,
+) -> None:
+    """Say a sentence with a voice."""
+    from tts_cli.cli.live import Destination, speak_live
+    from tts_cli.cli.options import settings_for
+    from tts_cli.cli.speak import speak
+    from tts_cli.playback.opening import open_sink
+    from tts_cli.text.markup.reading import Reading
+    from tts_cli.text.sources import text_argument
+
+    if output is not None and output_device is not None:
+        raise UsageError("an output device plays nothing when sound goes to a file", "leave out one of both")
+    spec, _ = _called(name, model, model_dir, voices_dir)
+    asked = {"model": model, "model_dir": model_dir, "voices_dir": voices_dir}
+    speak_live(
+        engine_name=spec.name,
+        voice=name,
+        given={key: value for key, value in asked.items() if value is not None and spec.has(key)},
+        settings=settings_for(speak),
+        source=text_argument(SENTENCE, Reading("plain", "announce")),
+        destination=Destination(lambda rate, _: open_sink(output, output_device, rate), output, None),
+        strict=True,
+        json=False,
+        quiet=False,
+    )
 
 
 @app.command("remove")
@@ -99,15 +144,66 @@ def remove(name: StoredVoice, voices_dir: VoicesDir = None) -> None:
     VoiceStore(voices_dir).remove(name)
 
 
-def _voices(model: str, model_dir: Path | None, voices_dir: Path | None) -> list[VoiceInfo]:
+@app.command("export")
+def export(
+    name: StoredVoice,
+    file: Annotated[Path | None, typer.Argument(help="By default, NAME.zip.", show_default=False)] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file.")] = False,
+    voices_dir: VoicesDir = None,
+) -> None:
+    """Write a cached voice into a ZIP file, for another machine."""
+    from tts_cli.engines.chatterbox.voice.store import VoiceStore
+    from tts_cli.engines.chatterbox.weights.locate import require_packages
+
+    _check_not_own(name)
+    store = VoiceStore(voices_dir)
+    store.path(name)
+    require_packages()
+    from tts_cli.engines.chatterbox.voice.archive import export_voice
+
+    file = Path(f"{name}.zip") if file is None else expanded(file)
+    export_voice(store, name, file, force)
+    print_path(file)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A ZIP file that `tts voice export` has written.")],
+    name: Annotated[str | None, typer.Option(help="Its name here; by default, as it was.", show_default=False)] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a voice of that name.")] = False,
+    voices_dir: VoicesDir = None,
+) -> None:
+    """Store a voice of another machine. It is checked first, and nothing in it is run."""
+    from tts_cli.engines.chatterbox.voice.store import VoiceStore
+    from tts_cli.engines.chatterbox.weights.locate import require_packages
+
+    if name is not None:
+        _check_not_own(name)
+    require_packages()
+    from tts_cli.engines.chatterbox.voice.archive import import_voice
+
+    info = import_voice(expanded(file), VoiceStore(voices_dir), name, force, _check_not_own)
+    print_path(info.path or Path(info.name))
+
+
+def _voices(model: str, model_dir: Path | None, voices_dir: Path | None) -> list[tuple[EngineSpec, VoiceInfo]]:
     """The voices of all engines."""
     from tts_cli.engines.registry import engines, split
 
     given = {"model": model, "model_dir": model_dir, "voices_dir": voices_dir}
-    found: list[VoiceInfo] = []
+    found: list[tuple[EngineSpec, VoiceInfo]] = []
     for spec in reversed(list(engines().values())):
         settings, _ = split(spec, {name: value for name, value in given.items() if spec.has(name)})
-        found += spec.voices(settings)
+        found += [(spec, voice) for voice in spec.voices(settings)]
+    return found
+
+
+def _called(name: str, model: str, model_dir: Path | None, voices_dir: Path | None) -> tuple[EngineSpec, VoiceInfo]:
+    """The voice of that name, and its engine. Raises `UsageError` if there is none."""
+    voices = _voices(model, model_dir, voices_dir)
+    found = next((each for each in voices if each[1].name == name), None)
+    if found is None:
+        raise UsageError(f"there is no voice called {name!r}", f"choose: {', '.join(each.name for _, each in voices)}")
     return found
 
 

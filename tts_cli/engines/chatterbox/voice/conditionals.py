@@ -142,6 +142,8 @@ def _tensor(
     value = value.detach()  # it may have been saved with a gradient
     if value.layout != torch.strided or value.is_meta:
         raise ModelError(f"{file}: {name} is not stored as a dense tensor")
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        raise ModelError(f"{file}: {name} has more numbers than are stored")  # a few bytes could claim gigabytes
     expected = ["any" if size is None else size for size in shape]
     if value.ndim != len(shape) or any(want not in (None, have) for want, have in zip(shape, value.shape, strict=True)):
         raise ModelError(f"{file}: {name} has shape {list(value.shape)}, expected {expected}")

@@ -172,7 +172,7 @@ class VoiceStore:
             fields = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError):  # RecursionError: arrays nested thousands deep
             fields = {}
-        return _described(VoiceInfo(name, ENGINE, path=path), fields)
+        return described(VoiceInfo(name, ENGINE, path=path), fields)
 
     def check_free(self, name: str, force: bool = False) -> None:
         """Raise `UsageError` if a new voice cannot have the name: it is invalid, reserved, or taken without `force`."""
@@ -246,8 +246,8 @@ class VoiceStore:
                 place.unlink(missing_ok=True)
 
 
-def _described(info: VoiceInfo, fields: object) -> VoiceInfo:
-    """`info` with the fields of a JSON object. Fields of a wrong type are ignored."""
+def described(info: VoiceInfo, fields: object) -> VoiceInfo:
+    """`info` with the fields of a voice's JSON object. Fields of a wrong type are ignored."""
     if not isinstance(fields, dict):
         return info
 
