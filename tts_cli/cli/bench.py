@@ -52,6 +52,17 @@ Fidelity = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+Listen = Annotated[
+    Path | None,
+    typer.Option(
+        "--listen",
+        metavar="DIR",
+        help="With --fidelity: write the sounds that are compared into a new folder, under names that do not tell "
+        "which is which; key.txt does.",
+        show_default=False,
+        rich_help_panel=_PANEL,
+    ),
+]
 Runs = Annotated[int, typer.Option(min=1, max=1000, help="How many runs are measured.")]
 Warmup = Annotated[int, typer.Option(min=0, max=1000, help="How many runs come before and are not measured.")]
 Plot = Annotated[
@@ -77,6 +88,7 @@ def bench(
     json: Json = False,
     compare: Compare = None,
     fidelity: Fidelity = False,
+    listen: Listen = None,
 ) -> None:
     """Measure speaking in a warm process: nothing is played.
 
@@ -105,8 +117,10 @@ def bench(
         if compare or plot:
             raise UsageError("--fidelity takes no time and draws nothing", "leave out --compare and --plot")
         with _progress(notices) as progress:
-            print_fidelity(spec, settings, options, given, voice, text, strategy, json, progress)
+            print_fidelity(spec, settings, options, given, voice, text, strategy, listen, json, progress)
         return
+    if listen is not None:
+        raise UsageError("--listen writes what --fidelity compares", "add --fidelity")
     with _progress(notices) as progress, ExitStack() as held:
         progress("loading")
         others = held.enter_context(baselines(spec, settings, compare)) if compare is not None else {}

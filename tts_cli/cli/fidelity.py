@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json as json_format
+import math
 import platform
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +16,7 @@ from tts_cli.errors import UsageError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from tts_cli.audio import Samples
     from tts_cli.engines import EngineSettings, EngineSpec, SpeakOptions
     from tts_cli.engines.chatterbox.proof.verdict import Fidelity
 
@@ -28,14 +32,19 @@ def fidelity(
     voice: str | None,
     text: str | None,
     strategy: str | None,
+    listen: Path | None,
     json: bool,
     progress: Callable[[str], None],
 ) -> None:
-    """Measure and print. Raises `UsageError` for an engine without precisions, and for options without effect."""
+    """Measure and print. Raises `UsageError` for an engine without precisions, and for options without effect.
+
+    With `listen`, also writes the sounds that are compared into that folder.
+    """
     from rich.console import Console
 
     from tts_cli.engines.chatterbox.options import STRATEGIES, ChatterboxOptions, ChatterboxSettings
     from tts_cli.engines.chatterbox.proof import fidelity as measure
+    from tts_cli.engines.chatterbox.proof.listening import blind_sounds
     from tts_cli.engines.chatterbox.proof.verdict import report, summary
     from tts_cli.engines.chatterbox.voice.store import VoiceStore
     from tts_cli.engines.chatterbox.weights.locate import locate
@@ -52,17 +61,20 @@ def fidelity(
     store = VoiceStore(settings.voices_dir, folder)
     name = voice or store.speakable()[0]
     count = ChatterboxOptions.of(options).tokens or measure.POSITIONS
-    found = measure.measure(
-        folder,
-        store.path(name),
-        text or measure.TEXT,
-        device=settings.device,
-        strategies=[name for name in STRATEGIES if strategy in (name, None, "all", "auto")],
-        chunk=chunk,
-        seed=seed,
-        positions=count,
-        progress=progress,
-    )
+    with ExitStack() as held:
+        sounded = held.enter_context(blind_sounds(listen)) if listen is not None else _unheard
+        found = measure.measure(
+            folder,
+            store.path(name),
+            text or measure.TEXT,
+            device=settings.device,
+            strategies=[name for name in STRATEGIES if strategy in (name, None, "all", "auto")],
+            chunk=chunk,
+            seed=seed,
+            positions=count,
+            progress=progress,
+            sounded=sounded,
+        )
     if json:
         about = {"model": settings.model, "voice": name, "tokens": count, "chunk": chunk, "seed": seed}
         about |= {"machine": platform.platform()}
@@ -77,6 +89,10 @@ def fidelity(
     console.print()
     for line in summary(found):
         console.print(line)
+
+
+def _unheard(_way: str, _sound: Samples) -> None:
+    """Without --listen, sounds are not kept."""
 
 
 def _drawings(found: Fidelity, title: str) -> Table:
@@ -123,16 +139,19 @@ def _soundings(found: Fidelity, title: str) -> Table:
         title=title,
         title_justify="left",
         box=None,
+        padding=(0, 1, 0, 0),
         caption="Against fp32 decoded whole. Distance: of mel levels, RMS, in dB; "
         f"{found.other_noise:.1f} with other noise.\nSNR of the wave in dB. Loudness: its drift in dB in 10 s; "
-        "timbre: its drift in dB.",
+        "timbre: its drift in dB. Pitch: F0 apart in cents, "
+        f"{_cents(found.other_pitch[0])} with other noise.\nVoiced: frames in which both have a pitch or neither has, "
+        f"{found.other_pitch[1]:.0%} with other noise.",
         caption_justify="left",
     )
     for heading in ("S3Gen", "Strategy"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("Distance", "SNR", "Loudness", "Timbre"):
+    for heading in ("Distance", "SNR", "Loudness", "Timbre", "Pitch", "Voiced"):
         table.add_column(heading, justify="right")
-    table.add_column("Verdict")
+    table.add_column("Verdict", no_wrap=True)
     for row in found.sounds:
         table.add_row(
             row.precision,
@@ -141,6 +160,12 @@ def _soundings(found: Fidelity, title: str) -> Table:
             f"{row.snr:.1f}",
             f"{row.loudness_drift:+.2f}",
             f"{row.timbre_drift:.2f}",
-            row.grade(found.other_noise).words,
+            _cents(row.cents),
+            f"{row.voicing:.0%}",
+            row.grade(found.other_noise).brief,
         )
     return table
+
+
+def _cents(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.0f}"

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from tests.harness import ROOT, Run, complaint
-from tts_cli.audio import SAMPLE_RATE, Samples, as_samples
+from tts_cli.audio import SAMPLE_RATE, SAMPLES_PER_TOKEN, Samples, as_samples
 from tts_cli.engines.chatterbox.precision.choice import choose
 from tts_cli.engines.chatterbox.proof.fidelity import compare_logits, compare_sounds, computable, measure
 from tts_cli.engines.chatterbox.proof.verdict import (
@@ -216,6 +217,20 @@ class TestCommand:
             assert expected in words
         assert "overlap" not in words
 
+    def test_sounds_to_compare_have_names_that_do_not_tell_what_they_are(
+        self, tts: Run, tiny: Path, tmp_path: Path
+    ) -> None:
+        options = ("--fidelity", "--tokens", "12", "--strategy", "context", "--voices-dir", str(tmp_path / "voices"))
+        result = tts("bench", "--model-dir", str(tiny), *options, "--listen", str(tmp_path / "sounds"))
+        assert (result.returncode, result.stderr) == (0, b"")
+        key = dict(line.split("  ") for line in (tmp_path / "sounds/key.txt").read_text().splitlines())
+        ways = ["bf16, context", "bf16, whole", "fp32, context", "fp32, whole", "fp32, whole, other noise"]
+        assert sorted(key.values()) == ways
+        assert sorted(path.name for path in (tmp_path / "sounds").iterdir()) == [*sorted(key), "key.txt"]
+        for name in key:
+            assert len(soundfile.read(tmp_path / "sounds" / name)[0]) == 12 * SAMPLES_PER_TOKEN
+        assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
     def test_json(self, tts: Run, tiny: Path, tmp_path: Path) -> None:
         options = ("--fidelity", "--tokens", "12", "--strategy", "context", "--voices-dir", str(tmp_path), "--json")
         result = tts("bench", "--model-dir", str(tiny), *options)
@@ -234,6 +249,7 @@ class TestCommand:
             (["--chunk", "auto"], "--chunk auto"),
             (["--mode", "simple"], "--mode"),
             (["--voice", "eve"], "eve"),
+            (["--listen", "/"], "not an empty folder"),
         ],
     )
     def test_errors(self, tts: Run, tiny: Path, options: list[str], says: str) -> None:

@@ -21,6 +21,7 @@ from tts_cli.engines.chatterbox.options import PRECISIONS
 from tts_cli.engines.chatterbox.precision.choice import choose
 from tts_cli.engines.chatterbox.proof.maps import errors as map_errors
 from tts_cli.engines.chatterbox.proof.maps import watch
+from tts_cli.engines.chatterbox.proof.pitch import compare as compare_pitch
 from tts_cli.engines.chatterbox.proof.verdict import WHOLE, Fidelity, MapError, SoundFidelity, TokenFidelity
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder
 from tts_cli.engines.chatterbox.t3.model import T3, TokenRequest
@@ -54,6 +55,7 @@ def measure(
     seed: int = 0,
     positions: int = POSITIONS,
     progress: Callable[[str], None] = lambda _doing: None,
+    sounded: Callable[[str, Samples], None] = lambda _way, _sound: None,
 ) -> Fidelity:
     """Measure every precision that the device can compute. Only one is loaded at a time.
 
@@ -79,6 +81,8 @@ def measure(
         How many tokens are drawn.
     progress
         Called with a few words when a step begins.
+    sounded
+        Called with each way of decoding, in words, and its sound, float32 `[n]`.
     """
     place, known = pick_device(device), Conditionals.load(voice)
     chosen = {name: choose(name, place) for name in computable(place)}
@@ -106,17 +110,23 @@ def measure(
         decoder = S3GenDecoder.load(folder, device, name)
         if name == "fp32":
             whole, other = (decoder.whole(known.gen, tokens, noise) for noise in (seed, seed + 1))
+            sounded(f"{name}, {WHOLE}", whole)
+            sounded(f"{name}, {WHOLE}, other noise", other)
         else:
-            sound_rows.append(compare_sounds(name, WHOLE, decoder.whole(known.gen, tokens, seed), whole))
+            sound = decoder.whole(known.gen, tokens, seed)
+            sounded(f"{name}, {WHOLE}", sound)
+            sound_rows.append(compare_sounds(name, WHOLE, sound, whole))
         for strategy in strategies:
             progress(f"S3Gen in {name}: {strategy}")
             sound = np.concatenate(list(_streamed(decoder, known.gen, tokens, strategy, chunk, seed)))
+            sounded(f"{name}, {strategy}", sound)
             sound_rows.append(compare_sounds(name, strategy, sound, whole))
         del decoder
     likely = reference.double().log_softmax(dim=-1)
     return Fidelity(
         entropy=float(-(likely.exp() * likely).sum(dim=-1).mean()),
         other_noise=distance(other, whole, SAMPLE_RATE),
+        other_pitch=compare_pitch(other, whole, SAMPLE_RATE),
         tokens=tuple(token_rows),
         sounds=tuple(sound_rows),
         decoders={name: each.s3gen for name, each in chosen.items()},
@@ -168,6 +178,7 @@ def compare_sounds(precision: str, strategy: str, found: Samples, reference: Sam
         _snr(found, reference),
         _loudness_drift(found, reference),
         _timbre_drift(found, reference),
+        *compare_pitch(found, reference, SAMPLE_RATE),
     )
 
 

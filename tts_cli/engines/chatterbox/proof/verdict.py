@@ -12,6 +12,8 @@
   Processing 1(1)). A sound with a larger distance can be as good: the reference with other noise is one. Up to that
   distance, the sound may be another take of the same text, which only listening can tell.
 - **SNR**: signal over difference from the reference, in dB. It is not graded, because phases are hardly heard.
+- **Pitch**: the median difference in F0 where both have a pitch, in cents, and the fraction of frames in which both
+  have one or neither has. It is not graded, because the reference with other noise has another melody, too.
 - **Loudness drift**: the slope of the difference in level over the utterance, in dB per 10 s. Differences of about 1 dB
   are heard (Zwicker and Fastl, Psychoacoustics). With 3 dB, the speaker seems to walk.
 - **Timbre drift**: the change of the difference in mean mel spectrum from the first quarter to the last, without
@@ -71,6 +73,11 @@ class Grade(IntEnum):
             "differs audibly",
         )[self]
 
+    @property
+    def brief(self) -> str:
+        """The grade in a word or two, for a table."""
+        return ("as fp32", "close", "another take", "differs")[self]
+
 
 @dataclass(frozen=True, slots=True)
 class TokenFidelity:
@@ -118,6 +125,10 @@ class SoundFidelity:
     snr: float
     loudness_drift: float
     timbre_drift: float
+    cents: float = math.nan
+    """The median difference in F0; NaN if no frame of both has a pitch."""
+    voicing: float = math.nan
+    """The fraction of frames in which both have a pitch or neither has."""
 
     def grade(self, other_noise: float) -> Grade:
         """The worst grade of all numbers. `other_noise` is the distance of the reference with other noise, in dB."""
@@ -150,6 +161,8 @@ class Fidelity:
     """For every precision of S3Gen and every strategy, except the reference."""
     decoders: Mapping[str, str]
     """The precision of S3Gen that goes with each precision."""
+    other_pitch: tuple[float, float] = (math.nan, math.nan)
+    """`cents` and `voicing` of the reference with other noise."""
     maps: tuple[MapError, ...] = ()
     """For every precision except fp32, from T3's first map to its last."""
 
@@ -186,6 +199,8 @@ def report(found: Fidelity) -> dict[str, Any]:
         "entropy_nats": round(found.entropy, 3),
         "random_weights": found.random,
         "other_noise_db": round(found.other_noise, 3),
+        "other_noise_cents": _rounded(found.other_pitch[0], 1),
+        "other_noise_voicing": _rounded(found.other_pitch[1], 4),
         "t3": [
             {
                 "precision": row.precision,
@@ -208,6 +223,8 @@ def report(found: Fidelity) -> dict[str, Any]:
                 "snr_db": round(row.snr, 2),
                 "loudness_drift_db": round(row.loudness_drift, 3),
                 "timbre_drift_db": round(row.timbre_drift, 3),
+                "pitch_cents": _rounded(row.cents, 1),
+                "voicing": _rounded(row.voicing, 4),
                 "verdict": row.words(found.other_noise),
             }
             for row in found.sounds
@@ -215,3 +232,8 @@ def report(found: Fidelity) -> dict[str, Any]:
         "s3gen_of": dict(found.decoders),
         "summary": summary(found),
     }
+
+
+def _rounded(value: float, digits: int) -> float | None:
+    """JSON has no NaN."""
+    return None if math.isnan(value) else round(value, digits)
