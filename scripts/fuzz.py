@@ -15,6 +15,7 @@ The exit code is 1 if a fault was found or no case was run. The inputs of a faul
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import pprint
@@ -80,7 +81,7 @@ class Watch:
             process = subprocess.Popen(command, env=self.environment(), stderr=err, **streams)
         assert process.stdout is not None
         with process, process.stdout as output:
-            while line := _line(output, LONGEST):
+            while line := _line(output, LONGEST, process.pid):
                 self._hear(json.loads(line))
             if line is None:
                 process.kill()
@@ -128,10 +129,37 @@ class Watch:
         file.write_text(f"{signature}\n\n{plan}\n\n{trace}", errors="backslashreplace")
 
 
-def _line(output: IO[bytes], seconds: float) -> bytes | None:
-    """The next line, b"" at the end, None if it does not come in time. A worker writes whole lines at once."""
-    ready, _, _ = select.select([output], [], [], seconds)
-    return output.readline() if ready else None
+def _line(output: IO[bytes], seconds: float, process: int) -> bytes | None:
+    """The next line, b"" at the end, None if it does not come in time. A worker writes whole lines at once.
+
+    On a busy machine, the time in which a thread of the process could run and has no processor does not count.
+    """
+    waited, before = 0.0, delays(process)
+    while waited < seconds:
+        began = time.monotonic()
+        ready, _, _ = select.select([output], [], [], min(seconds, 1.0))
+        if ready:
+            return output.readline()
+        after = delays(process)
+        delayed = max((after[thread] - before[thread] for thread in after.keys() & before.keys()), default=0.0)
+        waited += max(0.0, time.monotonic() - began - delayed)
+        before = after
+    return None
+
+
+def delays(process: int) -> dict[str, float]:
+    """For how many seconds each thread of a process has waited for a processor so far; none if it has ended.
+
+    Parameters
+    ----------
+    process
+        The number of the process.
+    """
+    found = {}
+    with contextlib.suppress(OSError):
+        for thread in Path("/proc", str(process), "task").iterdir():
+            found[thread.name] = int((thread / "schedstat").read_text().split()[1]) / 1e9
+    return found
 
 
 def command_line(options: argparse.Namespace) -> list[str]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Generator, Iterator
 from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import fuzz
 import numpy as np
 import pytest
 import soak
@@ -131,6 +134,26 @@ def test_what_is_left_behind_is_found(bench: Bench, monkeypatch: pytest.MonkeyPa
 def test_how_no_command_may_end_is_found(code: int, stderr: bytes) -> None:
     with pytest.raises(FaultError):
         judge(code, b"", stderr)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_case_hangs_if_it_stands_still_and_not_if_other_work_has_the_processor() -> None:
+    with subprocess.Popen(["sleep", "60"], stdout=subprocess.PIPE) as still:
+        assert still.stdout is not None
+        began = time.monotonic()
+        assert fuzz._line(still.stdout, 0.2, still.pid) is None
+        assert time.monotonic() - began < 2
+        still.kill()
+    busy = [subprocess.Popen(["sh", "-c", "while :; do :; done"], stdout=subprocess.PIPE) for _ in range(4)]
+    for process in busy:
+        os.sched_setaffinity(process.pid, {min(os.sched_getaffinity(0))})
+    began = time.monotonic()
+    assert busy[0].stdout is not None
+    assert fuzz._line(busy[0].stdout, 0.2, busy[0].pid) is None
+    assert time.monotonic() - began > 0.4  # each has a quarter of the processor
+    for process in busy:
+        process.kill()
+        process.communicate()
 
 
 def test_growth_is_told_from_a_start_and_from_noise() -> None:
