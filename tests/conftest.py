@@ -34,6 +34,7 @@ GET_CHATTERBOX = "tts model pull turbo" if HAS_TORCH else "pip install '.[chatte
 """The command that a user without Chatterbox is told."""
 NEED_TORCH = (
     "cli/test_model.py",
+    "cli/test_record.py",
     "cli/test_speak_chatterbox.py",
     "cli/test_voice_chatterbox.py",
     "engines/chatterbox",

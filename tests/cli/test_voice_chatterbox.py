@@ -13,11 +13,8 @@ import numpy.typing as npt
 import pytest
 import soundfile
 import torch
-from safetensors.torch import load_file, save_file
 
 from tests.harness import Run, complaint, terminal
-
-S3GEN = "s3gen_meanflow.safetensors"
 
 
 @pytest.fixture
@@ -25,19 +22,6 @@ def environment(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
     """Without weights but those that a test names, and quick on networks that are small."""
     home = {"HF_HOME": str(tmp_path / "hugging face"), "TTS_VOICES_DIR": str(tmp_path / "voices")}
     return environment | home | {"OMP_NUM_THREADS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-
-
-@pytest.fixture
-def cloning(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`tiny` with upstream's parts that make a voice of a recording, which come in one size."""
-    from make_checkpoint import voice_side
-
-    folder = tmp_path_factory.mktemp("cloning")
-    for file in tiny.iterdir():
-        if file.name != S3GEN:
-            (folder / file.name).symlink_to(file)
-    save_file(load_file(tiny / S3GEN) | voice_side(7), folder / S3GEN)
-    return folder
 
 
 class TestVoices:

@@ -18,7 +18,7 @@ SUMMARIES = {
     "bench": "Measure speaking in a warm process: nothing is played.",
     "serve": "Load an engine once and let programs on this machine speak with it, over WebSockets and HTTP.",
     "client": "Speak through the WebSocket of a server, and show what it and this client have measured.",
-    "voice": "Make, try, list, show, move and remove voices.",
+    "voice": "Make, record, try, list, show, move and remove voices.",
     "config": "Show and edit the settings of tts speak.",
     "model": "Download the weights of Chatterbox, and show where they are.",
 }

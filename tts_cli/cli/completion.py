@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["devices", "engines", "stored_voices", "voices"]
+__all__ = ["devices", "engines", "inputs", "stored_voices", "voices"]
 
 FOLDERS = ("model_dir", "voices_dir")
 
@@ -54,6 +54,17 @@ def devices() -> list[tuple[str, str]]:
 
     try:
         return [(str(device.index), on_one_line(device.name)) for device in list_devices()]
+    except TTSError:
+        return []
+
+
+def inputs() -> list[tuple[str, str]]:
+    """The numbers of the audio inputs, with their names."""
+    from tts_cli.playback.microphone import list_inputs
+    from tts_cli.shown import on_one_line
+
+    try:
+        return [(str(device.index), on_one_line(device.name)) for device in list_inputs()]
     except TTSError:
         return []
 

@@ -16,7 +16,7 @@ from tts_cli.shown import harmless
 if TYPE_CHECKING:
     from tts_cli.engines import EngineSpec, VoiceInfo
 
-app = typer.Typer(help="Make, try, list, show, move and remove voices.", no_args_is_help=True)
+app = typer.Typer(help="Make, record, try, list, show, move and remove voices.", no_args_is_help=True)
 
 SENTENCE: Final = "This is how I sound when I read a sentence to you."
 
@@ -142,6 +142,49 @@ def remove(name: StoredVoice, voices_dir: VoicesDir = None) -> None:
 
     _check_not_own(name)
     VoiceStore(voices_dir).remove(name)
+
+
+@app.command("record")
+def record(
+    name: Annotated[str, typer.Argument(help="The name of the new voice.")],
+    seconds: Annotated[float, typer.Option(min=6, max=60, metavar="S", help="How much to record.")] = 12.0,
+    input_device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|N",
+            help="Audio input; `tts devices --inputs` lists them.",
+            show_default=False,
+            autocompletion=completion.inputs,
+        ),
+    ] = None,
+    output_device: OutputDevice = None,
+    replay: Annotated[bool, typer.Option(help="Play the recording back.")] = True,
+    force: Annotated[bool, typer.Option("--force", help="Replace a voice of that name.")] = False,
+    model: ModelName = "turbo",
+    model_dir: ModelDir = None,
+    voices_dir: VoicesDir = None,
+) -> None:
+    """Record yourself while you read a text, and make a voice of it."""
+    from tempfile import TemporaryDirectory
+
+    from tts_cli.audio import SAMPLE_RATE
+    from tts_cli.cli.record import take
+    from tts_cli.engines.chatterbox.voice.store import VoiceStore
+    from tts_cli.engines.chatterbox.weights.locate import locate, require_packages
+    from tts_cli.playback.microphone import find_input
+
+    _check_not_own(name)
+    VoiceStore(voices_dir).check_free(name, force)
+    require_packages()
+    locate(model, model_dir, voice_caching=True)
+    device = find_input(input_device, SAMPLE_RATE)
+    samples = take(device, seconds, output_device, replay)
+    import soundfile
+
+    with TemporaryDirectory() as folder:
+        file = Path(folder, f"{name}.wav")
+        soundfile.write(file, samples, device.rate)
+        cache(file, name, force, model, model_dir, voices_dir)
 
 
 @app.command("export")
