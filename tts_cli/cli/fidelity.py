@@ -72,6 +72,8 @@ def fidelity(
             chunk=chunk,
             seed=seed,
             positions=count,
+            flow_steps=settings.flow_steps,
+            prompt_seconds=settings.prompt_seconds,
             progress=progress,
             sounded=sounded,
         )

@@ -69,7 +69,7 @@ class ChatterboxEngine:
         self._prompt_seconds = chosen.prompt_seconds
         self._tokenizer = TextTokenizer(self._folder)
         self._marker = Watermarker.load() if chosen.watermark else None
-        placed = place(self._folder, chosen.device, chosen.precision)
+        placed = place(self._folder, chosen.device, chosen.precision, chosen.flow_steps)
         self._t3, self._decoder = placed.t3, placed.decoder
         self.precision, self.notice = placed.precision.why, placed.notice
         self.strategy = "cached" if placed.device.type == "cpu" else "context"

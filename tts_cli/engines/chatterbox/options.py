@@ -17,6 +17,8 @@ DEVICES: Final = ("cpu", "cuda", "mps")
 PRECISIONS: Final = ("fp32", "bf16", "int8", "int4")
 STRATEGIES: Final = ("independent", "overlap", "context", "cached")
 """The names of the strategies; `s3gen.strategies` has a class for each."""
+FLOW_STEPS: Final = 2
+"""How many flow steps Turbo is distilled to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,8 @@ class ChatterboxSettings(EngineSettings):
         How many threads compute; None for one for each core.
     prompt_seconds
         How much of the voice's recording the flow uses, in seconds; None for all, up to 10 s.
+    flow_steps
+        How many steps the flow takes to compute mel frames.
     watermark
         Whether the sound gets Perth's watermark.
 
@@ -111,6 +115,9 @@ class ChatterboxSettings(EngineSettings):
             10,
         ),
     ] = None
+    flow_steps: Annotated[
+        int, Option("Steps of the flow, 2 as it was trained; 1 is faster, and not what it was trained for.", 1, 2)
+    ] = FLOW_STEPS
     watermark: Annotated[bool, Option("Mark the sound as synthetic (Perth).")] = True
 
 

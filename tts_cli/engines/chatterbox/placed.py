@@ -15,6 +15,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
+from tts_cli.engines.chatterbox.options import FLOW_STEPS
 from tts_cli.engines.chatterbox.precision.choice import Precision, choose
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder
 from tts_cli.engines.chatterbox.s3gen.noise import SeededNoise
@@ -44,7 +45,7 @@ class Placed:
     """A line for the user if they are not on the device that `auto` tried first; otherwise empty."""
 
 
-def place(folder: Path, device: str, precision: str) -> Placed:
+def place(folder: Path, device: str, precision: str, flow_steps: int = FLOW_STEPS) -> Placed:
     """Load T3 and S3Gen. Raises what `T3.load`, `S3GenDecoder.load` and `pick_device` raise.
 
     Parameters
@@ -55,15 +56,17 @@ def place(folder: Path, device: str, precision: str) -> Placed:
         `cpu`, `cuda` or `mps`; `auto` for a GPU that passes the check, otherwise the CPU.
     precision
         One of `options.PRECISIONS`, or `auto`.
+    flow_steps
+        How many steps the flow takes.
     """
     # torch warns in many cases, such as a fall-back to the CPU. With `-W error`, a warning would end the speech.
     warnings.filterwarnings("ignore", module=r"(torch|tts_cli\.engines\.chatterbox)(\.|$)")
     cpu = torch.device("cpu")
     chosen = cpu if device == "auto" and precision in ("int8", "int4") else pick_device(device)
     if device != "auto" or chosen == cpu:
-        return _load(folder, chosen, precision)
+        return _load(folder, chosen, precision, flow_steps)
     try:
-        placed = _load(folder, chosen, precision)
+        placed = _load(folder, chosen, precision, flow_steps)
     except TTSError:
         raise
     except Exception as error:  # noqa: BLE001 (a device may fail in any way: memory, driver, a missing kernel)
@@ -74,7 +77,7 @@ def place(folder: Path, device: str, precision: str) -> Placed:
             return placed
         del placed
     notice = f"{NAMES.get(chosen.type, chosen.type)} cannot {fault}; speaking on the CPU"
-    return replace(_load(folder, cpu, precision), notice=notice)
+    return replace(_load(folder, cpu, precision, flow_steps), notice=notice)
 
 
 def found_fault(placed: Placed, folder: Path) -> str:
@@ -84,7 +87,7 @@ def found_fault(placed: Placed, folder: Path) -> str:
     try:
         if _apart(_logits(placed.t3), _logits(T3.load(folder))) > limit:
             return f"{what} right"
-        reference = S3GenDecoder.load(folder)
+        reference = S3GenDecoder.load(folder, flow_steps=placed.decoder.flow.decoder.count)
         for what, compute in (("compute mel frames", _mels), ("compute sound", _sound)):
             if _apart(compute(placed.decoder), compute(reference)) > limit:
                 return f"{what} right"
@@ -95,10 +98,10 @@ def found_fault(placed: Placed, folder: Path) -> str:
     return ""
 
 
-def _load(folder: Path, device: torch.device, precision: str) -> Placed:
+def _load(folder: Path, device: torch.device, precision: str, flow_steps: int) -> Placed:
     chosen = choose(precision, device)
     with ThreadPoolExecutor(1) as pool:  # both wait for memory, and meanwhile release Python's lock
-        loading = pool.submit(S3GenDecoder.load, folder, str(device), precision)
+        loading = pool.submit(S3GenDecoder.load, folder, str(device), precision, flow_steps)
         t3 = T3.load(folder, device, precision, sample_of(folder))
         return Placed(t3, loading.result(), device, chosen)
 

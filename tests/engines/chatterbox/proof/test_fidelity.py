@@ -7,6 +7,7 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -186,6 +187,18 @@ def test_every_precision_there_is_on_random_weights(tiny: Path) -> None:
         assert all(0 < row.error < {"bf16": 0.01, "int8": 0.05, "int4": 0.2}[precision] for row in rows)
 
 
+def test_fewer_flow_steps_and_a_shorter_reference_are_compared_with_the_default(tiny: Path) -> None:
+    def sounds(**how: Any) -> dict[tuple[str, str], SoundFidelity]:
+        found = measure(tiny, tiny / "conds.pt", device="cpu", strategies=["context"], positions=12, **how)
+        return {(row.precision, row.strategy): row for row in found.sounds}
+
+    usual, one_step, shorter = sounds(), sounds(flow_steps=1), sounds(prompt_seconds=0.2)
+    assert ("fp32", "whole") not in usual
+    for other in (one_step, shorter):
+        assert other["fp32", "whole"].distance > 0.1
+        assert other["fp32", "context"].snr < usual["fp32", "context"].snr
+
+
 def test_one_chunk_of_fp32_is_the_reference(tiny: Path) -> None:
     found = measure(
         tiny, tiny / "conds.pt", "Hi.", device="cpu", strategies=["independent"], positions=8, chunk=8, seed=3
@@ -224,7 +237,7 @@ class TestCommand:
         result = tts("bench", "--model-dir", str(tiny), *options, "--listen", str(tmp_path / "sounds"))
         assert (result.returncode, result.stderr) == (0, b"")
         key = dict(line.split("  ") for line in (tmp_path / "sounds/key.txt").read_text().splitlines())
-        ways = ["bf16, context", "bf16, whole", "fp32, context", "fp32, whole", "fp32, whole, other noise"]
+        ways = ["bf16, context", "bf16, whole", "fp32, context", "reference with other noise", "reference: fp32, whole"]
         assert sorted(key.values()) == ways
         assert sorted(path.name for path in (tmp_path / "sounds").iterdir()) == [*sorted(key), "key.txt"]
         for name in key:

@@ -71,7 +71,7 @@ def _upstream_s3gen(folder: Path) -> Any:
 
 
 def upstream_inference(
-    model: Any, voice: dict[str, Any], tokens: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+    model: Any, voice: dict[str, Any], tokens: torch.Tensor, monkeypatch: pytest.MonkeyPatch, steps: int = 2
 ) -> tuple[Samples, GivenNoise]:
     """What upstream makes of the tokens, and the noise it drew on the way."""
     drawn: dict[str, list[torch.Tensor]] = {"randn": [], "randn_like": [], "rand": []}
@@ -91,7 +91,7 @@ def upstream_inference(
             patch.setattr(torch, name, recorded(name))
         with torch.random.fork_rng():
             torch.manual_seed(5)
-            wave, _ = model.inference(tokens[None], ref_dict=copy.deepcopy(voice), n_cfm_timesteps=2)
+            wave, _ = model.inference(tokens[None], ref_dict=copy.deepcopy(voice), n_cfm_timesteps=steps)
     mel_noise, (start, source, _unused), (phase,) = drawn["randn"][0], drawn["randn_like"], drawn["rand"]
     phase = (-np.pi + phase * (2 * np.pi)).reshape(-1)
     phase[0] = 0
@@ -118,6 +118,22 @@ def test_whole_equals_upstream(
     assert found.shape == (960 * count,)
     assert np.abs(expected).max() > 0.01
     assert np.abs(found - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize("strategy", ["whole", "independent", "cached"])
+def test_one_flow_step_is_upstreams(
+    tiny: Path, upstream: Any, voice: dict[str, Any], strategy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens, decoder = some_tokens(12), S3GenDecoder.load(tiny, flow_steps=1)
+    expected, noise = upstream_inference(upstream, voice, tokens, monkeypatch, steps=1)
+    if strategy == "whole":
+        assert np.abs(decoder.whole(voice, tokens, noise=noise) - expected).max() < 1e-4
+    else:
+        stream = decoder.stream(voice, strategy, noise=noise)
+        found = np.concatenate([stream.push(tokens), stream.push([], final=True)])
+        assert found.shape == expected.shape
+        if strategy == "independent":
+            assert np.abs(found - expected).max() < 1e-4
 
 
 def test_the_voice_is_left_as_it_is(decoder: S3GenDecoder, voice: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ import torch
 
 from tts_cli.audio import FRAMES_PER_TOKEN, SAMPLE_RATE, SAMPLES_PER_FRAME, TOKEN_RATE, Samples
 from tts_cli.distance import Floats, distance, log_mel
-from tts_cli.engines.chatterbox.options import PRECISIONS
+from tts_cli.engines.chatterbox.options import FLOW_STEPS, PRECISIONS
 from tts_cli.engines.chatterbox.precision.choice import choose
 from tts_cli.engines.chatterbox.proof.maps import errors as map_errors
 from tts_cli.engines.chatterbox.proof.maps import watch
@@ -54,6 +54,8 @@ def measure(
     chunk: int = 10,
     seed: int = 0,
     positions: int = POSITIONS,
+    flow_steps: int = FLOW_STEPS,
+    prompt_seconds: float | None = None,
     progress: Callable[[str], None] = lambda _doing: None,
     sounded: Callable[[str, Samples], None] = lambda _way, _sound: None,
 ) -> Fidelity:
@@ -79,6 +81,8 @@ def measure(
         Fixes tokens and noise.
     positions
         How many tokens are drawn.
+    flow_steps, prompt_seconds
+        What the sounds are computed with, apart from the reference.
     progress
         Called with a few words when a step begins.
     sounded
@@ -86,6 +90,7 @@ def measure(
     """
     place, known = pick_device(device), Conditionals.load(voice)
     chosen = {name: choose(name, place) for name in computable(place)}
+    gen = (known if prompt_seconds is None else known.shortened(prompt_seconds)).gen
     progress("T3 in fp32")
     t3 = T3.load(folder, place)
     prefix, ids = t3.prefix(known.speaker, known.voice_tokens), TextTokenizer(folder).encode(normalise(text))
@@ -110,15 +115,17 @@ def measure(
         decoder = S3GenDecoder.load(folder, device, name)
         if name == "fp32":
             whole, other = (decoder.whole(known.gen, tokens, noise) for noise in (seed, seed + 1))
-            sounded(f"{name}, {WHOLE}", whole)
-            sounded(f"{name}, {WHOLE}, other noise", other)
-        else:
-            sound = decoder.whole(known.gen, tokens, seed)
+            sounded("reference: fp32, whole", whole)
+            sounded("reference with other noise", other)
+        if flow_steps != FLOW_STEPS:
+            decoder = S3GenDecoder.load(folder, device, name, flow_steps)
+        if name != "fp32" or flow_steps != FLOW_STEPS or prompt_seconds is not None:
+            sound = decoder.whole(gen, tokens, seed)
             sounded(f"{name}, {WHOLE}", sound)
             sound_rows.append(compare_sounds(name, WHOLE, sound, whole))
         for strategy in strategies:
             progress(f"S3Gen in {name}: {strategy}")
-            sound = np.concatenate(list(_streamed(decoder, known.gen, tokens, strategy, chunk, seed)))
+            sound = np.concatenate(list(_streamed(decoder, gen, tokens, strategy, chunk, seed)))
             sounded(f"{name}, {strategy}", sound)
             sound_rows.append(compare_sounds(name, strategy, sound, whole))
         del decoder

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from tts_cli.audio import Samples, as_samples
+from tts_cli.engines.chatterbox.options import FLOW_STEPS
 from tts_cli.engines.chatterbox.precision.choice import choose
 from tts_cli.engines.chatterbox.precision.conversion import convert
 from tts_cli.engines.chatterbox.s3gen.cached import CachedFlow, VoicePast
@@ -114,7 +115,9 @@ class S3GenDecoder:
         self._known: tuple[str, VoicePast] | None = None
 
     @classmethod
-    def load(cls, folder: str | Path, device: str = "cpu", precision: str = "fp32") -> S3GenDecoder:
+    def load(
+        cls, folder: str | Path, device: str = "cpu", precision: str = "fp32", flow_steps: int = FLOW_STEPS
+    ) -> S3GenDecoder:
         """Load a decoder.
 
         Parameters
@@ -125,6 +128,8 @@ class S3GenDecoder:
             `cpu`, `cuda`, `mps` or `auto`.
         precision
             One of `options.PRECISIONS`, or `auto`.
+        flow_steps
+            How many steps the flow takes: 2 as upstream, or 1.
 
         Raises
         ------
@@ -138,7 +143,7 @@ class S3GenDecoder:
         folder, chosen = Path(folder), pick_device(device)
         kind = choose(precision, chosen).s3gen
         config = read_config(folder)
-        flow = load_module(lambda: Flow(config), folder / S3GEN_FILE, "flow.", chosen)
+        flow = load_module(lambda: Flow(config, flow_steps), folder / S3GEN_FILE, "flow.", chosen)
         vocoder = Vocoder.load(folder, config, chosen)
         if kind == "fp32":
             return cls(flow, vocoder)

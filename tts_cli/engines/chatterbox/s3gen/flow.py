@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,14 +22,12 @@ from torch import Tensor
 
 from tts_cli.audio import FRAMES_PER_TOKEN
 from tts_cli.engines.chatterbox.modules import Embedding, Linear, TypedModule
+from tts_cli.engines.chatterbox.options import FLOW_STEPS
 from tts_cli.engines.chatterbox.s3gen.encoder import Encoder, EncoderPast, NoEncoderPast
 from tts_cli.engines.chatterbox.s3gen.estimator import Estimator
 from tts_cli.engines.chatterbox.s3gen.past import NoPast, Past
 from tts_cli.engines.chatterbox.weights.config import MEL_BINS, SPEAKER_SIZE, SPEECH_VOCABULARY, ModelConfig
 from tts_cli.errors import ModelError, UsageError
-
-MOMENTS: Final = (0.0, 0.5, 1.0)
-"""The times at which flow steps begin and end. Turbo is distilled to two steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +58,16 @@ class Step:
 
 
 class MeanFlow(TypedModule):
-    """The estimator and the flow steps that use it."""
+    """The estimator and the flow steps that use it: `count` of them."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, count: int) -> None:
         super().__init__()
         self.estimator = Estimator(config.estimator)
+        self.count = count
 
     def steps(self, device: torch.device) -> list[Step]:
         """The flow steps. They depend on the model only."""
-        moments = torch.tensor(MOMENTS, device=device)
+        moments = torch.linspace(0, 1, self.count + 1, device=device)
         return [Step(r - t, self.estimator.shifts(t, r)) for t, r in pairwise(moments)]
 
     def forward(
@@ -105,15 +104,17 @@ class Flow(TypedModule):
     ----------
     config
         The sizes of the model.
+    steps
+        How many flow steps it takes.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, steps: int = FLOW_STEPS) -> None:
         super().__init__()
         self.input_embedding = Embedding(SPEECH_VOCABULARY, config.encoder.input_size)
         self.spk_embed_affine_layer = Linear(SPEAKER_SIZE, MEL_BINS)
         self.encoder = Encoder(config.encoder)
         self.encoder_proj = Linear(config.encoder.output_size, MEL_BINS)
-        self.decoder = MeanFlow(config)
+        self.decoder = MeanFlow(config, steps)
 
     @property
     def device(self) -> torch.device:

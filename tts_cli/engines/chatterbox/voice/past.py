@@ -53,7 +53,8 @@ def save_past(past: VoicePast, gen: Mapping[str, Any], file: Path, folder: Path,
 
 def _key(gen: Mapping[str, Any], folder: Path, decoder: S3GenDecoder) -> str:
     weights, prompt = fingerprint(folder / S3GEN_FILE), decoder.flow.prompt(gen)
-    digest = hashlib.sha256(f"{FORMAT} {weights} {decoder.cached.dtype} {decoder.flow.device.type}".encode())
+    how = f"{decoder.cached.dtype} {decoder.flow.device.type} {decoder.flow.decoder.count}"
+    digest = hashlib.sha256(f"{FORMAT} {weights} {how}".encode())
     for tensor in (prompt.tokens, prompt.mels, prompt.speaker):
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
