@@ -143,6 +143,7 @@ def main() -> None:
     faults = 0
     with tempfile.TemporaryDirectory() as scratch, suppress(KeyboardInterrupt):  # what has been swept is shown
         os.environ.setdefault("TTS_CACHE_DIR", f"{scratch}/cache")
+        os.environ.setdefault("TTS_CONFIG_DIR", f"{scratch}/config")  # without the user's settings
         with cases(Path(scratch), lambda name: args.only is None or name in args.only) as chosen:
             if not chosen:
                 parser.error(f"there is no command {' or '.join(map(repr, args.only))}")

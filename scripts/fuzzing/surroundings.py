@@ -22,7 +22,8 @@ def surroundings(folder: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TTS_", "HF_"))}
     for name in ("tmp", "cache", "home"):
         (folder / name).mkdir(exist_ok=True)
-    ours = {"TMPDIR": "tmp", "TTS_CACHE_DIR": "cache", "HOME": "home", "XDG_RUNTIME_DIR": "home", "HF_HOME": "home"}
+    ours = {"TMPDIR": "tmp", "TTS_CACHE_DIR": "cache", "TTS_CONFIG_DIR": "home", "HOME": "home"}
+    ours |= {"XDG_RUNTIME_DIR": "home", "HF_HOME": "home"}
     kept |= {name: str(folder / value) for name, value in ours.items()}
     kept |= {"TTS_VOICES_DIR": str(folder / "case" / "voices"), "HF_HUB_OFFLINE": "1"}
     kept |= {"PULSE_SERVER": "unix:/nonexistent", "PYTHONWARNINGS": "ignore"}

@@ -57,7 +57,7 @@ class Case:
             (folder / name).symlink_to(source)
         scratch = folder.parent / f"{folder.name}.tmp"  # temporary folders of libraries are theirs
         scratch.mkdir()
-        places = {"TTS_VOICES_DIR": "voices", "TTS_CACHE_DIR": "cache", "HF_HOME": "hub"}
+        places = {"TTS_VOICES_DIR": "voices", "TTS_CACHE_DIR": "cache", "TTS_CONFIG_DIR": "config", "HF_HOME": "hub"}
         own = {key: str(folder / place) for key, place in places.items()}
         return {**self.environment, **own, "TMPDIR": str(scratch)}
 

@@ -1,11 +1,14 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
+import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -254,3 +257,25 @@ def test_the_json_holds_no_paths(store: VoiceStore) -> None:
     make(store, "anna")
     fields = json.loads((store.directory / "anna.json").read_text())
     assert set(fields) == {"engine", "source", "sha256", "duration", "created", "model"}
+
+
+def test_a_voice_is_tried_and_moved_to_another_machine(tts: Run, tiny: Path, tmp_path: Path) -> None:
+    here, there = (("--voices-dir", str(tmp_path / name)) for name in ("here", "there"))
+    (tmp_path / "here").mkdir()
+    shutil.copy(tiny / "conds.pt", tmp_path / "here" / "bob.pt")
+    assert tts("voice", "export", "bob", *here).stdout == b"bob.zip\n"
+    assert "--force" in complaint(tts("voice", "export", "bob", *here))
+    imported = tts("voice", "import", "bob.zip", "--name", "rob", *there)
+    assert imported.stdout.decode().strip() == str(tmp_path / "there" / "rob.pt")
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.write(tmp_path / "here" / "bob.pt", "heart.pt")
+    for arguments in (["bob.zip", "--name", "Default"], ["x.zip"]):
+        result = tts("voice", "import", *arguments, *there)
+        assert result.returncode == 2
+        assert "is a voice of" in complaint(result)
+    tried = tts("voice", "try", "rob", "-o", "rob.wav", "--model-dir", "none", *there)
+    assert tried.returncode == 3
+    assert "there is no folder none to take the weights from" in complaint(tried)
+    assert tts("voice", "try", "heart", "-o", "heart.wav").returncode == 0
+    assert soundfile.info(tmp_path / "heart.wav").duration > 1
+    assert "choose: heart, rob" in complaint(tts("voice", "try", "nobody", *there))

@@ -50,26 +50,6 @@ class TestVoices:
         assert gone.returncode == 2
         assert "'bob'" in complaint(gone)
 
-    def test_tried_and_moved_to_another_machine(self, tts: Run, tiny: Path, tmp_path: Path) -> None:
-        voices = tmp_path / "voices"
-        voices.mkdir()
-        shutil.copy(tiny / "conds.pt", voices / "bob.pt")
-        assert tts("voice", "export", "bob").stdout == b"bob.zip\n"
-        assert "--force" in complaint(tts("voice", "export", "bob"))
-        there = ("--voices-dir", str(tmp_path / "there"))
-        imported = tts("voice", "import", "bob.zip", "--name", "rob", *there)
-        assert imported.stdout.decode().strip() == str(tmp_path / "there" / "rob.pt")
-        for taken in ("heart", "Default"):
-            result = tts("voice", "import", "bob.zip", "--name", taken, *there)
-            assert result.returncode == 2
-            assert "is a voice of" in complaint(result)
-        tried = tts("voice", "try", "rob", "-o", "rob.wav", "--model-dir", str(tiny), *there)
-        assert tried.returncode == 0, tried.stderr
-        assert "chatterbox/rob" in tried.stderr.decode()
-        assert tts("voice", "try", "heart", "-o", "heart.wav").returncode == 0
-        assert soundfile.info(tmp_path / "heart.wav").duration > 1
-        assert "choose: heart, bob" in complaint(tts("voice", "try", "nobody"))
-
     @pytest.mark.parametrize(
         ("sound", "says"),
         [

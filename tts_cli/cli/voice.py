@@ -195,17 +195,12 @@ def export(
     voices_dir: VoicesDir = None,
 ) -> None:
     """Write a cached voice into a ZIP file, for another machine."""
+    from tts_cli.engines.chatterbox.voice.archive import export_voice
     from tts_cli.engines.chatterbox.voice.store import VoiceStore
-    from tts_cli.engines.chatterbox.weights.locate import require_packages
 
     _check_not_own(name)
-    store = VoiceStore(voices_dir)
-    store.path(name)
-    require_packages()
-    from tts_cli.engines.chatterbox.voice.archive import export_voice
-
     file = Path(f"{name}.zip") if file is None else expanded(file)
-    export_voice(store, name, file, force)
+    export_voice(VoiceStore(voices_dir), name, file, force)
     print_path(file)
 
 

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tts_cli.engines.chatterbox.voice.conditionals import Conditionals
 from tts_cli.engines.chatterbox.voice.store import ENGINE, VoiceStore, check_name, described
 from tts_cli.engines.spec import VoiceInfo
 from tts_cli.errors import OutputError, UsageError
@@ -93,6 +92,10 @@ def import_voice(
     OutputError
         If the store cannot be written to.
     """
+    from tts_cli.engines.chatterbox.voice.conditionals import (
+        Conditionals,  # imports torch, which `export` does not need
+    )
+
     found, parts = _unpacked(file)
     name = check_name(name or found)
     check(name)
