@@ -116,6 +116,7 @@ def test_readme_call_is_accepted(call: list[str]) -> None:
 def test_readme_command_that_needs_no_device_runs(line: str, environment: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "tts").write_text(f'#!/bin/sh\nexec {shlex.join(TTS)} "$@"\n')
     (tmp_path / "tts").chmod(0o755)
+    (tmp_path / "book.txt").write_text("It was night. Nobody slept.")
     environment["PATH"] = f"{tmp_path}:{environment['PATH']}"
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", line],

@@ -28,6 +28,24 @@ AUDIBLE: Final = 10 ** (-60 / 20)
 
 
 @dataclass(frozen=True, slots=True)
+class SpokenWord:
+    """A word of a segment, and when it is heard.
+
+    Attributes
+    ----------
+    start, stop
+        Its first character in the text of the segment, and the one after its last.
+    begin, end
+        Seconds from the first sample of the chunk that it comes with. The word may lie in another chunk.
+    """
+
+    start: int
+    stop: int
+    begin: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
 class AudioChunk:
     """Sound that an engine gives at once, ready to be played.
 
@@ -41,6 +59,8 @@ class AudioChunk:
         The segment that the sound is a part of.
     notice
         What is wrong with the sound, such as that the segment was stopped before its end; usually empty.
+    words
+        The words whose times have become known, each once in a segment. An engine that does not know any gives none.
 
     Raises
     ------
@@ -57,6 +77,7 @@ class AudioChunk:
     sample_rate: int
     segment: Segment
     notice: str = ""
+    words: tuple[SpokenWord, ...] = ()
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.samples).all():

@@ -84,6 +84,22 @@ class Segment:
         return " ".join([*map(_closed, others), last.text])
 
     @property
+    def spans(self) -> list[tuple[int, int]]:
+        """Where each sentence is in `text`: its first character, and the one after its last.
+
+        Examples
+        --------
+        >>> Segment.of("It rains.").joined(Sentence("It pours.")).spans
+        [(0, 9), (10, 19)]
+        """
+        spans: list[tuple[int, int]] = []
+        for sentence in self.sentences:
+            start = spans[-1][1] + 1 if spans else 0
+            length = len(sentence.text if sentence is self.sentences[-1] else _closed(sentence))
+            spans.append((start, start + length))
+        return spans
+
+    @property
     def ending(self) -> Ending:
         """How its last sentence ends."""
         return self.sentences[-1].ending

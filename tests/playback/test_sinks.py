@@ -24,6 +24,7 @@ from tts_cli.audio import AudioChunk, Samples, to_pcm16
 from tts_cli.errors import OutputError, UsageError
 from tts_cli.playback import BothSinks, cannot_write
 from tts_cli.playback.file import FORMATS, FileSink
+from tts_cli.playback.outlet import Outlet
 from tts_cli.playback.stream import StreamSink, open_stream, wav_header
 from tts_cli.segment import Segment
 
@@ -34,7 +35,7 @@ TONE = (0.5 * np.sin(np.arange(48_000) * 2 * np.pi * 220 / 24_000)).astype(np.fl
 def piped(raw: bool = False) -> Iterator[tuple[StreamSink, Callable[[int], bytes]]]:
     """A sink into a pipe, and what reads so many bytes of it, or what there is after it was closed."""
     ours, theirs = os.pipe()
-    sink = StreamSink(theirs, "here", 24_000, raw, owned=True)
+    sink = StreamSink(Outlet(theirs, "here", owned=True), 24_000, raw)
 
     def read(size: int) -> bytes:
         data = b""
@@ -192,7 +193,7 @@ def test_a_wav_into_an_open_file_says_its_sizes(tmp_path: Path, flags: int, befo
     path.write_bytes(before)
     handle = os.open(path, os.O_WRONLY | flags)
     os.lseek(handle, 0 if flags else len(before), os.SEEK_SET)  # where a shell's >> leaves it
-    sink = StreamSink(handle, "here", 24_000, raw=False)
+    sink = StreamSink(Outlet(handle, "here"), 24_000, raw=False)
     sink.write(chunk(TONE[:1000]), 0.0)
     sink.write(chunk(TONE[1000:3000]), 0.0)
     getattr(sink, ending)()
@@ -265,7 +266,7 @@ def test_a_pipe_that_nobody_reads_is_waited_for_until_that_is_called_off(tmp_pat
 def test_standard_output_stays_as_other_processes_share_it() -> None:
     with piped() as (sink, _):
         sink.write(chunk(TONE[:1000]), 0.0)
-        assert os.get_blocking(sink._handle)
+        assert os.get_blocking(sink._outlet.handle)
 
 
 def test_both_sinks_get_the_same(tmp_path: Path) -> None:

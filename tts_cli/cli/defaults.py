@@ -47,10 +47,11 @@ def arguments(settings: Settings, by_user: Mapping[str, Any], given: Mapping[str
     else:
         leave_out("fallback", *(() if has("play") else ("output_device",)))
     if by_user.get("output", values.get("output")) == "-":
-        leave_out("json", "no_clobber")
+        leave_out("json")
     else:
         leave_out("raw")
-    if not has("output") and not has("fallback"):
+    sound_file = has("fallback") or (has("output") and by_user.get("output", values.get("output")) != "-")
+    if not sound_file and not has("subtitles"):
         leave_out("no_clobber")
     return values
 

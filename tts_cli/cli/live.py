@@ -44,8 +44,10 @@ class Destination:
     """Opens the sink, given samples a second. Waits for the reader of a named pipe until the event is set."""
     output: str | None
     fallback: Path | None
+    subtitles: Path | None = None
+    """The file for subtitles, if there is to be one."""
     clobber: bool = True
-    """Whether the fallback may replace an existing file."""
+    """Whether the fallback and the subtitles may replace existing files."""
     cancelled: Event = field(default_factory=Event)
 
 
@@ -180,6 +182,21 @@ def _close_opened(opening: Future[tuple[Sink, str]], destination: Destination) -
 
 
 def _opened(destination: Destination, rate: int, console: Console) -> tuple[Sink, str]:
+    sink, name = _opened_sound(destination, rate, console)
+    if destination.subtitles is None:
+        return sink, name
+    from tts_cli.subtitles.sink import SubtitledSink
+    from tts_cli.subtitles.target import SubtitleTarget
+
+    try:
+        target = SubtitleTarget(destination.subtitles, destination.cancelled, destination.clobber)
+    except BaseException:
+        sink.close()
+        raise
+    return SubtitledSink(sink, target), name
+
+
+def _opened_sound(destination: Destination, rate: int, console: Console) -> tuple[Sink, str]:
     from tts_cli.playback.file import FileSink
 
     try:

@@ -73,8 +73,17 @@ Output = Annotated[
         show_default=False,
     ),
 ]
+Subtitles = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write which sentence is heard when, as a .srt, .vtt, .json or .lrc file.",
+        show_default=False,
+    ),
+]
 NoClobber = Annotated[
-    bool, typer.Option("--no-clobber", "-n", help="With -o or --fallback: do not replace an existing file.")
+    bool,
+    typer.Option("--no-clobber", "-n", help="With -o, --subtitles or --fallback: do not replace an existing file."),
 ]
 Raw = Annotated[bool, typer.Option("--raw", help="With -o -: 16-bit PCM, 24 kHz, mono, without a WAV header.")]
 Play = Annotated[bool, typer.Option("--play", help="With -o: play the sound as well.")]
@@ -112,6 +121,7 @@ def speak(
     code: CodeBlocks = "announce",
     idle_flush: IdleFlush = 700,
     output: Output = None,
+    subtitles: Subtitles = None,
     no_clobber: NoClobber = False,
     raw: Raw = False,
     play: Play = False,
@@ -126,7 +136,7 @@ def speak(
     Examples: tts speak "Hello, world." · llm "Tell me a story" | tts speak · tts speak -f article.md
     · tts speak -f book.txt -o book.mp3
     """
-    _check_options(text, file, output, no_clobber, raw, play, output_device, fallback, json)
+    _check_options(text, file, output, subtitles, no_clobber, raw, play, output_device, fallback, json)
     for line in settings.unknown if not quiet else ():
         print(f"tts: {on_one_line(line)}", file=sys.stderr)  # noqa: T201
 
@@ -142,6 +152,7 @@ def speak(
             lambda rate, cancelled: _sink(rate, output, not no_clobber, raw, play, output_device, cancelled),
             output,
             fallback,
+            subtitles=subtitles,
             clobber=not no_clobber,
         ),
         strict=strict,
@@ -154,6 +165,7 @@ def _check_options(
     text: str | None,
     file: Path | None,
     output: str | None,
+    subtitles: Path | None,
     no_clobber: bool,
     raw: bool,
     play: bool,
@@ -173,16 +185,22 @@ def _check_options(
         )
     if fallback is not None and output is not None:
         raise UsageError("--fallback is for playing", "leave out -o or --fallback")
+    if subtitles is not None:
+        from tts_cli.subtitles.target import check_subtitles
+
+        check_subtitles(subtitles)
     if no_clobber:
-        named = fallback if output is None else None if output == "-" else Path(output)
-        if named is None:
+        sound = fallback if output is None else None if output == "-" else Path(output)
+        named = [path for path in (sound, subtitles) if path is not None]
+        if not named:
             raise UsageError("--no-clobber is for a file", "give its name with -o, or leave out --no-clobber")
         from tts_cli.paths import check_place
         from tts_cli.playback.file import already_there
 
-        check_place(named)
-        if named.is_file():
-            raise already_there(named)
+        for path in named:
+            check_place(path)
+            if path.is_file():
+                raise already_there(path)
     if output == "-":
         if json:
             raise UsageError("--json and -o - both write to standard output", "choose one of them")
@@ -212,13 +230,14 @@ def _sink(
     from tts_cli.playback import BothSinks
     from tts_cli.playback.file import FileSink
     from tts_cli.playback.opening import open_speaker
+    from tts_cli.playback.outlet import Outlet
     from tts_cli.playback.stream import StreamSink, open_stream
 
     if output is None:
         return open_speaker(device, rate)
     target: Sink
     if output == "-":
-        target = StreamSink(1, "standard output", rate, raw)
+        target = StreamSink(Outlet(1, "standard output"), rate, raw)
     else:
         target = open_stream(Path(output), rate, cancelled) or FileSink(Path(output), rate, clobber)
     if not play:

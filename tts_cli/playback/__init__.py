@@ -101,7 +101,7 @@ class Sink:
 
 def cannot_write(where: str, error: OSError) -> TTSError:
     """The error for an output that cannot be written, with its remedy."""
-    remedy = "free some space or choose another place with -o" if is_full(error) else "choose another place with -o"
+    remedy = "free some space or choose another place" if is_full(error) else "choose another place"
     return cannot("write", where, error, remedy, OutputError)
 
 

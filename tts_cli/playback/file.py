@@ -43,7 +43,7 @@ def check_target(path: Path) -> None:
 
 def already_there(path: Path) -> UsageError:
     """The error for a file that must not be replaced."""
-    return UsageError(f"{path} exists already", "choose another name with -o, or leave out --no-clobber")
+    return UsageError(f"{path} exists already", "choose another name, or leave out --no-clobber")
 
 
 class FileSink(Sink):

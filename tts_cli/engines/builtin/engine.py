@@ -10,22 +10,17 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tts_cli.audio import (
-    AUDIBLE,
-    SAMPLE_RATE,
-    SAMPLES_PER_TOKEN,
-    AudioChunk,
-    Samples,
-    as_samples,
-    raised_cosine,
-)
+from tts_cli.audio import SAMPLE_RATE, SAMPLES_PER_TOKEN, AudioChunk, Samples, SpokenWord
 from tts_cli.engines import EngineSettings, Segments, SpeakOptions
 from tts_cli.engines.builtin import VOICE
+from tts_cli.engines.builtin.blocks import rechunk, trim_silence
+from tts_cli.engines.builtin.words import phoneme_words, spoken_words, with_lengths
 from tts_cli.engines.in_order import in_order
 from tts_cli.errors import MissingError, UsageError
 from tts_cli.segment import Segment
@@ -38,8 +33,6 @@ CHUNK: Final = 10
 """The length of a chunk in tokens, if the engine chooses it. This engine is always far ahead of the listener."""
 MAX_PHONEMES: Final = 400
 """The longest phoneme string that the model accepts (`hibari.tts.MAX_PHONEMES`)."""
-LEAD: Final = SAMPLE_RATE // 50
-"""How many samples before the first audible one are kept, so that its onset is complete: 20 ms."""
 CLAUSE_PAUSE: Final = 0.4
 """The pause after a part of a sentence that was cut at a comma, colon or dash, over the pause after a sentence."""
 CUT_PAUSE: Final = 0.1
@@ -80,12 +73,13 @@ class BuiltinEngine:
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         try:
             from hibari import Hibari
+            from hibari.voices import voice_path
             from onnxruntime import RunOptions
         except ImportError as error:
             raise MissingError(
                 f"the built-in voice is not installed ({error})", "run: pip install hibari-tts==0.2.1"
             ) from error
-        self._hibari: Hibari = Hibari(voice=VOICE)
+        self._hibari: Hibari = Hibari(voice=VOICE, model=with_lengths(Path(voice_path(VOICE))))
         # By default, onnxruntime does not release the memory for the longest sentence so far: 134 MB and more.
         self._run_options = RunOptions()
         self._run_options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
@@ -106,8 +100,10 @@ class BuiltinEngine:
         length = (options.chunk or CHUNK) * SAMPLES_PER_TOKEN
 
         def speak(segment: Segment) -> Iterator[AudioChunk]:
-            for samples in rechunk(self._sentence(segment, length, options), length):
-                yield AudioChunk(samples, self.sample_rate, segment)
+            words: list[SpokenWord] = []
+            for samples in rechunk(self._sentence(segment, length, options, words.extend), length):
+                yield AudioChunk(samples, self.sample_rate, segment, words=tuple(words))
+                words.clear()
 
         return in_order(segments, speak, ahead=True)
 
@@ -124,22 +120,43 @@ class BuiltinEngine:
             except Exception:  # noqa: BLE001  the library fails on rare combinations of digits and marks
                 return str(self._pronounce(" ".join(_WORD_OR_DIGIT.findall(readable))))
 
-    def _sentence(self, segment: Segment, length: int, options: SpeakOptions) -> Iterator[Samples]:
+    def _sentence(
+        self, segment: Segment, length: int, options: SpeakOptions, tell: Callable[[tuple[SpokenWord, ...]], None]
+    ) -> Iterator[Samples]:
+        """Its sound. `tell` gets its words before the first sample, unless the sentence is spoken in parts."""
         pause = options.pause * {"clause": CLAUSE_PAUSE, "cut": CUT_PAUSE}.get(segment.ending, 1.0)
         seed = segment.seed(options.seed)
         phonemes = self.phonemes(segment.text)
         *parts, last = split_phonemes(phonemes, MAX_PHONEMES) or [""]
         for part in parts:
-            yield from trim_silence(self._blocks(part, length, options.speed, seed), pause * CLAUSE_PAUSE)
-        yield from trim_silence(self._blocks(last, length, options.speed, seed), pause)
+            spectra, _ = self._spectra(part, options.speed)
+            yield from trim_silence(_blocks(spectra, length, seed), pause * CLAUSE_PAUSE)
+        spectra, lengths = self._spectra(last, options.speed)
 
-    def _blocks(self, phonemes: str, length: int, speed: float, seed: int) -> Iterator[Samples]:
+        def begins(dropped: int) -> None:
+            if not parts:
+                spoken = phoneme_words(phonemes, self._hibari.vocab.__contains__, lengths)
+                moved = [(begin - dropped, end - dropped) for begin, end in spoken]
+                tell(spoken_words(segment.text, moved, self._count))
+
+        yield from trim_silence(_blocks(spectra, length, seed), pause, begins)
+
+    def _count(self, word: str) -> int:
+        """How many words are spoken for one that is written with digits or signs."""
+        return sum(any(char.isalpha() for char in spoken) for spoken in self.phonemes(word).split(" "))
+
+    def _spectra(self, phonemes: str, speed: float) -> tuple[list[Any], list[float]]:
+        """The spectra of a sentence, and the lengths of its phonemes; empty if it has none."""
         ids = self._hibari.ids(phonemes)
         if len(ids) < 3:
-            return
+            return [], []
         inputs = {"ids": np.asarray([ids], np.int64), "speed": np.full(1, speed, np.float32)}
-        spectra = [output[0] for output in self._hibari.sess.run(None, inputs, self._run_options)]
-        yield from decode_blocks(spectra, np.random.default_rng(seed), length)
+        *spectra, lengths = self._hibari.sess.run(None, inputs, self._run_options)
+        return [output[0] for output in spectra], lengths.tolist()
+
+
+def _blocks(spectra: list[Any], length: int, seed: int) -> Iterator[Samples]:
+    return decode_blocks(spectra, np.random.default_rng(seed), length) if spectra else iter(())
 
 
 def split_phonemes(phonemes: str, limit: int) -> list[str]:
@@ -242,47 +259,3 @@ def _window_sum(weight: Any, first: int, last: int, frames: int) -> Any:
         frame = np.arange(first, last) - k
         total[(frame >= 0) & (frame < frames)] += part
     return np.maximum(total, 1e-11)
-
-
-def trim_silence(blocks: Iterable[Samples], pause: float) -> Iterator[Samples]:
-    """Drop the silence before a sentence, and put `pause` seconds after its last audible sample.
-
-    Silence inside the sentence is held back until sound follows it. Blocks without sound give nothing.
-    """
-    started = False
-    held = np.zeros(0, np.float32)
-    for block in blocks:
-        held = np.concatenate([held, block])
-        loud = np.flatnonzero(np.abs(held) >= AUDIBLE)
-        if not len(loud):
-            held = held if started else held[-LEAD:]
-            continue
-        begin = 0 if started else max(0, int(loud[0]) - LEAD)
-        end = int(loud[-1]) + 1
-        started = True
-        yield held[begin:end]
-        held = held[end:]
-    if started:
-        tail = np.zeros(round(pause * SAMPLE_RATE), np.float32)
-        kept = min(len(held), len(tail))
-        tail[:kept] = held[:kept]
-        tail[:kept] *= raised_cosine(kept)[::-1]
-        yield tail
-
-
-def rechunk(blocks: Iterable[Samples], length: int) -> Iterator[Samples]:
-    """The same samples in chunks of `length`; the last may be shorter.
-
-    Examples
-    --------
-    >>> [len(chunk) for chunk in rechunk([np.zeros(5, np.float32), np.zeros(4, np.float32)], 4)]
-    [4, 4, 1]
-    """
-    held = np.zeros(0, np.float32)
-    for block in blocks:
-        held = np.concatenate([held, block])
-        while len(held) >= length:
-            yield as_samples(held[:length])
-            held = held[length:]
-    if len(held):
-        yield as_samples(held)
