@@ -15,7 +15,7 @@ from tests.harness import PATIENCE, ROOT
 CONFIG = ROOT / ".pre-commit-config.yaml"
 
 
-def test_the_package_holds_every_module_and_says_that_it_is_typed(tmp_path: Path) -> None:
+def test_the_package_holds_every_module_and_the_page_and_says_that_it_is_typed(tmp_path: Path) -> None:
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "tts_cli", tmp_path / "tts_cli", ignore=shutil.ignore_patterns("__pycache__"))
@@ -24,8 +24,8 @@ def test_the_package_holds_every_module_and_says_that_it_is_typed(tmp_path: Path
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     packed = {str(file.relative_to(tmp_path / "built")) for file in (tmp_path / "built").rglob("*") if file.is_file()}
-    modules = {str(file.relative_to(ROOT)) for file in (ROOT / "tts_cli").rglob("*.py")}
-    assert packed == modules | {"tts_cli/py.typed"}
+    sources = [*(ROOT / "tts_cli").rglob("*.py"), *(ROOT / "tts_cli/server/page").iterdir()]
+    assert packed == {str(file.relative_to(ROOT)) for file in sources} | {"tts_cli/py.typed"}
 
 
 def test_a_commit_is_held_to_the_checks_of_the_test_command() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Final
 
 from fastapi import FastAPI, WebSocket
 from fastapi.exceptions import RequestValidationError
@@ -22,7 +23,11 @@ from tts_cli.server.failure import known_error
 from tts_cli.server.guard import Guard, error_response
 from tts_cli.server.openai_api import add_openai_api
 from tts_cli.server.service import Service
+from tts_cli.server.web_page import FILES, add_page
 from tts_cli.server.websocket import Conversation
+
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
+"""Paths that need no token, besides the files of the page. They tell nothing but whether the server is ready."""
 
 
 def make_app(service: Service, hosts: frozenset[str] | None, token: str, started: Callable[[], None]) -> ASGIApp:
@@ -48,8 +53,9 @@ def make_app(service: Service, hosts: frozenset[str] | None, token: str, started
     _add_health(app, service)
     _add_sockets(app, service)
     add_openai_api(app, service)
+    add_page(app, service)
     _add_errors(app)
-    return Access(Guard(Bounds(app), hosts, token), service.log)
+    return Access(Guard(Bounds(app), hosts, token, OPEN_PATHS | FILES.keys()), service.log)
 
 
 def _add_health(app: FastAPI, service: Service) -> None:

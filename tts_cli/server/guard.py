@@ -8,7 +8,8 @@ checked, on WebSockets as well, to which browsers apply no rule of their own.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Set
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -19,8 +20,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tts_cli.shown import on_one_line
 
 LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
-"""Paths that need no token. They tell nothing but whether the server is ready."""
+PROTOCOL: Final = "tts"
+"""The subprotocol of WebSockets. A browser sends the token as another one, because it cannot set `Authorization`."""
 
 
 class Guard:
@@ -34,12 +35,16 @@ class Guard:
         Names by which the server may be called; None for any.
     token
         What clients must know; empty if there is no token.
+    open_paths
+        Paths that need no token.
     """
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None, token: str) -> None:
+    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None, token: str, open_paths: Set[str]) -> None:
         self._app = app
         self._hosts = hosts
-        self._token = token.encode()
+        self._open_paths = open_paths
+        self._bearer = token.encode()
+        self._protocol = b"token." + urlsafe_b64encode(self._bearer).rstrip(b"=")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -56,7 +61,7 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and not _same(origin, host):
             return error_response(403, "pages of other sites may not use this server", code="origin_not_allowed")
-        if self._token and scope["path"] not in OPEN_PATHS and not self._knows_token(headers):
+        if self._bearer and scope["path"] not in self._open_paths and not self._knows_token(scope, headers):
             return error_response(
                 401,
                 "the token is missing or wrong; send it as: Authorization: Bearer TOKEN",
@@ -66,10 +71,13 @@ class Guard:
             )
         return None
 
-    def _knows_token(self, headers: Headers) -> bool:
+    def _knows_token(self, scope: Scope, headers: Headers) -> bool:
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        known = hmac.compare_digest(given.strip().encode(), self._token)  # takes as long for every wrong token
-        return known and scheme.lower() == "bearer"
+        # `compare_digest` takes as long for every wrong token.
+        known = hmac.compare_digest(given.strip().encode(), self._bearer) and scheme.lower() == "bearer"
+        for offered in scope.get("subprotocols", ()):
+            known |= hmac.compare_digest(offered.encode(), self._protocol)
+        return known
 
 
 def error_response(

@@ -20,6 +20,7 @@ from tts_cli.errors import TTSError, UsageError
 from tts_cli.server.admission import RefusedError, UnreadyError
 from tts_cli.server.encoding import PcmEncoder
 from tts_cli.server.failure import failure
+from tts_cli.server.guard import PROTOCOL
 from tts_cli.server.pieces import Pieces
 from tts_cli.server.request import fields_of
 from tts_cli.server.service import Service
@@ -68,7 +69,8 @@ class Conversation:
 
     async def run(self) -> None:
         """Answer until the client leaves."""
-        await self._socket.accept()
+        offered = self._socket.scope["subprotocols"]
+        await self._socket.accept(PROTOCOL if PROTOCOL in offered else None)
         speaking = asyncio.create_task(self._speak_all())
         reading = asyncio.create_task(self._read_all())
         try:
