@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
+from tests import warm
 from tests.harness import PATIENCE, ROOT, TTS, Run, Speaker, clean_environment, null_sink
 from tests.hub import Hub, HubServer
 from tests.pulling import FILES, PULL, REPO, Machine, start
-from tests.warm import WarmProcess
 
 Make = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -83,19 +83,13 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return clean_environment() | {"XDG_RUNTIME_DIR": str(tmp_path), "PULSE_SERVER": "unix:/nonexistent"}
 
 
-@pytest.fixture(scope="session")
-def warm(cache_dir: None) -> WarmProcess:
-    """Runs `tts` without waiting for imports."""
-    return WarmProcess(clean_environment())
-
-
 @pytest.fixture
-def tts(environment: dict[str, str], tmp_path: Path, warm: WarmProcess) -> Run:
+def tts(environment: dict[str, str], tmp_path: Path) -> Run:
     """Run `tts` with arguments, in `tmp_path`, without an audio device."""
 
     def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
         settings: dict[str, Any] = {"cwd": tmp_path, "env": environment, "timeout": PATIENCE}
-        return warm.run(arguments, **(settings | options))
+        return warm.run([*TTS, *arguments], **(settings | options))
 
     return run
 

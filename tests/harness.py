@@ -1,12 +1,10 @@
-"""`tts` as a real process, a loudspeaker without a sound card, and a terminal without a screen."""
+"""`tts` as a real process, and a loudspeaker without a sound card."""
 
 from __future__ import annotations
 
 import functools
 import os
-import pty
 import re
-import select
 import signal
 import subprocess
 import sys
@@ -294,67 +292,3 @@ def despite_stalls(test: Callable[..., None]) -> Callable[..., None]:
         return test(speaker=speaker, **fixtures)
 
     return attempts
-
-
-class Terminal:
-    """A terminal with one program in it, as the person in front of it has it."""
-
-    def __init__(self, descriptor: int, process: subprocess.Popen[bytes]) -> None:
-        self._descriptor = descriptor
-        self.process = process
-        self.screen = ""
-
-    def type(self, keys: bytes) -> None:
-        os.write(self._descriptor, keys)
-
-    def wait_for(self, pattern: str) -> None:
-        """Read until the pattern has been shown."""
-        deadline = time.monotonic() + PATIENCE
-        while not re.search(pattern, self.screen):
-            assert time.monotonic() < deadline, self.screen
-            assert self._read(), f"the program ended with {self.process.wait()}: {self.screen}"
-
-    def end(self) -> int:
-        """Read to the end; the exit code."""
-        while self._read():
-            pass
-        return self.process.wait(PATIENCE)
-
-    def close(self) -> None:
-        """Close the window: what runs in it gets SIGHUP."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
-
-    def _read(self) -> bool:
-        ready, _, _ = select.select([self._descriptor], [], [], PATIENCE)
-        assert ready, "nothing happens any more"
-        try:
-            data = os.read(self._descriptor, 65_536)
-        except OSError:  # how Linux says that nobody holds the other end
-            return False
-        self.screen += data.decode(errors="replace")
-        return bool(data)
-
-
-@contextmanager
-def terminal(*arguments: str, environment: dict[str, str], folder: Path, **streams: object) -> Iterator[Terminal]:
-    """Run `tts` in a terminal of its own; `streams` takes some of it elsewhere."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(  # type: ignore[call-overload]
-        [*TTS, *arguments],
-        env=environment,
-        cwd=folder,
-        start_new_session=True,
-        # A session's first terminal becomes the one whose Ctrl-C it hears.
-        preexec_fn=lambda: os.close(os.open(os.ttyname(theirs), os.O_RDWR)),
-        **{"stdin": theirs, "stdout": theirs, "stderr": theirs} | streams,
-    )
-    os.close(theirs)
-    shown = Terminal(ours, process)
-    try:
-        yield shown
-    finally:
-        process.kill()
-        process.wait()
-        shown.close()

@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 IMPORTED = (
-    *("tests.warm", "tts_cli.cli", "tts_cli.session", "tts_cli.engines.chatterbox.engine", "hibari.g2p"),
+    *("tests.program", "tts_cli.cli", "tts_cli.session", "tts_cli.engines.chatterbox.engine", "hibari.g2p"),
     *("soundfile", "pydantic.type_adapter", "rich.live", "rich.progress", "rich.table", "sympy"),
 )
 PATH = sys.path[1:]

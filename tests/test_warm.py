@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests import warm
 from tests.harness import PATIENCE, TTS, Run, clean_environment, complaint
+from tests.terminal import terminal
 
 ENGINES = {
     "interrupted": "import os\nos.kill(os.getpid(), 2)",
@@ -49,6 +53,56 @@ def test_it_writes_and_ends_as_a_fresh_one(
     expected = fresh(*arguments, environment=environment, folder=tmp_path)
     result = tts(*arguments)
     assert (result.returncode, result.stdout, result.stderr) == (expected.returncode, expected.stdout, expected.stderr)
+
+
+STREAMS = """
+import os, sys
+streams = (sys.stdin, sys.stdout, sys.stderr)
+told = [stream is not None and (stream.isatty(), stream.line_buffering) for stream in streams]
+told += [os.path.exists(f"/dev/fd/{number}") for number in range(3)]
+with open("told", "w") as file:
+    print(min(file.fileno(), 3), __name__, sys.argv, told, file=file)
+"""
+
+
+@pytest.mark.parametrize("closed", [(), ("stdin",), ("stdout", "stderr"), ("stdin", "stdout", "stderr")])
+@pytest.mark.parametrize("kind", ["code", "script"])
+def test_a_program_finds_the_streams_that_a_fresh_one_finds(
+    environment: dict[str, str], tmp_path: Path, kind: str, closed: tuple[str, ...]
+) -> None:
+    (tmp_path / "program.py").write_text(STREAMS)
+    command = [sys.executable, *(["-c", STREAMS] if kind == "code" else ["program.py"]), "a word"]
+    redirections = {"stdin": "<&-", "stdout": ">&-", "stderr": "2>&-"}
+    shell = ["bash", "-c", " ".join(['"$@"', *(redirections[name] for name in closed)]), "bash", *command]
+    settings: dict[str, Any] = {"env": environment, "cwd": tmp_path, "stdin": subprocess.DEVNULL}
+    subprocess.run(shell, check=True, capture_output=True, timeout=PATIENCE, **settings)
+    expected = (tmp_path / "told").read_text()
+    assert warm.run(command, **(settings | dict.fromkeys(closed, warm.CLOSED))).returncode == 0
+    assert (tmp_path / "told").read_text() == expected
+
+
+def test_threads_end_before_what_is_to_be_done_at_the_end(environment: dict[str, str], tmp_path: Path) -> None:
+    code = """
+import atexit, threading, time
+atexit.register(print, "the end")
+threading.Thread(target=lambda: (threading.Event().wait(0.05), print("thread"))).start()
+"""
+    assert warm.run([sys.executable, "-c", code], env=environment).stdout == b"thread\nthe end\n"
+
+
+def test_ctrl_c_in_its_terminal_reaches_it(environment: dict[str, str], tmp_path: Path) -> None:
+    arguments = ("speak", "-o", "x.wav", "--engine", "tests.sample_engines:ToneEngine")
+    with terminal(*arguments, environment=environment, folder=tmp_path) as window:
+        window.wait_for("waiting for text")
+        window.type(b"\x03")
+        assert window.end() == 130
+
+
+def test_a_signal_that_is_ignored_is_not_heard(environment: dict[str, str]) -> None:
+    code = "import signal; signal.raise_signal(signal.SIGTERM); print('here')"
+    for ignored, expected in (([signal.SIGTERM], (0, b"here\n")), ([], (-signal.SIGTERM, b""))):
+        done = warm.run([sys.executable, "-c", code], env=environment, ignored=ignored)
+        assert (done.returncode, done.stdout) == expected
 
 
 def test_input_that_nobody_reads_holds_nothing_up(tts: Run) -> None:

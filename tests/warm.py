@@ -1,33 +1,40 @@
-"""Runs `tts` in processes that are forked from one that has imported torch and what else takes long.
+"""Starts Python programs in processes that are forked from one that has imported torch and what else takes long.
 
-Such a run has its own process, streams, environment and folder, as any other. What only a fresh interpreter shows (its
-start, its end, and what is imported when) is tested with `harness.TTS`.
+Such a program has its own process, streams, environment and folder, as any other. What only a fresh interpreter shows
+(its start, its end, and what is imported when) is tested with `subprocess`.
 """
 
 from __future__ import annotations
 
-import atexit
-import gc
+import functools
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeAlias
 
 import pytest
 
-from tests.harness import TTS
+from tests import program
+from tests.harness import PATIENCE, clean_environment
 
 PRELOAD = ["tests.preload"]
 READ_AT_START = ("PYTHON", "LANG", "LC_", "LD_", "OMP_")
 """Beginnings of the names of variables that an interpreter or a library reads once."""
+CLOSED = -100
+"""For a stream: the program has none, as after `>&-` in a shell."""
+
+Command: TypeAlias = "Sequence[str | bytes | Path]"
+"""`[python, "-m", "tts_cli", …]`, `[python, "-c", code, …]` or `[python, script, …]`."""
+Stream: TypeAlias = "int | IO[bytes] | None"
 
 
 class WarmProcess:
@@ -44,83 +51,146 @@ class WarmProcess:
                 patch.setenv(name, value)
             forkserver.ensure_running()
 
-    def run(
-        self,
-        arguments: Sequence[str | bytes],
-        *,
-        env: Mapping[str, str],
-        cwd: Path,
-        timeout: float,
-        input: bytes | None = None,  # noqa: A002  as subprocess.run has it
-    ) -> subprocess.CompletedProcess[bytes]:
-        """Run `tts`, as `subprocess.run` does with captured output. Without `input`, standard input is empty."""
-        macos = sys.platform == "darwin"  # ends a process that is forked without a new program in it
-        if macos or _read_at_start(env) != _read_at_start(self._environment):
-            source: dict[str, Any] = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
-            command = [*TTS, *arguments]
-            return subprocess.run(
-                command, env=env, cwd=cwd, timeout=timeout, capture_output=True, check=False, **source
-            )
-        if input is None:
-            stdin, feed = Connection(os.open(os.devnull, os.O_RDONLY), writable=False), None
-        else:
-            stdin, feed = self._context.Pipe(duplex=False)
-        (out, stdout), (err, stderr) = self._context.Pipe(duplex=False), self._context.Pipe(duplex=False)
-        command = ["tts", *map(os.fsdecode, arguments)]
-        process = self._context.Process(target=_tts, args=(command, (stdin, stdout, stderr), dict(env), cwd))
+    def is_like(self, environment: Mapping[str, str]) -> bool:
+        """Whether an interpreter that starts in that environment finds what this one has found."""
+        return _read_at_start(environment) == _read_at_start(self._environment)
+
+    def fork(self, command: Command, streams: Sequence[Connection], setting: program.Setting) -> ForkServerProcess:
+        """A process that runs the program, with these streams."""
+        words = [os.fsdecode(word) for word in command[1:]]
+        process: ForkServerProcess = self._context.Process(target=program.run, args=(words, streams, setting))
+        process.start()
+        return process
+
+
+@functools.cache
+def warm_process() -> WarmProcess:
+    """The one of this test run."""
+    return WarmProcess(clean_environment())
+
+
+def popen(
+    command: Command,
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    stdin: Stream = None,
+    stdout: Stream = None,
+    stderr: Stream = None,
+    terminal: bool = False,
+    ignored: Sequence[signal.Signals] = (),
+) -> subprocess.Popen[bytes]:
+    """Start a Python program, as `subprocess.Popen` does.
+
+    Parameters
+    ----------
+    terminal
+        Standard input, or else output, is the terminal whose Ctrl-C the program hears.
+    ignored
+        Signals that the program does not hear unless it asks for them, as after `nohup`.
+    """
+    streams = [stdin, stdout, stderr]
+    closed = [number for number, stream in enumerate(streams) if stream == CLOSED]
+    setting = program.Setting(dict(env), cwd or Path.cwd(), terminal, ignored, closed)
+    streams = [subprocess.DEVNULL if stream == CLOSED else stream for stream in streams]
+    macos = sys.platform == "darwin"  # ends a process that is forked without a new program in it
+    if macos or not warm_process().is_like(env):
+        stdin, stdout, stderr = streams
+        prepare = setting.prepare if terminal or ignored or closed else None
+        return subprocess.Popen(
+            command, env=env, cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr, preexec_fn=prepare
+        )
+    return _Forked(command, streams, setting)
+
+
+def run(
+    command: Command,
+    *,
+    input: bytes | None = None,  # noqa: A002  as subprocess.run has it
+    stdin: Stream = subprocess.DEVNULL,
+    timeout: float = PATIENCE,
+    **options: Any,
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a Python program, as `subprocess.run` does; unless `options` say otherwise, its output is captured."""
+    streams = {"stdin": stdin if input is None else subprocess.PIPE}
+    streams |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with popen(command, **(streams | options)) as process:
+        try:
+            out, err = process.communicate(input, timeout)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+class _Forked(subprocess.Popen[bytes]):
+    """A process that the warm one has forked, and which is no child of this one."""
+
+    def __init__(self, command: Command, streams: Sequence[Stream], setting: program.Setting) -> None:
+        self.args = command
+        self.returncode = None  # until it has ended
+        ours: list[IO[bytes] | None] = []
+        theirs: list[Connection] = []
+        for number, stream in enumerate(streams):
+            end, own = _ends(number, stream)
+            theirs.append(Connection(end, writable=number > 0, readable=number == 0))
+            ours.append(own)
+        self.stdin, self.stdout, self.stderr = ours
+        self._process = warm_process().fork(command, theirs, setting)
+        for each in theirs:
+            each.close()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+
+    def poll(self) -> int | None:
+        if self._process.exitcode is not None:
+            self.returncode = self._process.exitcode
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self.poll() is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        return self.returncode
+
+    def communicate(self, input: bytes | None = None, timeout: float | None = None) -> tuple[Any, Any]:  # noqa: A002
+        """Unlike that of `subprocess`, it kills the process that does not end in time."""
         with ThreadPoolExecutor(3) as pool:
-            process.start()
-            for end in (stdin, stdout, stderr):
-                end.close()
-            if feed is not None and input is not None:
-                pool.submit(_write, feed, input)
-            results = [pool.submit(_read, each) for each in (out, err)]
-            process.join(timeout)
-            if process.exitcode is None:
-                process.kill()
-                process.join()
-                raise subprocess.TimeoutExpired(command, timeout)
-        return subprocess.CompletedProcess(command, process.exitcode, *(each.result() for each in results))
+            if self.stdin is not None and not self.stdin.closed:
+                pool.submit(_write, self.stdin, input or b"")
+            results = [stream and pool.submit(_read, stream) for stream in (self.stdout, self.stderr)]
+            try:
+                self.wait(timeout)
+            except BaseException:
+                self.kill()
+                raise
+        out, err = (result and result.result() for result in results)
+        return out, err
 
 
 def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name.startswith(READ_AT_START)}
 
 
-def _write(end: Connection, content: bytes) -> None:
-    with end, suppress(BrokenPipeError), open(end.fileno(), "wb", closefd=False) as pipe:
+def _ends(number: int, stream: Stream) -> tuple[int, IO[bytes] | None]:
+    """The program's end of a stream, and ours where it is a pipe."""
+    if stream == subprocess.PIPE:
+        reader, writer = os.pipe()
+        return (reader, os.fdopen(writer, "wb")) if number == 0 else (writer, os.fdopen(reader, "rb"))
+    if stream == subprocess.DEVNULL:
+        return os.open(os.devnull, os.O_RDWR), None
+    if stream == subprocess.STDOUT:
+        raise NotImplementedError("no test needs it")
+    return os.dup(number if stream is None else stream if isinstance(stream, int) else stream.fileno()), None
+
+
+def _write(pipe: IO[bytes], content: bytes) -> None:
+    with suppress(BrokenPipeError), pipe:
         pipe.write(content)
 
 
-def _read(end: Connection) -> bytes:
-    with end, open(end.fileno(), "rb", closefd=False) as pipe:
+def _read(pipe: IO[bytes]) -> bytes:
+    if pipe.closed:
+        return b""
+    with pipe:
         return pipe.read()
-
-
-def _tts(command: list[str], streams: Sequence[Connection], environment: dict[str, str], folder: Path) -> None:
-    """Run `tts` in the forked process.
-
-    Unlike an interpreter, the process does not take apart its modules at the end: for torch's that takes a second.
-    """
-    from tests.preload import PATH
-
-    for number, stream in enumerate(streams):
-        os.dup2(stream.fileno(), number)
-        stream.close()
-    # New objects, because a file object remembers what kind of file it was opened with.
-    opened: Any = partial(open, encoding=sys.stdout.encoding, closefd=False)
-    sys.stdin, sys.stdout = (opened(number, mode, errors=sys.stdout.errors) for number, mode in ((0, "r"), (1, "w")))
-    sys.stderr = opened(2, "w", buffering=1, errors="backslashreplace")
-    os.environ.clear()
-    os.environ.update(environment)
-    os.chdir(folder)
-    sys.path[:] = [str(folder), *PATH]  # where `python -m` puts it
-    sys.argv = command
-
-    from tts_cli.__main__ import main
-
-    try:
-        main()
-    finally:
-        atexit._run_exitfuncs()
-        gc.collect()  # reports files that nobody closed

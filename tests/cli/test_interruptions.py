@@ -13,11 +13,14 @@ import termios
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
 
-from tests.harness import PATIENCE, TTS, Run, complaint, terminal
+from tests import warm
+from tests.harness import PATIENCE, TTS, Run, complaint
+from tests.terminal import terminal
 from tts_cli.signals import SIGNALS
 
 Process = subprocess.Popen
@@ -33,9 +36,13 @@ def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Start]:
     """Starts `tts`; whatever still runs at the end is killed."""
     running: list[Process[bytes]] = []
 
-    def start(*arguments: str, **options: object) -> Process[bytes]:
-        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-        process: Process[bytes] = Process([*TTS, *arguments], env=environment, cwd=tmp_path, **streams)  # type: ignore[call-overload]
+    def start(*arguments: str, **options: Any) -> Process[bytes]:
+        streams: dict[str, Any] = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+        } | options
+        process = warm.popen([*TTS, *arguments], env=environment, cwd=tmp_path, **streams)
         running.append(process)
         return process
 
@@ -156,7 +163,7 @@ def test_after_nohup_the_run_survives_its_terminal(start: Start, tmp_path: Path)
     process = start(
         *("speak", "-o", "x.wav", *TONE),
         stdin=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+        ignored=[signal.SIGHUP],
     )
     draft(tmp_path, process)
     process.send_signal(signal.SIGHUP)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests import warm
 from tests.conftest import GET_CHATTERBOX
 from tests.harness import PATIENCE, TTS, Run, complaint
 
@@ -65,7 +66,7 @@ def test_the_same_text_from_everywhere_gives_the_same_sound(tts: Run, tmp_path: 
 
 
 def test_the_first_sentence_sounds_before_the_second_is_written(environment: dict[str, str]) -> None:
-    with subprocess.Popen(
+    with warm.popen(
         [*TTS, "speak", "-o", "-", "--raw", "-q"], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdin is not None
@@ -99,7 +100,7 @@ def test_markdown_is_spoken_as_the_text_that_it_shows(tts: Run, tmp_path: Path) 
 
 def test_a_paragraph_of_markdown_sounds_before_the_next_is_written(environment: dict[str, str]) -> None:
     command = [*TTS, "speak", "--format", "markdown", "-o", "-", "--raw", "-q"]
-    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with warm.popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(b"# A *heading* without a mark\n")
@@ -113,7 +114,7 @@ def test_a_paragraph_of_markdown_sounds_before_the_next_is_written(environment: 
 
 def test_the_first_bytes_leave_with_the_first_chunk(environment: dict[str, str]) -> None:
     command = [*TTS, "speak", "word " * 50, "--engine", "tests.sample_engines:SlowEngine", "-o", "-", "-q"]
-    with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+    with warm.popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert len(process.stdout.read(44 + 9600 * 2)) == 44 + 9600 * 2
         assert process.poll() is None
@@ -123,7 +124,7 @@ def test_the_first_bytes_leave_with_the_first_chunk(environment: dict[str, str])
 
 def test_interrupted_file_is_whole_and_the_rest_is_silent(environment: dict[str, str], tmp_path: Path) -> None:
     command = [*TTS, "speak", "word " * 50, "--engine", "tests.sample_engines:SlowEngine", "-o", "x.flac"]
-    with subprocess.Popen(
+    with warm.popen(
         command, env=environment, cwd=tmp_path, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
         assert process.stderr is not None
@@ -175,7 +176,7 @@ def test_no_control_codes_where_no_terminal_is(tts: Run) -> None:
 def test_a_ten_megabyte_line_is_spoken_from_its_start(environment: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "line").write_text("never ending " * 800_000)
     command = [*TTS, "speak", "-f", "line", "-o", "-", "--raw", "-q"]
-    with subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE) as process:
+    with warm.popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert len(process.stdout.read(480_000)) == 480_000
         process.send_signal(signal.SIGINT)
@@ -236,9 +237,7 @@ def test_a_streamed_wav_from_a_pipe_is_playable(tts: Run) -> None:
 
 def test_unfinished_text_is_spoken_when_its_writer_pauses(environment: dict[str, str], tmp_path: Path) -> None:
     command = [*TTS, "speak", "-o", "-", "--raw", *PICKY, "--idle-flush", "1", "--quiet"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=tmp_path
-    ) as process:
+    with warm.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, cwd=tmp_path) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         deadline = threading.Timer(PATIENCE, process.kill)

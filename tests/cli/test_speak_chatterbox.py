@@ -21,9 +21,9 @@ import soundfile
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests import warm
 from tests.harness import PATIENCE, PCM, TTS, Run, clean_environment, complaint
 from tests.hub import COMMIT, Hub, HubServer
-from tests.warm import WarmProcess
 from tts_cli.audio import SAMPLES_PER_TOKEN
 from tts_cli.engines.chatterbox.schedule.due import FIRST
 from tts_cli.engines.chatterbox.t3.sampling import TRAILING_SILENCE, token_budget
@@ -45,7 +45,7 @@ def environment(environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def spoken(tiny: Path, tmp_path_factory: pytest.TempPathFactory, warm: WarmProcess) -> Spoken:
+def spoken(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Spoken:
     """What `tts speak "Hi."` with some options writes, int16, and its JSON; each set of options is spoken once."""
     environment = clean_environment() | {"OMP_NUM_THREADS": "1"}
     voices = tmp_path_factory.mktemp("voices")
@@ -56,7 +56,7 @@ def spoken(tiny: Path, tmp_path_factory: pytest.TempPathFactory, warm: WarmProce
         out = tmp_path_factory.mktemp("spoken") / "x.wav"
         arguments = ("--model-dir", str(tiny), "--voices-dir", str(voices), "-o", str(out), "--json", "--quiet")
         command = ["speak", TEXT, *arguments, *options]
-        done = warm.run(command, env=environment, cwd=out.parent, timeout=PATIENCE)
+        done = warm.run([*TTS, *command], env=environment, cwd=out.parent, timeout=PATIENCE)
         assert done.returncode == 0
         told = f"tts: '{TEXT}': stopped after 3 s, the longest it may take; try another --seed"
         assert done.stderr.decode().splitlines() == [told], "weights of chance do not find an end"
@@ -157,7 +157,7 @@ class TestSpeaking:
     def test_ctrl_c_in_the_middle_ends_both_threads(self, tiny: Path, environment: dict[str, str]) -> None:
         text = "Nobody is going to listen to all of this. " * 100
         command = [*TTS, "speak", text, "--model-dir", str(tiny), "-o", "-", "--raw", "--parallel"]
-        with subprocess.Popen(
+        with warm.popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         ) as process:
             assert process.stdout is not None

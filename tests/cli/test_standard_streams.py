@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
 
+from tests import warm
 from tests.harness import PATIENCE, TTS, Run, clean_environment, complaint
 
 TONE = ("--engine", "tests.sample_engines:ToneEngine")
@@ -42,12 +47,31 @@ def shell(environment: dict[str, str], tmp_path: Path) -> Shell:
     return run
 
 
+@pytest.fixture
+def redirected(environment: dict[str, str], tmp_path: Path) -> Shell:
+    """As `shell`, without waiting for imports."""
+
+    def run(redirection: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        with ExitStack() as files:
+            streams: dict[str, Any] = {}
+            for number, mode, target in re.findall(r"(2?)(<|>>|>)\s*(\S+)", redirection):
+                name = "stderr" if number else "stdin" if mode == "<" else "stdout"
+                opened = partial((tmp_path / target).open, "ab" if mode == ">>" else "wb")
+                streams[name] = warm.CLOSED if target == "&-" else files.enter_context(opened())
+            done = warm.run([*TTS, *arguments], env=environment, cwd=tmp_path, **streams)
+        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout or b"", done.stderr or b"")
+
+    return run
+
+
 @pytest.mark.parametrize(
     ("redirection", "arguments"),
     [(">/dev/full", arguments) for arguments in RESULTS] + [(">&-", arguments) for arguments in RESULTS[-4:]],
 )
-def test_a_standard_output_that_takes_no_results(shell: Shell, redirection: str, arguments: tuple[str, ...]) -> None:
-    result = shell(redirection, *arguments)
+def test_a_standard_output_that_takes_no_results(
+    redirected: Shell, redirection: str, arguments: tuple[str, ...]
+) -> None:
+    result = redirected(redirection, *arguments)
     assert b"Traceback" not in result.stderr
     last = result.stderr.decode().splitlines()[-1]
     reason = "No space left on device" if "full" in redirection else "Bad file descriptor"
@@ -60,9 +84,9 @@ def test_a_standard_output_that_takes_no_results(shell: Shell, redirection: str,
     [("<&- 2>&-", arguments) for arguments in RESULTS] + [("2>/dev/full", arguments) for arguments in RESULTS[-3:]],
 )
 def test_without_standard_error_the_results_are_the_same(
-    shell: Shell, tts: Run, redirection: str, arguments: tuple[str, ...]
+    redirected: Shell, tts: Run, redirection: str, arguments: tuple[str, ...]
 ) -> None:
-    result, usual = shell(redirection, *arguments), tts(*arguments)
+    result, usual = redirected(redirection, *arguments), tts(*arguments)
     assert result.returncode == usual.returncode == 0
     assert len(result.stdout.splitlines()) == len(usual.stdout.splitlines())
     if "--json" in arguments:
@@ -82,9 +106,9 @@ def test_without_standard_error_the_results_are_the_same(
     ],
 )
 def test_a_message_for_nobody_is_on_no_other_stream_and_in_no_file(
-    shell: Shell, tmp_path: Path, redirection: str, arguments: tuple[str, ...], code: int
+    redirected: Shell, tmp_path: Path, redirection: str, arguments: tuple[str, ...], code: int
 ) -> None:
-    result = shell(redirection, *arguments)
+    result = redirected(redirection, *arguments)
     assert (result.returncode, result.stdout, result.stderr) == (code, b"", b"")
     assert list(tmp_path.iterdir()) == []
 
@@ -100,27 +124,29 @@ def test_a_file_never_takes_the_place_of_a_closed_stream(
     assert (tmp_path / "x.wav").read_bytes() == (tmp_path / "usual.wav").read_bytes()
 
 
-def test_sound_for_a_standard_output_that_is_closed_or_full(shell: Shell) -> None:
+def test_sound_for_a_standard_output_that_is_closed_or_full(redirected: Shell) -> None:
     for command, code, says in (
         ((">&-", "speak", "Hello.", "-o", "-", *TONE), 2, "standard output is closed"),
         ((">/dev/full", "speak", "Hello.", "-o", "-", *TONE), 1, "No space left"),
         ((">/dev/full", "speak", "Hello.", "-o", "-", "--raw", *TONE), 1, "No space left"),
     ):
-        result = shell(*command)
+        result = redirected(*command)
         assert says in complaint(result)
         assert result.returncode == code
 
 
 @pytest.mark.parametrize("source", [(), ("-",), ("-f", "-")])
-def test_text_from_a_standard_input_that_is_closed(shell: Shell, source: tuple[str, ...]) -> None:
-    result = shell("<&-", "speak", *source, "-o", "x.wav", *TONE)
+def test_text_from_a_standard_input_that_is_closed(redirected: Shell, source: tuple[str, ...]) -> None:
+    result = redirected("<&-", "speak", *source, "-o", "x.wav", *TONE)
     assert "standard input is closed" in complaint(result)
     assert result.returncode == 2
 
 
 @pytest.mark.parametrize("redirection", [">", ">>"])
-def test_a_wav_redirected_into_a_file_says_its_sizes(shell: Shell, tts: Run, tmp_path: Path, redirection: str) -> None:
-    assert shell(f"{redirection} out.wav", "speak", "Hello, world.", "-o", "-", *TONE).returncode == 0
+def test_a_wav_redirected_into_a_file_says_its_sizes(
+    redirected: Shell, tts: Run, tmp_path: Path, redirection: str
+) -> None:
+    assert redirected(f"{redirection} out.wav", "speak", "Hello, world.", "-o", "-", *TONE).returncode == 0
     tts("speak", "Hello, world.", "-o", "x.wav", *TONE)
     sound, expected = soundfile.read(tmp_path / "out.wav")[0], soundfile.read(tmp_path / "x.wav")[0]
     assert (sound == expected).all()

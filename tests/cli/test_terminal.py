@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Speaker, terminal
+from tests.harness import Speaker
+from tests.terminal import terminal
 
 speaking = partial(terminal, "speak")
 

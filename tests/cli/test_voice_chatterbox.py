@@ -14,7 +14,8 @@ import pytest
 import soundfile
 import torch
 
-from tests.harness import Run, complaint, terminal
+from tests.harness import Run, complaint
+from tests.terminal import terminal
 
 
 @pytest.fixture

@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
 
-from tests.harness import PATIENCE, PCM, TTS, Recording, Speaker
+from tests import warm
+from tests.harness import PCM, TTS, Recording, Speaker
 
 
-def say(speaker: Speaker, *arguments: str, **options: object) -> tuple[Recording, dict[str, Any]]:
+def say(speaker: Speaker, *arguments: str, **options: Any) -> tuple[Recording, dict[str, Any]]:
     """Run `tts speak --json` on the speaker; what was heard, and what it reported."""
     with speaker.recording() as recording:
-        result = subprocess.run(  # type: ignore[call-overload]
-            [*TTS, "speak", "--json", *arguments],
-            env=speaker.environment,
-            check=True,
-            stdout=subprocess.PIPE,
-            timeout=PATIENCE,
-            stdin=subprocess.DEVNULL,
-            **options,
-        )
+        result = warm.run([*TTS, "speak", "--json", *arguments], env=speaker.environment, **options)
+    assert result.returncode == 0, result.stderr
     return recording, json.loads(result.stdout)
 
 
 def written(speaker: Speaker, folder: Path, *arguments: str) -> PCM:
     """The same words into a file: int16 `[n]`."""
-    subprocess.run([*TTS, "speak", "-q", "-o", "x.wav", *arguments], env=speaker.environment, cwd=folder, check=True)
+    done = warm.run([*TTS, "speak", "-q", "-o", "x.wav", *arguments], env=speaker.environment, cwd=folder)
+    assert done.returncode == 0, done.stderr
     sound: PCM = soundfile.read(folder / "x.wav", dtype="int16")[0]
     return sound
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests import warm
 from tests.harness import PATIENCE, TTS, Speaker
 from tts_cli.playback.speaker import _Pulse
 
@@ -34,7 +35,7 @@ def test_ctrl_c_is_silent_within_100_ms_and_exits_130(speaker: Speaker) -> None:
 def silent_after_ctrl_c(speaker: Speaker) -> float:
     """Seconds from Ctrl-C to the last sound. The recorder itself is some milliseconds behind."""
     with speaker.recording() as recording:
-        process = subprocess.Popen(
+        process = warm.popen(
             [*TTS, "speak", "word " * 200, "--engine", "tests.sample_engines:ToneEngine"],
             env=speaker.environment,
             stdin=subprocess.DEVNULL,
@@ -52,7 +53,7 @@ def silent_after_ctrl_c(speaker: Speaker) -> float:
 
 
 def test_an_engine_that_does_not_end_is_left_behind(environment: dict[str, str], tmp_path: Path) -> None:
-    process = subprocess.Popen(
+    process = warm.popen(
         [*TTS, "speak", "word " * 20, "--engine", "tests.sample_engines:StuckEngine", "-o", "-", "--raw"],
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -69,7 +70,7 @@ def test_an_engine_that_does_not_end_is_left_behind(environment: dict[str, str],
 
 def test_a_second_ctrl_c_kills(speaker: Speaker) -> None:
     with speaker.recording() as recording:
-        process = subprocess.Popen(
+        process = warm.popen(
             [*TTS, "speak", "word " * 20, "--engine", "tests.sample_engines:StuckEngine", "--chunk", "10"],
             env=speaker.environment,
             stdin=subprocess.DEVNULL,
@@ -85,7 +86,7 @@ def test_a_second_ctrl_c_kills(speaker: Speaker) -> None:
 
 def test_a_speaker_that_disappears_is_an_error_not_a_hang(speaker: Speaker) -> None:
     with speaker.recording() as recording:
-        process = subprocess.Popen(
+        process = warm.popen(
             [*TTS, "speak", TEXT, "--voice", "heart"],
             env=speaker.environment,
             stdin=subprocess.DEVNULL,
@@ -108,7 +109,7 @@ def test_a_speaker_that_disappears_while_text_is_waited_for_is_noticed_within_2_
 ) -> None:
     with (
         speaker.recording() as recording,
-        subprocess.Popen(
+        warm.popen(
             [*TTS, "speak", "-q", "--engine", "tests.sample_engines:ToneEngine"],
             env=speaker.environment,
             stdin=subprocess.PIPE,

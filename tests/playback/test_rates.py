@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soxr
 
+from tests import warm
 from tests.harness import PCM, Speaker, despite_stalls
 from tests.playback.hearing import silences
 from tts_cli.audio import to_pcm16
@@ -36,13 +37,8 @@ def test_a_device_with_a_rate_and_channels_of_its_own_gets_resampled_sound(
         "    sink.finish(); print(sink.status().starved_frames)\n"
     )
     with speaker.recording() as recording:
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            env=speaker.environment,
-            check=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        )
+        done = warm.run([sys.executable, "-c", code], env=speaker.environment)
+    assert done.returncode == 0, done.stderr
     assert int(done.stdout) == 0
     heard = recording.samples[recording.samples.nonzero()[0][0] :][: 2 * 24_000].astype(float) / 32767
     spectrum = np.abs(np.fft.rfft(heard[:24_000] * np.hanning(24_000)))
@@ -69,22 +65,21 @@ def test_a_resampled_sound_is_played_to_its_last_sample_at_a_pause_in_the_text(s
     speaker.add_sink("other", rate)
     with (
         speaker.recording("other", rate) as recording,
-        subprocess.Popen(
+        warm.popen(
             [sys.executable, "-c", code],
             env=speaker.environment | {"PULSE_SINK": "other"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            text=True,
         ) as process,
     ):
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdout.readline()
         recording.wait_for_seconds(1.5)
-        process.stdin.write("\n")
+        process.stdin.write(b"\n")
         process.stdin.close()
-        assert process.stdout.read().strip() == "0"
+        assert process.stdout.read().strip() == b"0"
     tone = (0.5 * np.sin(np.arange(12_000) * 2 * np.pi * 220 / 24_000)).astype(np.float32)
     resampled = to_pcm16(soxr.resample(tone, 24_000, rate))
     pause = max(silences(recording.samples))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests import warm
 from tests.harness import PATIENCE, TTS, Speaker, despite_stalls, gaps
 from tests.playback.hearing import say, silences, written
 
@@ -75,7 +76,7 @@ def test_a_stopped_process_speaks_on(speaker: Speaker, tmp_path: Path) -> None:
     arguments = ("word " * 10, "--engine", "tests.sample_engines:ToneEngine")
     sound = written(speaker, tmp_path, *arguments)
     with speaker.recording() as recording:
-        process = subprocess.Popen([*TTS, "speak", "-q", *arguments], env=speaker.environment, stdin=subprocess.DEVNULL)
+        process = warm.popen([*TTS, "speak", "-q", *arguments], env=speaker.environment, stdin=subprocess.DEVNULL)
         recording.wait_for_sound()
         recording.wait_for_seconds(1.0)
         process.send_signal(signal.SIGSTOP)
@@ -90,7 +91,7 @@ def test_waiting_for_text_is_not_starving(speaker: Speaker) -> None:
     command = [*TTS, "speak", "--json", "-q"]
     with (
         speaker.recording() as recording,
-        subprocess.Popen(command, env=speaker.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process,
+        warm.popen(command, env=speaker.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process,
     ):
         assert process.stdin is not None
         assert process.stdout is not None
@@ -106,16 +107,13 @@ def test_waiting_for_text_is_not_starving(speaker: Speaker) -> None:
 
 
 def test_a_device_by_number_and_by_name(speaker: Speaker) -> None:
-    listed = subprocess.run(
-        [*TTS, "devices"], env=speaker.environment, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL
-    ).stdout
-    assert "pulse" in listed
+    listed = warm.run([*TTS, "devices"], env=speaker.environment)
+    assert listed.returncode == 0
+    assert b"pulse" in listed.stdout
     for name in ("pulse", "0"):
         recording, _ = say(speaker, "Hello.", "--output-device", name)
         assert np.abs(recording.samples).max() > 1000
-    refused = subprocess.run(
-        [*TTS, "speak", "Hello.", "--output-device", "bob"], env=speaker.environment, capture_output=True, check=False
-    )
+    refused = warm.run([*TTS, "speak", "Hello.", "--output-device", "bob"], env=speaker.environment)
     assert refused.returncode == 2
     assert b"tts devices" in refused.stderr
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import numpy as np
 import pytest
 
 import tts_cli
-from tests.harness import PATIENCE, PCM, Recording, Speaker, despite_stalls
+from tests import warm
+from tests.harness import PCM, Recording, Speaker, despite_stalls
 from tts_cli.audio import to_pcm16
 from tts_cli.playback.playout import FADE_SECONDS
 
@@ -42,7 +42,8 @@ def steered(speaker: Speaker, steps: str) -> Recording:
     """What is heard of `TEXT` while `steps` are taken."""
     code = CONTROL.replace("{steps}", steps.replace("\n", "\n    "))
     with speaker.recording() as recording:
-        subprocess.run([sys.executable, "-c", code, TEXT], env=speaker.environment, check=True, timeout=PATIENCE)
+        done = warm.run([sys.executable, "-c", code, TEXT], env=speaker.environment)
+    assert done.returncode == 0, done.stderr
     return recording
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from websockets.sync.client import ClientConnection, connect
 
 import tts_cli
+from tests import warm
 from tests.harness import PATIENCE, PCM, ROOT, TTS, clean_environment
 from tts_cli.audio import to_pcm16
 
@@ -60,7 +61,7 @@ def serving(*arguments: str, engine: str = TONE, **environment: str) -> Iterator
     """Run a server on a free port."""
     with tempfile.NamedTemporaryFile() as log:
         command = [*TTS, "serve", "--engine", engine, "--port", "0", *arguments]
-        process = subprocess.Popen(
+        process = warm.popen(
             command,
             env=clean_environment() | environment,
             cwd=ROOT,

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from tests import warm
 from tests.harness import PATIENCE, ROOT, TTS, Run, clean_environment, complaint
 from tests.server.serving import SLOW, TONE, hear, send, serving
 
@@ -78,11 +79,9 @@ def test_it_is_healthy_before_it_is_ready(tmp_path: Path) -> None:
     subprocess.run(["mkfifo", gate], check=True)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    environment = clean_environment()
-    environment["PYTHONPATH"] += f":{tmp_path}"
     command = [*TTS, "serve", "--engine", "late:Late", "--port", str(port)]
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=tmp_path
+    with warm.popen(
+        command, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=tmp_path
     ) as process:
         try:
             with gate.open("w"):  # opens when the engine's module reads: the server has begun long before
@@ -146,7 +145,7 @@ def test_an_engine_that_never_ends_its_step_does_not_hold_the_end_up() -> None:
 
 def test_nobody_reads_the_log_and_it_serves_all_the_same() -> None:
     command = [*TTS, "serve", "--engine", TONE, "--port", "0"]
-    with subprocess.Popen(
+    with warm.popen(
         command, env=clean_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
     ) as process:
         assert process.stdout is not None

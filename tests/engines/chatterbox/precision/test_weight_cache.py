@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from tests import warm
 from tests.harness import PATIENCE
 from tts_cli.engines.chatterbox.options import Sampling
 from tts_cli.engines.chatterbox.precision import weight_cache
@@ -177,8 +178,8 @@ def load_three_times(folder: Path, cache: Path, told: Connection) -> None:
     told.send([len(list(T3.load(folder, precision="int8").modules())) for _ in range(3)])
 
 
-@pytest.mark.usefixtures("warm")
 def test_two_processes_at_once(folder: Path, cache: Path) -> None:
+    warm.warm_process()
     context = multiprocessing.get_context("forkserver")
     pipes = [context.Pipe(duplex=False) for _ in range(2)]
     both = [context.Process(target=load_three_times, args=(folder, cache, told)) for _, told in pipes]
