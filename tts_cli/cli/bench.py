@@ -106,6 +106,8 @@ def bench(
 
     if plot is not None:
         check_plot(plot)
+    if listen is not None and not fidelity:
+        raise UsageError("--listen writes what --fidelity compares", "add --fidelity")
     notices = Console(stderr=True, highlight=False, markup=False)
     spec, notice = choose(engine, voice, given)
     settings, options = split(spec, given)
@@ -119,8 +121,6 @@ def bench(
         with _progress(notices) as progress:
             print_fidelity(spec, settings, options, given, voice, text, strategy, listen, json, progress)
         return
-    if listen is not None:
-        raise UsageError("--listen writes what --fidelity compares", "add --fidelity")
     with _progress(notices) as progress, ExitStack() as held:
         progress("loading")
         others = held.enter_context(baselines(spec, settings, compare)) if compare is not None else {}

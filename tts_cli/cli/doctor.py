@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from tts_cli.cli import completion
+from tts_cli.cli.output_device import OutputDevice
 
 if TYPE_CHECKING:
     from tts_cli.cli.settings import Settings
@@ -37,15 +38,6 @@ ModelDir = Annotated[
 ]
 VoicesDir = Annotated[
     Path | None, typer.Option(help="Folder of cached voices; also TTS_VOICES_DIR.", show_default=False)
-]
-OutputDevice = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME|N",
-        help="Audio output; `tts devices` lists them.",
-        show_default=False,
-        autocompletion=completion.devices,
-    ),
 ]
 Tone = Annotated[bool, typer.Option("--tone", help="Play a tone of a second.")]
 Thorough = Annotated[

@@ -10,6 +10,7 @@ import typer
 
 from tts_cli.cli import completion
 from tts_cli.cli.options import with_engine_options
+from tts_cli.cli.output_device import OutputDevice
 from tts_cli.cli.settings import Settings
 from tts_cli.cli.streams import is_open
 from tts_cli.errors import UsageError
@@ -87,15 +88,6 @@ NoClobber = Annotated[
 ]
 Raw = Annotated[bool, typer.Option("--raw", help="With -o -: 16-bit PCM, 24 kHz, mono, without a WAV header.")]
 Play = Annotated[bool, typer.Option("--play", help="With -o: play the sound as well.")]
-OutputDevice = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME|N",
-        help="Audio output; `tts devices` lists them.",
-        show_default=False,
-        autocompletion=completion.devices,
-    ),
-]
 Fallback = Annotated[
     Path | None,
     typer.Option(

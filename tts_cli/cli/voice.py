@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from tts_cli.cli import completion
+from tts_cli.cli.output_device import OutputDevice
 from tts_cli.cli.streams import print_path
 from tts_cli.errors import UsageError
 from tts_cli.paths import expanded
@@ -30,15 +31,6 @@ ModelDir = Annotated[
 ]
 ModelName = Annotated[Literal["turbo", "nano"], typer.Option("--model", help="The model that is to speak with it.")]
 
-OutputDevice = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME|N",
-        help="Audio output; `tts devices` lists them.",
-        show_default=False,
-        autocompletion=completion.devices,
-    ),
-]
 VoiceName = Annotated[str, typer.Argument(autocompletion=completion.voices)]
 StoredVoice = Annotated[str, typer.Argument(autocompletion=completion.stored_voices)]
 
@@ -198,7 +190,7 @@ def export(
     from tts_cli.engines.chatterbox.voice.archive import export_voice
     from tts_cli.engines.chatterbox.voice.store import VoiceStore
 
-    _check_not_own(name)
+    _check_not_own(name, "choose one that was cached: tts voice list")
     file = Path(f"{name}.zip") if file is None else expanded(file)
     export_voice(VoiceStore(voices_dir), name, file, force)
     print_path(file)
@@ -245,10 +237,10 @@ def _called(name: str, model: str, model_dir: Path | None, voices_dir: Path | No
     return found
 
 
-def _check_not_own(name: str) -> None:
+def _check_not_own(name: str, remedy: str = "choose another with --name") -> None:
     """Raise `UsageError` if a voice that comes with an engine has that name."""
     from tts_cli.engines.registry import engines
 
     for spec in engines().values():
         if name.casefold() in spec.own_voices:  # macOS takes Default.pt for default.pt
-            raise UsageError(f"{name!r} is a voice of {spec.title} itself", "choose another with --name")
+            raise UsageError(f"{name!r} is a voice of {spec.title} itself", remedy)

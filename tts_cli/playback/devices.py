@@ -82,6 +82,17 @@ def find_device(wanted: str | None, rate: int) -> Device:
     devices = list_devices()
     if not devices:
         raise MissingError("this machine has no audio output", "write a file instead: -o speech.wav")
+    return _playable(matching(devices, wanted, "output", "`tts devices` lists them"), rate)
+
+
+def matching(devices: list[Device], wanted: str | None, kind: str, remedy: str) -> Device:
+    """The one of `devices` that `wanted` names: its number, its name or a part of its name; None for the default.
+
+    Raises
+    ------
+    UsageError
+        If the name fits no device, or several. `kind` says which devices they are, and `remedy` what lists them.
+    """
     if wanted is None:
         fits = [device for device in devices if device.default] or devices[:1]
     elif (number := read_whole(wanted)) is not None:
@@ -91,11 +102,11 @@ def find_device(wanted: str | None, rate: int) -> Device:
             device for device in devices if wanted.lower() in device.name.lower()
         ]
     if not fits:
-        raise UsageError(f"there is no output device {wanted!r}", "`tts devices` lists them")
+        raise UsageError(f"there is no {kind} device {wanted!r}", remedy)
     if len(fits) > 1:
         names = ", ".join(f"{device.index} {device.name}" for device in fits)
-        raise UsageError(f"{wanted!r} fits several output devices ({names})", "choose one by its number")
-    return _playable(fits[0], rate)
+        raise UsageError(f"{wanted!r} fits several {kind} devices ({names})", "choose one by its number")
+    return fits[0]
 
 
 def _playable(device: Device, rate: int) -> Device:

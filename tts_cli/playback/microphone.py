@@ -11,9 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from tts_cli.audio import Samples, as_samples
-from tts_cli.checks import read_whole
-from tts_cli.errors import MissingError, OutputError, UsageError
-from tts_cli.playback.devices import Device, sounddevice
+from tts_cli.errors import MissingError, OutputError
+from tts_cli.playback.devices import Device, matching, sounddevice
 
 DEAD_SECONDS: Final = 1.2
 """How long the closing of a device is waited for."""
@@ -70,24 +69,12 @@ def find_input(wanted: str | None, rate: int) -> Device:
     devices = list_inputs()
     if not devices:
         raise MissingError("this machine has no audio input", "connect a microphone, or use: tts voice cache FILE")
-    if wanted is None:
-        fits = [device for device in devices if device.default] or devices[:1]
-    elif (number := read_whole(wanted)) is not None:
-        fits = [device for device in devices if device.index == number]
-    else:
-        fits = [device for device in devices if device.name == wanted] or [
-            device for device in devices if wanted.lower() in device.name.lower()
-        ]
-    if not fits:
-        raise UsageError(f"there is no input device {wanted!r}", "`tts devices --inputs` lists them")
-    if len(fits) > 1:
-        names = ", ".join(f"{device.index} {device.name}" for device in fits)
-        raise UsageError(f"{wanted!r} fits several input devices ({names})", "choose one by its number")
-    for chosen in (rate, fits[0].rate):
-        for channels in sorted({1, min(2, fits[0].channels)}):
-            if _gives(fits[0], chosen, channels):
-                return replace(fits[0], rate=chosen, channels=channels)
-    raise _cannot_open(fits[0])
+    device = matching(devices, wanted, "input", "`tts devices --inputs` lists them")
+    for chosen in (rate, device.rate):
+        for channels in sorted({1, min(2, device.channels)}):
+            if _gives(device, chosen, channels):
+                return replace(device, rate=chosen, channels=channels)
+    raise _cannot_open(device)
 
 
 def record(device: Device, seconds: float, show: Show = lambda _new, _seconds: None) -> Samples:

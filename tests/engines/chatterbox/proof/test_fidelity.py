@@ -272,6 +272,10 @@ class TestCommand:
         assert result.stdout == b""
 
 
+def test_listening_needs_fidelity(tts: Run) -> None:
+    assert "add --fidelity" in complaint(tts("bench", "--listen", "sounds"))
+
+
 def documented_fields() -> list[str]:
     page = (ROOT / "docs/lab/experiments.md").read_text(encoding="utf-8")
     table = page.partition("## The JSON object of --fidelity")[2]
