@@ -1,4 +1,4 @@
-"""Measure what drawing the tokens of several segments at once gives, and print the rows of a Markdown table.
+"""Measure what drawing the tokens of several segments and listeners at once gives, as the rows of a Markdown table.
 
     python scripts/several_segments.py FOLDER [--precision auto] [--tokens 75] [--runs 3]
 
@@ -14,9 +14,15 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from threading import Barrier, Event
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tts_cli.engines import Engine
+from tts_cli.segment import Segment
 
 STEPS = 30
 TEXT = (
@@ -41,7 +47,7 @@ def steps(folder: Path, precision: str) -> None:
     request = TokenRequest(prefix, list(range(1000, 1060)), exactly=1000)
 
     def together(count: int) -> Callable[[], object]:
-        batch = Batch(t3, prefix)
+        batch = Batch(t3)
         rows = [batch.row(request) for _ in range(count)]
         while any(row.reading for row in rows):
             batch.step(rows)
@@ -64,43 +70,40 @@ def steps(folder: Path, precision: str) -> None:
     print(f"| T3, a token alone, milliseconds | {1000 * medians[0]:.1f} |", flush=True)
 
 
-def text(folder: Path, precision: str, tokens: int, runs: int) -> None:
+class Given:
+    """The segments of one text, which are all there."""
+
+    wanted = 0
+
+    def __init__(self, number: int) -> None:
+        self._segments = deque(Segment.of(TEXT, each) for each in range(number))
+
+    def take(self, wait: bool = True) -> Segment | None:  # noqa: ARG002 - all are there
+        """The next segment."""
+        return self._segments.popleft() if self._segments else None
+
+    def failed(self, segment: Segment, error: Exception) -> None:  # noqa: ARG002 - ends the measurement
+        """Raise the error."""
+        raise error
+
+
+def text(engine: Engine, tokens: int, runs: int) -> None:
     """The RTF of a text of several segments, drawn one at a time and together."""
-    from tts_cli.engines.chatterbox.engine import ChatterboxEngine
-    from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings
-    from tts_cli.segment import Segment
+    from tts_cli.engines.chatterbox.options import ChatterboxOptions
 
-    class Given:
-        wanted = 0
+    def run(number: int) -> tuple[float, ...]:
+        options = ChatterboxOptions(chunk=10, tokens=tokens, parallel_segments=number)
+        began, busy, first, sound = time.perf_counter(), time.process_time(), 0.0, 0.0
+        for chunk in engine.stream(Given(SEGMENTS), "default", options):
+            first = first or time.perf_counter() - began
+            sound += chunk.seconds
+        return (time.perf_counter() - began) / sound, first, (time.process_time() - busy) / sound
 
-        def __init__(self) -> None:
-            self._segments = deque(Segment.of(TEXT, number) for number in range(SEGMENTS))
-
-        def take(self, wait: bool = True) -> Segment | None:  # noqa: ARG002 - all are there
-            return self._segments.popleft() if self._segments else None
-
-        def failed(self, segment: Segment, error: Exception) -> None:  # noqa: ARG002 - ends the measurement
-            raise error
-
-    with tempfile.TemporaryDirectory() as voices:
-        settings = ChatterboxSettings(
-            model_dir=folder, voices_dir=Path(voices), device="cpu", precision=precision, watermark=False
-        )
-        engine = ChatterboxEngine(settings)
-
-        def run(number: int) -> tuple[float, ...]:
-            options = ChatterboxOptions(chunk=10, tokens=tokens, parallel_segments=number)
-            began, busy, first, sound = time.perf_counter(), time.process_time(), 0.0, 0.0
-            for chunk in engine.stream(Given(), "default", options):
-                first = first or time.perf_counter() - began
-                sound += chunk.seconds
-            return (time.perf_counter() - began) / sound, first, (time.process_time() - busy) / sound
-
-        run(SEGMENTS)
-        ways: dict[int, list[tuple[float, ...]]] = {1: [], SEGMENTS: []}
-        for _ in range(runs):
-            for number, measured in ways.items():
-                measured.append(run(number))
+    run(SEGMENTS)
+    ways: dict[int, list[tuple[float, ...]]] = {1: [], SEGMENTS: []}
+    for _ in range(runs):
+        for number, measured in ways.items():
+            measured.append(run(number))
     rtf, first, busy = (
         {number: statistics.median(each[index] for each in measured) for number, measured in ways.items()}
         for index in (0, 1, 2)
@@ -111,7 +114,63 @@ def text(folder: Path, precision: str, tokens: int, runs: int) -> None:
         print(f"| {name}: first audio, seconds | {first[number]:.2f} |")
         print(f"| {name}: CPU seconds for a second of sound | {busy[number]:.2f} |")
     print(f"| RTF, {SEGMENTS} at once over 1 | {rtf[SEGMENTS] / rtf[1]:.2f} |")
-    print(f"| CPU seconds, {SEGMENTS} at once over 1 | {busy[SEGMENTS] / busy[1]:.2f} |")
+    print(f"| CPU seconds, {SEGMENTS} at once over 1 | {busy[SEGMENTS] / busy[1]:.2f} |", flush=True)
+
+
+def listeners(engine: Engine, tokens: int, runs: int) -> None:
+    """Several listeners at once: the sound for a second of computing, and the first audio of one who comes later."""
+    from tts_cli.engines.chatterbox.options import ChatterboxOptions
+
+    options = ChatterboxOptions(chunk=10, tokens=tokens)
+    endless = ChatterboxOptions(chunk=10, tokens=1000)
+
+    def listen(_number: int = 0) -> float:
+        return sum(chunk.seconds for chunk in engine.stream(Given(1), "default", options))
+
+    def rate(number: int) -> float:
+        began = time.perf_counter()
+        with ThreadPoolExecutor(number) as pool:
+            sound = sum(pool.map(listen, range(number)))
+        return sound / (time.perf_counter() - began)
+
+    def first(others: int) -> float:
+        """Seconds to the first audio while so many others are being served."""
+        left, served = Event(), Barrier(others + 1)
+
+        def other() -> None:
+            chunks = engine.stream(Given(1), "default", endless)
+            next(chunks)
+            served.wait()
+            with closing(chunks):
+                while not left.is_set():
+                    next(chunks)
+
+        with ThreadPoolExecutor(max(others, 1)) as pool:
+            running = [pool.submit(other) for _ in range(others)]
+            served.wait()
+            began = time.perf_counter()
+            with closing(engine.stream(Given(1), "default", options)) as chunks:
+                next(chunks)
+            seconds = time.perf_counter() - began
+            left.set()
+            for each in running:
+                each.result()
+        return seconds
+
+    rate(SEGMENTS)
+    rates: dict[int, list[float]] = {1: [], SEGMENTS: []}
+    firsts: dict[int, list[float]] = {0: [], SEGMENTS - 1: []}
+    for _ in range(runs):
+        for number, measured in rates.items():
+            measured.append(rate(number))
+        for number, measured in firsts.items():
+            measured.append(first(number))
+    ratio = statistics.median(rates[SEGMENTS]) / statistics.median(rates[1])
+    print(f"| sound for a second of computing, {SEGMENTS} listeners over 1 | {ratio:.2f} |")
+    alone, beside = (statistics.median(each) for each in firsts.values())
+    print(f"| first audio alone, seconds | {alone:.2f} |")
+    print(f"| first audio beside {SEGMENTS - 1} listeners, seconds | {beside:.2f} |")
+    print(f"| first audio beside {SEGMENTS - 1} listeners over alone | {beside / alone:.2f} |")
 
 
 def main() -> None:
@@ -122,7 +181,17 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     args = parser.parse_args()
     steps(args.folder, args.precision)
-    text(args.folder, args.precision, args.tokens, args.runs)
+    with tempfile.TemporaryDirectory() as voices:
+        from tts_cli.engines.chatterbox.engine import ChatterboxEngine
+        from tts_cli.engines.chatterbox.options import ChatterboxSettings
+
+        engine = ChatterboxEngine(
+            ChatterboxSettings(
+                model_dir=args.folder, voices_dir=Path(voices), device="cpu", precision=args.precision, watermark=False
+            )
+        )
+        text(engine, args.tokens, args.runs)
+        listeners(engine, args.tokens, args.runs)
 
 
 if __name__ == "__main__":

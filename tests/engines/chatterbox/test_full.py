@@ -56,7 +56,7 @@ def test_the_tokens_are_upstreams(upstream: Any, engine: ChatterboxEngine, sampl
         )
     request = TokenRequest(engine._voices.get("default").prefix, ids, sampling, seed=3, budget=15)
     assert list(engine._t3.tokens(request)) == expected[0].tolist()
-    batch = Batch(engine._t3, request.prefix)
+    batch = Batch(engine._t3)
     rows = [batch.row(replace(request, seed=seed, budget=budget)) for seed, budget in ((3, 15), (1, 12), (2, 20))]
     drawn: list[int | None] = []
     while not rows[0].ended:

@@ -1,18 +1,21 @@
-"""Segments of a text whose tokens are drawn in one batch."""
+"""Segments whose tokens are drawn in one batch: those of one text, and of texts that are spoken at the same time."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
-from tests.engines.chatterbox.speaking import Scripted, threads
+from tests.engines.chatterbox.speaking import TEXT, Scripted, sound, threads
 from tests.given import Given
+from tests.harness import PATIENCE
 from tts_cli.audio import AudioChunk
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
 from tts_cli.engines.chatterbox.options import ChatterboxOptions
-from tts_cli.engines.chatterbox.schedule.drawing import Drawing, Tokens
+from tts_cli.engines.chatterbox.schedule.drawing import DrawnText, Tokens
 from tts_cli.engines.chatterbox.t3.batch import Batch, Row
 from tts_cli.engines.chatterbox.t3.model import TokenRequest
 from tts_cli.engines.chatterbox.t3.sampling import Draws
@@ -69,13 +72,13 @@ def test_skipped_segments_are_not_spoken_and_their_rows_are_free(
     engine: ChatterboxEngine, one_at_a_time: list[AudioChunk], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     freed: list[Tokens] = []
-    forget = Drawing.forget
+    forget = DrawnText.forget
 
-    def noted(drawing: Drawing, tokens: Tokens) -> None:
+    def noted(text: DrawnText, tokens: Tokens) -> None:
         freed.append(tokens)
-        forget(drawing, tokens)
+        forget(text, tokens)
 
-    monkeypatch.setattr(Drawing, "forget", noted)
+    monkeypatch.setattr(DrawnText, "forget", noted)
     segments = Given(*TEXTS)
     chunks = engine.stream(segments, "default", ChatterboxOptions(chunk=10, seed=3))
     assert next(chunks).segment.number == 0
@@ -124,4 +127,47 @@ def test_an_error_of_a_whole_step_reaches_every_segment_and_leaves_no_thread(
     monkeypatch.setattr(segments, "failed", lambda segment, error: failed.append(str(error)))
     assert list(engine.stream(segments, "default", ChatterboxOptions(chunk=10))) == []
     assert failed == ["out of memory"] * 5
+    assert not threads()
+
+
+def test_texts_that_are_spoken_at_the_same_time_share_a_batch_and_one_thread(
+    engine: ChatterboxEngine, one_at_a_time: list[AudioChunk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most, owners = 0, set()
+    step = Batch.step
+
+    def counted(batch: Batch, rows: Sequence[Row]) -> list[int | None]:
+        nonlocal most
+        most = max(most, len(rows))
+        owners.add(threading.current_thread())
+        return step(batch, rows)
+
+    monkeypatch.setattr(Batch, "step", counted)
+    options = ChatterboxOptions(chunk=10, seed=3, parallel_segments=2)
+    texts = [engine.stream(Given(*TEXTS), "default", options) for _ in range(4)]
+    found: list[list[AudioChunk]] = [[next(chunks)] for chunks in texts]
+    texts[1].close()
+    for chunks, given in zip(texts, found, strict=True):
+        given.extend(chunks)
+    expected = np.concatenate([chunk.samples for chunk in one_at_a_time])
+    for number, given in enumerate(found):
+        samples = np.concatenate([chunk.samples for chunk in given])
+        np.testing.assert_array_equal(samples, expected[: len(samples)])
+        assert number == 1 or len(samples) == len(expected)
+    assert most > 2, "rows of several texts"
+    assert len(owners) == 1
+    assert not threads()
+
+
+def test_a_text_that_joins_when_the_last_one_leaves_is_drawn(engine: ChatterboxEngine) -> None:
+    options = ChatterboxOptions(chunk=10, seed=3, tokens=12)
+    expected = sound(engine, options)
+    for _ in range(50):
+        leaving, joining = (engine.stream(Given(TEXT), "default", options) for _ in range(2))
+        next(leaving)
+        with ThreadPoolExecutor(1) as pool:
+            left = pool.submit(leaving.close)
+            found = np.concatenate([chunk.samples for chunk in joining])
+            left.result(PATIENCE)
+        np.testing.assert_array_equal(found, expected)
     assert not threads()

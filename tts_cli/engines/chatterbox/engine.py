@@ -19,10 +19,12 @@ from tts_cli.engines.chatterbox.options import AUTO, ChatterboxOptions, Chatterb
 from tts_cli.engines.chatterbox.placed import place
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenStream
 from tts_cli.engines.chatterbox.schedule.ahead import SegmentsAhead
-from tts_cli.engines.chatterbox.schedule.drawing import Drawing, Listener, Tokens
+from tts_cli.engines.chatterbox.schedule.drawing import Drawing, DrawnText, Tokens
 from tts_cli.engines.chatterbox.schedule.due import MOST, Schedule, schedule
+from tts_cli.engines.chatterbox.schedule.policy import Listener
 from tts_cli.engines.chatterbox.schedule.stages import in_turn, side_by_side
 from tts_cli.engines.chatterbox.schedule.threads import Budget, Threads, use, with_own_threads
+from tts_cli.engines.chatterbox.schedule.turns import Turn, Turns
 from tts_cli.engines.chatterbox.t3.batch import Batch
 from tts_cli.engines.chatterbox.t3.model import TokenRequest
 from tts_cli.engines.chatterbox.t3.prompt import TextTokenizer, normalise
@@ -65,12 +67,14 @@ class ChatterboxEngine:
         chosen = settings if isinstance(settings, ChatterboxSettings) else ChatterboxSettings()
         self._folder = locate(chosen.model, chosen.model_dir)
         self._budget = Budget(chosen.threads)
-        self.capacity = self._budget.capacity
         self._prompt_seconds = chosen.prompt_seconds
         self._tokenizer = TextTokenizer(self._folder)
         self._marker = Watermarker.load() if chosen.watermark else None
         placed = place(self._folder, chosen.device, chosen.precision, chosen.flow_steps)
         self._t3, self._decoder = placed.t3, placed.decoder
+        self._drawing = Drawing(Batch(self._t3), self._budget) if self._t3.batch_step is not None else None
+        self._turns = Turns(self._budget.places)
+        self.capacity = self._budget.capacity(together=self._drawing is not None)
         self.precision, self.notice = placed.precision.why, placed.notice
         self.strategy = "cached" if placed.device.type == "cpu" else "context"
         self._fingerprint = fingerprint(self._folder / read_config(self._folder).t3_file)
@@ -100,44 +104,49 @@ class ChatterboxEngine:
         if options.strategy == AUTO:
             options = replace(options, strategy=self.strategy)
         voice = self._voices.get(name)
+        listener = Listener()
         with self._budget.taking_part():
-            if self._t3.batch_step is None or options.one_at_a_time:
-                yield from in_order(segments, partial(self._segment, voice=voice, options=options))
+            if self._drawing is None or options.one_at_a_time:
+                speak = partial(self._segment, voice=voice, options=options, listener=listener)
+                yield from in_order(segments, speak)
             else:
-                yield from self._together(segments, voice, options)
+                with closing(self._drawing.text(listener)) as text:
+                    yield from self._together(text, segments, voice, options, listener)
 
     def _together(
-        self, segments: Segments, voice: Voice, options: ChatterboxOptions
+        self, text: DrawnText, segments: Segments, voice: Voice, options: ChatterboxOptions, listener: Listener
     ) -> Generator[AudioChunk, None, None]:
-        """Speak segments whose tokens are drawn in one batch."""
-        listener = Listener()
-        with closing(Drawing(Batch(self._t3, voice.prefix), listener, self._budget.share)) as drawing:
+        """Speak segments whose tokens are drawn in one batch, with those of other texts."""
 
-            def begin(segment: Segment) -> Tokens | None:
-                request = self._request(segment, voice, options)
-                if request is None:
-                    return None
-                # Another guard takes the tokens again when they are decoded: then is the time to say its verdict.
-                stops = self._guard(segment, options).stops if options.tokens is None else _never
-                return drawing.begin(request, stops, self._schedule(options).first)
+        def begin(segment: Segment) -> Tokens | None:
+            request = self._request(segment, voice, options)
+            if request is None:
+                return None
+            # Another guard takes the tokens again when they are decoded: then is the time to say its verdict.
+            stops = self._guard(segment, options).stops if options.tokens is None else _never
+            return text.begin(request, stops, self._schedule(options).first)
 
-            ahead = SegmentsAhead(segments, drawing, options.parallel_segments, begin)
+        ahead = SegmentsAhead(segments, text, options.parallel_segments, begin)
 
-            def speak(segment: Segment) -> Iterator[AudioChunk]:
-                try:
-                    if (drawn := ahead.tokens(segment)) is None:
-                        return
-                    for chunk in self._segment(segment, voice, options, drawn):
-                        listener.given(chunk.seconds)
-                        yield chunk
-                        ahead.look()
-                finally:
-                    ahead.done(segment)
+        def speak(segment: Segment) -> Iterator[AudioChunk]:
+            try:
+                if (drawn := ahead.tokens(segment)) is None:
+                    return
+                for chunk in self._segment(segment, voice, options, listener, drawn):
+                    yield chunk
+                    ahead.look()
+            finally:
+                ahead.done(segment)
 
-            yield from in_order(ahead, speak)
+        yield from in_order(ahead, speak)
 
     def _segment(
-        self, segment: Segment, voice: Voice, options: ChatterboxOptions, drawn: Tokens | None = None
+        self,
+        segment: Segment,
+        voice: Voice,
+        options: ChatterboxOptions,
+        listener: Listener,
+        drawn: Tokens | None = None,
     ) -> Iterator[AudioChunk]:
         """The sound of one segment. `drawn` are its tokens, if a batch draws them."""
         request = self._request(segment, voice, options)
@@ -150,7 +159,8 @@ class ChatterboxEngine:
         alone = self._alone(request, options, when.first, threads)
         tokens = _spoken(drawn or alone, guard if options.tokens is None else None)
         marks = self._marker.stream() if self._marker else None
-        with closing(self._sound(tokens, drawn, voice, options, when, threads)) as sound:
+        turn = self._turns.of(listener)
+        with closing(self._sound(tokens, drawn, voice, options, when, threads, turn)) as sound:
             noticed = ""
             for samples in sound:
                 if len(samples):
@@ -158,7 +168,9 @@ class ChatterboxEngine:
                     notice = guard.verdict if not noticed else ""
                     noticed = noticed or notice
                     marked = marks.push(samples) if marks else samples
-                    yield AudioChunk(marked, self.sample_rate, segment, notice)
+                    chunk = AudioChunk(marked, self.sample_rate, segment, notice)
+                    listener.given(chunk.seconds)
+                    yield chunk
 
     def _request(self, segment: Segment, voice: Voice, options: ChatterboxOptions) -> TokenRequest | None:
         """What T3 draws for a segment; None if it has no letter or digit."""
@@ -196,6 +208,7 @@ class ChatterboxEngine:
         options: ChatterboxOptions,
         when: Schedule,
         threads: Threads,
+        turn: Turn,
     ) -> Generator[Samples, None, None]:
         gen = voice.conditionals.gen
         if options.mode == "simple":
@@ -207,12 +220,12 @@ class ChatterboxEngine:
             return self._decoder.stream(gen, options.strategy, options.seed, past=past)
 
         if not options.parallel:
-            yield from in_turn(tokens, begin(), when)
+            yield from in_turn(tokens, begin(), when, turn)
         elif drawn is not None:
-            yield from side_by_side(tokens, lambda: drawn.waiting, begin, when, threads)
+            yield from side_by_side(tokens, lambda: drawn.waiting, begin, when, threads, turn)
         else:
             with closing(Prefetch(tokens, room=2 * (options.chunk or MOST))) as ahead:
-                yield from side_by_side(ahead, lambda: ahead.waiting, begin, when, threads)
+                yield from side_by_side(ahead, lambda: ahead.waiting, begin, when, threads, turn)
 
     def _load_voice(self, name: str, path: Path) -> Voice:
         conditionals = Conditionals.load(path)

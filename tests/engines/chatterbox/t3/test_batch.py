@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import pytest
@@ -38,30 +39,41 @@ def t3(request: pytest.FixtureRequest) -> T3:
     return random_t3(request.param)
 
 
+def random_prefix(seed: int, tokens: int) -> T3Prefix:
+    generator = torch.Generator().manual_seed(seed)
+    speaker = torch.randn(1, 256, generator=generator)
+    return random_t3("fp32").prefix(speaker, torch.randint(0, 6561, (1, tokens), generator=generator))
+
+
 @pytest.fixture(scope="module")
 def prefix() -> T3Prefix:
-    generator = torch.Generator().manual_seed(2)
-    speaker, tokens = torch.randn(1, 256, generator=generator), torch.randint(0, 6561, (1, 375), generator=generator)
-    return random_t3("fp32").prefix(speaker, tokens)
+    return random_prefix(2, 375)
 
 
-def logits(t3: T3, prefix: T3Prefix, texts: list[list[int]]) -> list[torch.Tensor]:
+@pytest.fixture(scope="module")
+def prefixes(prefix: T3Prefix) -> list[T3Prefix]:
+    """Three voices of different lengths."""
+    return [prefix, random_prefix(3, 120), random_prefix(4, 20)]
+
+
+def logits(t3: T3, prefixes: list[T3Prefix], texts: list[list[int]]) -> list[torch.Tensor]:
     """The logits of each text and `TOKENS` after it, computed together."""
     step = t3.batch_step
     assert step is not None
     suffixes = [step.suffix(100) for _ in texts]
 
-    def embedded(suffix: Suffix, known: torch.Tensor) -> torch.Tensor:
+    def embedded(prefix: T3Prefix, suffix: Suffix, known: torch.Tensor) -> torch.Tensor:
         start = prefix.positions + suffix.filled
         return known + t3.tfmr.wpe.weight[start : start + len(known)]
 
     with torch.inference_mode():
         start = t3.speech_emb.weight[START][None]
         read = [torch.cat([t3.text_emb.weight[torch.tensor(text)], start]) for text in texts]
-        found = [step(prefix, [embedded(*each) for each in zip(suffixes, read, strict=True)], suffixes)]
+        found = [step(prefixes, [embedded(*each) for each in zip(prefixes, suffixes, read, strict=True)], suffixes)]
         for token in TOKENS:
             known = t3.speech_emb.weight[token][None]
-            found.append(step(prefix, [embedded(suffix, known) for suffix in suffixes], suffixes))
+            new = [embedded(prefix, suffix, known) for prefix, suffix in zip(prefixes, suffixes, strict=True)]
+            found.append(step(prefixes, new, suffixes))
     return list(torch.stack(found, 1))
 
 
@@ -69,14 +81,24 @@ def logits(t3: T3, prefix: T3Prefix, texts: list[list[int]]) -> list[torch.Tenso
 def test_logits_are_the_same_alone_and_in_every_company(prefix: T3Prefix, company: int) -> None:
     t3 = random_t3("fp32")
     texts = (TEXTS * 2)[:company]
-    for text, found in zip(texts, logits(t3, prefix, texts), strict=True):
+    for text, found in zip(texts, logits(t3, [prefix] * company, texts), strict=True):
         torch.testing.assert_close(found, t3.logits(prefix, text, TOKENS), rtol=0, atol=1e-4)
+
+
+def test_rows_in_several_voices_have_the_logits_that_each_has_alone(prefixes: list[T3Prefix]) -> None:
+    t3 = random_t3("fp32")
+    voices = [prefixes[0], prefixes[0], prefixes[1], prefixes[2]]
+    found = logits(t3, voices, TEXTS)
+    for prefix, text, together in zip(voices, TEXTS, found, strict=True):
+        torch.testing.assert_close(together, t3.logits(prefix, text, TOKENS), rtol=0, atol=1e-4)
+    others = logits(t3, [prefixes[1]] * 4, TEXTS)
+    assert (others[0] - found[0]).abs().max() > 0.01, "the voice matters"
 
 
 @pytest.mark.parametrize("company", [1, 2, 4, 8])
 def test_int8_is_as_near_to_fp32_in_company_as_alone(prefix: T3Prefix, company: int) -> None:
     full, quantised = random_t3("fp32"), random_t3("int8")
-    found = logits(quantised, prefix, (TEXTS * 2)[:company])
+    found = logits(quantised, [prefix] * company, (TEXTS * 2)[:company])
     for text, together in zip(TEXTS * 2, found, strict=False):
         exact = full.logits(prefix, text, TOKENS)
         alone = (quantised.logits(prefix, text, TOKENS) - exact).norm() / exact.norm()
@@ -87,15 +109,15 @@ def test_int8_is_as_near_to_fp32_in_company_as_alone(prefix: T3Prefix, company: 
 def test_a_text_that_is_read_in_pieces_gives_the_same_logits(prefix: T3Prefix, piece: int) -> None:
     t3, text = random_t3("fp32"), TEXTS[2]
     assert t3.batch_step is not None
-    row = Batch(t3, prefix).row(TokenRequest(prefix, text, budget=3))
+    row = Batch(t3).row(TokenRequest(prefix, text, budget=3))
     with torch.inference_mode():
         while row.reading:
-            found = t3.batch_step(prefix, [row.positions(piece)], [row.suffix])
+            found = t3.batch_step([prefix], [row.positions(piece)], [row.suffix])
     torch.testing.assert_close(found, t3.logits(prefix, text, []), rtol=0, atol=1e-4)
 
 
 def test_in_company_a_long_text_is_read_in_pieces_while_the_others_draw(prefix: T3Prefix) -> None:
-    batch = Batch(T3_FOR_VISITS, prefix)
+    batch = Batch(T3_FOR_VISITS)
     heard, following = (batch.row(TokenRequest(prefix, TEXTS[text], Sampling(temperature=0))) for text in (0, 2))
     assert batch.step([heard])[0] is not None
     drawn = [batch.step([heard, following]) for _ in range(3)]
@@ -107,6 +129,7 @@ def test_in_company_a_long_text_is_read_in_pieces_while_the_others_draw(prefix: 
 class Visit:
     """A row that joins before a step and leaves after some tokens, if it has not ended by itself."""
 
+    voice: int
     text: int
     seed: int
     joins: int
@@ -116,32 +139,37 @@ class Visit:
 
 T3_FOR_VISITS = random_t3("fp32")
 VISITS = st.builds(
-    Visit, st.integers(0, 3), st.integers(0, 3), st.integers(0, 12), st.integers(1, 20), st.integers(1, 12)
+    Visit,
+    st.integers(0, 2),
+    st.integers(0, 3),
+    st.integers(0, 1),
+    st.integers(0, 12),
+    st.integers(1, 20),
+    st.integers(1, 12),
 )
 
 
 @pytest.fixture(scope="module")
-def drawn_alone(prefix: T3Prefix) -> dict[tuple[int, int], list[int]]:
+def drawn_alone(prefixes: list[T3Prefix]) -> dict[tuple[int, int, int], list[int]]:
     t3 = random_t3("fp32")
     return {
-        (text, seed): list(t3.tokens(TokenRequest(prefix, TEXTS[text], seed=seed, budget=12)))
-        for text in range(4)
-        for seed in range(4)
+        (voice, text, seed): list(t3.tokens(TokenRequest(prefixes[voice], TEXTS[text], seed=seed, budget=12)))
+        for voice, text, seed in itertools.product(range(3), range(4), range(2))
     }
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(visits=st.lists(VISITS, min_size=1, max_size=8))
 def test_rows_may_join_and_leave_at_every_step(
-    prefix: T3Prefix, drawn_alone: dict[tuple[int, int], list[int]], visits: list[Visit]
+    prefixes: list[T3Prefix], drawn_alone: dict[tuple[int, int, int], list[int]], visits: list[Visit]
 ) -> None:
-    batch = Batch(T3_FOR_VISITS, prefix)
+    batch = Batch(T3_FOR_VISITS)
     rows: dict[int, Row] = {}
     drawn: dict[int, list[int]] = {}
     for number in range(40):
         for index, visit in enumerate(visits):
             if visit.joins == number:
-                request = TokenRequest(prefix, TEXTS[visit.text], seed=visit.seed, budget=visit.budget)
+                request = TokenRequest(prefixes[visit.voice], TEXTS[visit.text], seed=visit.seed, budget=visit.budget)
                 rows[index], drawn[index] = batch.row(request), []
             elif index in rows and len(drawn[index]) >= visit.stays:
                 del rows[index]
@@ -150,14 +178,14 @@ def test_rows_may_join_and_leave_at_every_step(
             for index, token in zip(rows, batch.step(list(rows.values())), strict=True):
                 drawn[index] += [] if token is None else [token]
     for index, visit in enumerate(visits):
-        expected = drawn_alone[visit.text, visit.seed][: min(visit.budget, visit.stays)]
+        expected = drawn_alone[visit.voice, visit.text, visit.seed][: min(visit.budget, visit.stays)]
         assert drawn[index] == expected
 
 
 def test_a_row_whose_logits_are_not_finite_fails_alone(
     t3: T3, prefix: T3Prefix, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch = Batch(t3, prefix)
+    batch = Batch(t3)
     good, bad = (batch.row(TokenRequest(prefix, TEXTS[0], Sampling(temperature=0))) for _ in range(2))
     monkeypatch.setattr(
         Row, "positions", lambda row, most, own=Row.positions: own(row, most) * (torch.nan if row is bad else 1)

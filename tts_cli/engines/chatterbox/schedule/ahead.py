@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from tts_cli.engines import Segments
-from tts_cli.engines.chatterbox.schedule.drawing import Drawing, Tokens
+from tts_cli.engines.chatterbox.schedule.drawing import DrawnText, Tokens
 from tts_cli.segment import Segment
 
 Begin = Callable[[Segment], "Tokens | None"]
@@ -20,16 +20,16 @@ class SegmentsAhead:
     ----------
     segments
         The text.
-    drawing
-        Draws their tokens.
+    drawn
+        The text's segments that are drawn.
     most
         How many segments are drawn at once.
     begin
         Begins to draw one. If it raises, it is called again when the segment is heard.
     """
 
-    def __init__(self, segments: Segments, drawing: Drawing, most: int, begin: Begin) -> None:
-        self._segments, self._drawing, self._most, self._begin = segments, drawing, most, begin
+    def __init__(self, segments: Segments, drawn: DrawnText, most: int, begin: Begin) -> None:
+        self._segments, self._drawn, self._most, self._begin = segments, drawn, most, begin
         self._ahead: deque[Segment] = deque()
         self._begun: dict[int, Tokens | None] = {}
 
@@ -56,7 +56,7 @@ class SegmentsAhead:
     def done(self, segment: Segment) -> None:
         """Free what a segment holds. Calling it twice is harmless."""
         if (tokens := self._begun.pop(segment.number, None)) is not None:
-            self._drawing.forget(tokens)
+            self._drawn.forget(tokens)
 
     def look(self) -> None:
         """Take the segments that are there now, up to `most` with the one that is heard, and begin to draw them."""

@@ -1,113 +1,15 @@
-"""Draws the tokens of one text in a thread: of the segment that is heard, and of the next ones in the same batch.
-
-A batch of several rows costs each row time. So the segment that is heard is drawn alone while the listener has little
-sound in hand, and all take part when there is slack, or when T3 would otherwise wait. They also take part when the
-listener has had to wait for sound: then drawing alone is too slow, and only a larger batch makes the rest faster. The
-texts of the next segments are read one after another, in pieces.
-"""
+"""Draws the tokens of all texts that an engine speaks, in one thread. In each step, `policy` says who takes part."""
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from threading import Condition, Thread
-from typing import Final
 
-from tts_cli.engines.chatterbox.schedule.threads import Threads, use
+from tts_cli.engines.chatterbox.schedule.policy import Listener, Standing, TextStanding, taking_part_of
+from tts_cli.engines.chatterbox.schedule.threads import Budget, use
 from tts_cli.engines.chatterbox.t3.batch import Batch, Row
 from tts_cli.engines.chatterbox.t3.model import TokenRequest
-
-SLACK: Final = 0.5
-"""Seconds of computed sound that the listener has not heard. With less, the segment that is heard is drawn alone."""
-PLENTY: Final = 50
-"""Drawn tokens that wait to be decoded (2 s). With more, the segments after them take part in any case."""
-WAITED: Final = 0.5
-"""Seconds that the listener has waited for sound. After more, the segments take part in any case."""
-
-
-class Listener:
-    """How much sound the listener has in hand, if each chunk is heard as soon as it can be.
-
-    Parameters
-    ----------
-    clock
-        Returns the time in seconds.
-
-    Examples
-    --------
-    >>> listener = Listener(lambda: 10.0)
-    >>> listener.given(2.5)
-    >>> listener.slack, listener.waited
-    (2.5, 0.0)
-
-    Attributes
-    ----------
-    waited
-        Seconds that the listener has waited for sound since the first.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        self.waited = 0.0
-        self._clock = clock
-        self._begun = False
-        self._runs_out = clock()
-
-    def given(self, seconds: float) -> None:
-        """Record that the listener is given so much sound."""
-        now = self._clock()
-        if self._begun:
-            self.waited += max(0.0, now - self._runs_out)
-        self._begun = True
-        self._runs_out = max(self._runs_out, now) + seconds
-
-    @property
-    def slack(self) -> float:
-        """Seconds until the listener has heard everything; 0 or less if that is so."""
-        return self._runs_out - self._clock()
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A row as the policy sees it."""
-
-    waiting: int
-    """Its tokens that have been drawn and not taken."""
-    ended: bool = False
-    """Whether all its tokens have been drawn."""
-    reading: bool = False
-    """Whether its text has not been read to the end."""
-
-
-def taking_part(rows: Sequence[Standing], slack: float, waited: float = 0.0) -> list[int]:
-    """Which rows draw their next token in the next step.
-
-    Parameters
-    ----------
-    rows
-        In the order in which they are heard.
-    slack, waited
-        Of the `Listener`.
-
-    Returns
-    -------
-    list of int
-        Their indices, in order. At most one of them, apart from the first, reads its text.
-
-    Examples
-    --------
-    >>> rows = [Standing(3), Standing(0), Standing(0, reading=True), Standing(0, reading=True)]
-    >>> taking_part(rows, slack=0.1), taking_part(rows, slack=2)
-    ([0], [0, 1, 2])
-    """
-    drawing = [index for index, row in enumerate(rows) if not row.ended]
-    first, others = drawing[:1], drawing[1:]
-    in_hand = sum(row.waiting for row in rows[: drawing[0] + 1]) if drawing else 0
-    if slack < SLACK and in_hand < PLENTY and waited < WAITED:
-        return first
-    next_to_read = next((index for index in others if rows[index].reading), None)
-    return first + [index for index in others if index == next_to_read or not rows[index].reading]
 
 
 class Tokens(Iterator[int]):
@@ -172,26 +74,21 @@ class Tokens(Iterator[int]):
             self.end()
 
 
-class Drawing:
-    """A thread that draws the tokens of the segments of one text.
+class DrawnText:
+    """The segments of one text whose tokens are drawn. Made by `Drawing.text`; closing it frees its rows.
 
     Parameters
     ----------
-    batch
-        The rows' model and voice.
+    drawing
+        Draws them.
     listener
         Who hears them.
-    threads
-        How many threads torch uses. T3 has all of them until the tokens of a first chunk are drawn that is waited for.
     """
 
-    def __init__(self, batch: Batch, listener: Listener, threads: Callable[[], Threads]) -> None:
-        self._batch, self._listener, self._threads = batch, listener, threads
-        self._changed = Condition()
-        self._segments: list[Tokens] = []
-        self._closed = False
-        self._thread = Thread(target=self._work, name="draw tokens", daemon=True)
-        self._thread.start()
+    def __init__(self, drawing: Drawing, listener: Listener) -> None:
+        self._drawing, self._listener = drawing, listener
+        self.segments: list[Tokens] = []
+        """In the order in which they are heard. Used while the lock of `Drawing` is held."""
 
     def begin(self, request: TokenRequest, stops: Callable[[int], bool], first: int) -> Tokens:
         """Draw the tokens of one more segment, which is heard after all others.
@@ -205,26 +102,84 @@ class Drawing:
         first
             Tokens of the first chunk.
         """
-        tokens = Tokens(self._batch.row(request), stops, first, self._changed)
-        with self._changed:
-            self._segments.append(tokens)
-            self._changed.notify_all()
-        return tokens
+        return self._drawing.begin(self, request, stops, first)
 
     def forget(self, tokens: Tokens) -> None:
         """Close `tokens`: its sound is computed, or nobody wants it."""
         tokens.close()
-        with self._changed:
-            self._segments = [each for each in self._segments if each is not tokens]
+        self._drawing.remove(self, tokens)
 
     def close(self) -> None:
-        """End the thread and all segments. Calling it twice is harmless."""
+        """End all segments, and with the last text the thread. Calling it twice is harmless."""
+        self._drawing.leave(self)
+
+    @property
+    def heard(self) -> Tokens | None:
+        """The first segment whose tokens are not all drawn."""
+        return next((each for each in self.segments if each.row is not None), None)
+
+    @property
+    def standing(self) -> TextStanding:
+        """What the policy knows of it."""
+        begins = not self._listener.begun and bool(self.segments) and self.segments[0].begins
+        rows = [each.standing for each in self.segments]
+        return TextStanding(rows, self._listener.slack, self._listener.waited, begins)
+
+
+class Drawing:
+    """Draws the tokens of all texts of an engine, in a thread that lives while there are texts.
+
+    Parameters
+    ----------
+    batch
+        The model of the rows.
+    budget
+        The threads of the engine. T3 has all of them until the tokens of a first chunk are drawn that is waited for,
+        if there is one text.
+    """
+
+    def __init__(self, batch: Batch, budget: Budget) -> None:
+        self._batch, self._budget = batch, budget
+        self._changed = Condition()
+        self._texts: list[DrawnText] = []
+        self._thread: Thread | None = None
+
+    def text(self, listener: Listener) -> DrawnText:
+        """Add a text. `listener` hears it."""
+        text = DrawnText(self, listener)
         with self._changed:
-            self._closed = True
-            for tokens in self._segments:
-                tokens.end()
+            self._texts.append(text)
+            if self._thread is None:
+                self._thread = Thread(target=self._work, name="draw tokens", daemon=True)
+                self._thread.start()
+        return text
+
+    def begin(self, text: DrawnText, request: TokenRequest, stops: Callable[[int], bool], first: int) -> Tokens:
+        """See `DrawnText.begin`."""
+        tokens = Tokens(self._batch.row(request), stops, first, self._changed)
+        with self._changed:
+            text.segments.append(tokens)
             self._changed.notify_all()
-        self._thread.join()
+        return tokens
+
+    def remove(self, text: DrawnText, tokens: Tokens) -> None:
+        """See `DrawnText.forget`."""
+        with self._changed:
+            text.segments = [each for each in text.segments if each is not tokens]
+
+    def leave(self, text: DrawnText) -> None:
+        """See `DrawnText.close`."""
+        with self._changed:
+            for tokens in text.segments:
+                tokens.end()
+            text.segments = []
+            self._texts = [each for each in self._texts if each is not text]
+            thread = self._thread
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._texts or self._thread is not thread)
+            ended = self._thread is not thread
+        if ended and thread is not None:
+            thread.join()
 
     def _work(self) -> None:
         while (rows := self._next()) is not None:
@@ -243,14 +198,15 @@ class Drawing:
                 self._changed.notify_all()
 
     def _next(self) -> list[tuple[Tokens, Row]] | None:
-        """The rows of the next step; None at the end. Waits until there are some."""
+        """The rows of the next step; None when the last text has left. Waits until there are some."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or any(each.row for each in self._segments))
-            if self._closed:
+            self._changed.wait_for(lambda: not self._texts or any(text.heard for text in self._texts))
+            if not self._texts:
+                self._thread = None
+                self._changed.notify_all()
                 return None
-            heard, threads = self._segments[0], self._threads()
-            use(threads.all if heard.begins else threads.t3)
-            standing = [each.standing for each in self._segments]
-            chosen = taking_part(standing, self._listener.slack, self._listener.waited)
-            part = (self._segments[index] for index in chosen)
+            chosen = taking_part_of([text.standing for text in self._texts])
+            alone = self._texts[0].segments[0].begins if len(self._texts) == 1 else False
+            use(self._budget.of_t3(alone))
+            part = (self._texts[text].segments[row] for text, row in chosen)
             return [(tokens, tokens.row) for tokens in part if tokens.row is not None]

@@ -10,20 +10,20 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from functools import partial
-from threading import Event
 from typing import TypeAlias
 
 from tts_cli.audio import Samples
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenStream
 from tts_cli.engines.chatterbox.schedule.due import Schedule
 from tts_cli.engines.chatterbox.schedule.threads import Threads, use
+from tts_cli.engines.chatterbox.schedule.turns import Turn
 from tts_cli.engines.prefetch import Prefetch
 
 PendingSamples: TypeAlias = Callable[[], Samples]
 """A chunk whose mel frames are computed. A call computes its samples."""
 
 
-def in_turn(tokens: Iterator[int], stream: S3GenStream, when: Schedule) -> Iterator[Samples]:
+def in_turn(tokens: Iterator[int], stream: S3GenStream, when: Schedule, turn: Turn) -> Iterator[Samples]:
     """Compute the sound of an utterance in one thread: each stage waits for the others.
 
     Parameters
@@ -34,14 +34,18 @@ def in_turn(tokens: Iterator[int], stream: S3GenStream, when: Schedule) -> Itera
         A new stream.
     when
         Decides how many tokens a chunk has.
+    turn
+        Waits for the other utterances.
 
     Yields
     ------
     Samples
         The samples of one chunk, float32 `[n]`; n may be 0.
     """
-    for sound in _chunks(tokens, lambda: 0, stream, when, Event()):
-        yield sound()
+    for sound in _chunks(tokens, lambda: 0, stream, when, turn):
+        with turn:
+            samples = sound()
+        yield samples
 
 
 def side_by_side(
@@ -50,6 +54,7 @@ def side_by_side(
     begin: Callable[[], S3GenStream],
     when: Schedule,
     threads: Threads,
+    turn: Turn,
 ) -> Generator[Samples, None, None]:
     """Compute the sound of an utterance in two threads: the flow, and the vocoder in the caller's. T3 has its own.
 
@@ -65,6 +70,8 @@ def side_by_side(
         Decides how many tokens a chunk has. The flow is at most one chunk ahead of the vocoder.
     threads
         How many threads torch uses in each stage.
+    turn
+        Waits for the other utterances. It is closed at the end.
 
     Yields
     ------
@@ -72,13 +79,14 @@ def side_by_side(
         As in `in_turn`. An error in any stage ends all stages and is raised here.
     """
     with ExitStack() as stack:
-        ended = Event()
         use(threads.s3gen)
-        chunks = _chunks(tokens, waiting, begin(), when, ended)
+        chunks = _chunks(tokens, waiting, begin(), when, turn)
         sounds = stack.enter_context(closing(Prefetch(_with_threads(threads.s3gen, chunks), room=1)))
-        stack.callback(ended.set)  # runs before the others, so that the flow begins no further chunk
+        stack.callback(turn.close)  # runs before the others, so that the flow begins no further chunk
         for sound in sounds:
-            yield sound()
+            with turn:
+                samples = sound()
+            yield samples
 
 
 def _with_threads(number: int, chunks: Iterator[PendingSamples]) -> Iterator[PendingSamples]:
@@ -88,20 +96,27 @@ def _with_threads(number: int, chunks: Iterator[PendingSamples]) -> Iterator[Pen
 
 
 def _chunks(
-    tokens: Iterator[int], waiting: Callable[[], int], stream: S3GenStream, when: Schedule, ended: Event
+    tokens: Iterator[int], waiting: Callable[[], int], stream: S3GenStream, when: Schedule, turn: Turn
 ) -> Iterator[PendingSamples]:
-    """Run the flow for each chunk of `tokens`, until `ended` is set. `waiting` counts the tokens already drawn."""
+    """Run the flow for each chunk of `tokens`, until `turn` is closed. `waiting` counts the tokens already drawn."""
     held: list[int] = []
     for token in tokens:
-        if ended.is_set():
-            return
         held.append(token)
         if when.due(len(held), waiting()):
             begun = time.perf_counter()
-            yield partial(_finish, stream.begin(held), len(held), begun, when)
+            with turn:
+                if turn.closed:
+                    return
+                mels = stream.begin(held)
+            yield partial(_finish, mels, len(held), begun, when)
             held = []
-    if not ended.is_set():
-        yield stream.begin(held, final=True)
+        if turn.closed:
+            return
+    with turn:
+        if turn.closed:
+            return
+        mels = stream.begin(held, final=True)
+    yield mels
 
 
 def _finish(sound: PendingSamples, tokens: int, begun: float, when: Schedule) -> Samples:

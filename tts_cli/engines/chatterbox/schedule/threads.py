@@ -71,10 +71,24 @@ class Budget:
         self._utterances = 0
         self._counting = threading.Lock()
 
+    def capacity(self, together: bool) -> int:
+        """How many utterances can be computed at once.
+
+        Parameters
+        ----------
+        together
+            Whether one thread draws the tokens of all of them. Otherwise, each needs a thread for T3 and one for S3Gen.
+        """
+        return 2 * self._total if together else max(1, self._total // 2)
+
     @property
-    def capacity(self) -> int:
-        """How many utterances can be computed at once: each needs a thread for T3 and one for S3Gen."""
-        return max(1, self._total // 2)
+    def places(self) -> int:
+        """How many chunks S3Gen computes at once: one for each thread, and 2 for an utterance alone."""
+        return max(2, self._total)
+
+    def of_t3(self, alone: bool) -> int:
+        """The threads for T3 where one thread draws the tokens of all utterances. `alone`: S3Gen has no work."""
+        return self._total if alone else max(1, self._total // 2)
 
     @contextmanager
     def taking_part(self) -> Iterator[None]:

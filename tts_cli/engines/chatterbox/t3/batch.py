@@ -1,4 +1,4 @@
-"""Draws the tokens of several utterances in one voice at once: rows that begin and end independently of each other."""
+"""Draws the tokens of several utterances at once: rows that begin and end independently of each other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from torch import Tensor
 
 from tts_cli.engines.chatterbox.t3.batch_step import BatchStep
 from tts_cli.engines.chatterbox.t3.model import T3, TokenRequest
-from tts_cli.engines.chatterbox.t3.network import T3Prefix
 from tts_cli.engines.chatterbox.weights.config import START
 
 PIECE: Final = 16
@@ -24,6 +23,8 @@ class Row:
     ----------
     error
         What went wrong with this row, if something did. It has then ended.
+    prefix
+        Its voice.
     reading
         Whether its text has not been read to the end. It then draws no token yet.
     """
@@ -32,7 +33,7 @@ class Row:
         self.error: Exception | None = None
         self._t3 = t3
         self._draws = t3.draws(request)
-        self._start = request.prefix.positions
+        self.prefix = request.prefix
         self._unread = request.text_ids
         """The text tokens that have not been read. After them, the start token is read."""
         self.reading = True
@@ -50,7 +51,7 @@ class Row:
 
         `most` limits how many text tokens they have.
         """
-        t3, place = self._t3, self._start + self.suffix.filled
+        t3, place = self._t3, self.prefix.positions + self.suffix.filled
         known = t3.speech_emb.weight[self._token][None]
         if self.reading:
             piece = self._unread[:most]
@@ -73,19 +74,19 @@ class Row:
 
 
 class Batch:
-    """Steps rows in one voice. Rows join and leave between steps; a row's tokens do not depend on the others.
+    """Steps rows, in one voice or in several. Rows join and leave between steps.
+
+    The tokens of a row do not depend on the other rows.
 
     Parameters
     ----------
     t3
         The loaded T3; its `batch_step` is not None.
-    prefix
-        The voice.
     """
 
-    def __init__(self, t3: T3, prefix: T3Prefix) -> None:
+    def __init__(self, t3: T3) -> None:
         assert t3.batch_step is not None
-        self._t3, self._prefix, self._step = t3, prefix, t3.batch_step
+        self._t3, self._step = t3, t3.batch_step
 
     def row(self, request: TokenRequest) -> Row:
         """A new row. It takes part from the step that it is first given to."""
@@ -99,5 +100,12 @@ class Batch:
         its text at once.
         """
         most = None if len(rows) == 1 else PIECE
-        logits = self._step(self._prefix, [row.positions(most) for row in rows], [row.suffix for row in rows])
-        return [None if row.reading else row.draw(its) for row, its in zip(rows, logits, strict=True)]
+        voices = {id(row.prefix): place for place, row in reversed(list(enumerate(rows)))}
+        order = sorted(range(len(rows)), key=lambda place: voices[id(rows[place].prefix)])
+        part = [rows[place] for place in order]
+        prefixes, suffixes = [row.prefix for row in part], [row.suffix for row in part]
+        logits = self._step(prefixes, [row.positions(most) for row in part], suffixes)
+        drawn: list[int | None] = [None] * len(rows)
+        for place, row, its in zip(order, part, logits, strict=True):
+            drawn[place] = None if row.reading else row.draw(its)
+        return drawn

@@ -1,6 +1,6 @@
 """One step of several rows through T3, in TorchScript, so that it needs Python's interpreter only at its ends.
 
-A row is a sequence that begins with the voice's prefix. All rows of a step share the prefix: its keys and values are
+A row is a sequence that begins with the voice's prefix. All rows in one voice share the prefix: its keys and values are
 read once for all of them and never copied (cascade attention, as in Hydragen, arXiv:2402.05099). Each row's attention
 over the prefix and over its own positions, the suffix, are joined by the logarithms of their softmax sums.
 
@@ -97,13 +97,14 @@ class BatchStep:
         return Suffix(torch.empty(self._shape), most)
 
     @torch.inference_mode()
-    def __call__(self, prefix: T3Prefix, new: Sequence[Tensor], suffixes: Sequence[Suffix]) -> Tensor:
+    def __call__(self, prefixes: Sequence[T3Prefix], new: Sequence[Tensor], suffixes: Sequence[Suffix]) -> Tensor:
         """Add new positions to each row, and return the logits `[rows, ids]` after each row's last one.
 
         Parameters
         ----------
-        prefix
-            The voice of all rows.
+        prefixes
+            The voice of each row. Rows in the same voice stand next to each other: then its prefix is read once for
+            all of them.
         new
             The new positions of each row, `[n, width]`.
         suffixes
@@ -111,13 +112,21 @@ class BatchStep:
         """
         for positions, suffix in zip(new, suffixes, strict=True):
             suffix.reserve(len(positions))
+        voices: list[T3Prefix] = []
+        spans: list[int] = []  # new positions in each voice
+        for prefix, positions in zip(prefixes, new, strict=True):
+            if not voices or voices[-1] is not prefix:
+                voices.append(prefix)
+                spans.append(0)
+            spans[-1] += len(positions)
         # There is nothing to fuse here, and optimising would make the first calls slow.
         with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
             logits: Tensor = self._step(
                 torch.cat(list(new)),
                 [len(positions) for positions in new],
-                prefix.keys,
-                prefix.values,
+                [prefix.keys for prefix in voices],
+                [prefix.values for prefix in voices],
+                spans,
                 [suffix.values for suffix in suffixes],
                 [suffix.filled for suffix in suffixes],
                 [_later(len(positions), suffix.filled) for positions, suffix in zip(new, suffixes, strict=True)],
@@ -157,8 +166,9 @@ def _compiled() -> Callable[..., Tensor]:
 def _step(
     x: Tensor,
     new: list[int],
-    keys: Tensor,
-    values: Tensor,
+    keys: list[Tensor],
+    values: list[Tensor],
+    spans: list[int],
     suffixes: list[Tensor],
     filled: list[int],
     later: list[Tensor | None],
@@ -169,9 +179,9 @@ def _step(
     epsilon: float,
 ) -> Tensor:
     """The logits after each row's last new position. TorchScript: see `BatchStep`."""
-    for layer in range(keys.size(0)):
+    for layer in range(keys[0].size(0)):
         heads = _mapped(_normed(x, norms[2 * layer], epsilon), 4 * layer, maps, packed, reduced)
-        heard = _attention(heads, new, keys[layer], values[layer], suffixes, filled, later, layer)
+        heard = _attention(heads, new, keys, values, spans, suffixes, filled, later, layer)
         x = x + _mapped(heard, 4 * layer + 1, maps, packed, reduced)
         inner = _mapped(_normed(x, norms[2 * layer + 1], epsilon), 4 * layer + 2, maps, packed, reduced)
         x = x + _mapped(F.gelu(inner, approximate="tanh"), 4 * layer + 3, maps, packed, reduced)
@@ -202,21 +212,32 @@ def _mapped(
 def _attention(
     x: Tensor,
     new: list[int],
-    keys: Tensor,
-    values: Tensor,
+    keys: list[Tensor],
+    values: list[Tensor],
+    spans: list[int],
     suffixes: list[Tensor],
     filled: list[int],
     later: list[Tensor | None],
     layer: int,
 ) -> Tensor:
-    """Attention of each row over the prefix and its own positions, whose keys and values are written first.
+    """Attention of each row over its prefix and its own positions, whose keys and values are written first.
 
-    `x` has queries, keys and values, `[positions, 3 · width]`.
+    `x` has queries, keys and values, `[positions, 3 · width]`; `spans` says how many positions are in each voice.
     """
-    parts = x.view(x.size(0), 3, keys.size(0), keys.size(2)).permute(1, 2, 0, 3)
+    parts = x.view(x.size(0), 3, suffixes[0].size(2), suffixes[0].size(4)).permute(1, 2, 0, 3)
     queries = parts[0:1]
-    # One product for the queries of all rows. `sums` are the logarithms of the softmax sums.
-    far, far_sums = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(queries, keys[None], values[None])  # noqa: SLF001
+    # One product for the queries of all rows in a voice. `sums` are the logarithms of the softmax sums.
+    far: list[Tensor] = []
+    far_sums: list[Tensor] = []
+    start = 0
+    for voice in range(len(spans)):
+        stop = start + spans[voice]
+        heard, its = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(  # noqa: SLF001
+            queries[:, :, start:stop], keys[voice][layer][None], values[voice][layer][None]
+        )
+        far.append(heard)
+        far_sums.append(its)
+        start = stop
     near: list[Tensor] = []
     sums: list[Tensor] = []
     start = 0
@@ -230,5 +251,5 @@ def _attention(
         near.append(heard)
         sums.append(its)
         start = stop
-    share = torch.sigmoid(far_sums - torch.cat(sums, 2)).unsqueeze(3)
-    return torch.lerp(torch.cat(near, 2), far, share).transpose(1, 2).reshape(x.size(0), -1)
+    share = torch.sigmoid(torch.cat(far_sums, 2) - torch.cat(sums, 2)).unsqueeze(3)
+    return torch.lerp(torch.cat(near, 2), torch.cat(far, 2), share).transpose(1, 2).reshape(x.size(0), -1)

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tts_cli.engines.chatterbox.schedule.drawing import PLENTY, SLACK, WAITED, Listener, Standing, taking_part
+from tts_cli.engines.chatterbox.schedule.policy import (
+    MOST_ROWS,
+    PLENTY,
+    SLACK,
+    WAITED,
+    Listener,
+    Standing,
+    TextStanding,
+    taking_part,
+    taking_part_of,
+)
 
 
 class Clock:
@@ -111,3 +121,26 @@ def test_a_fast_machine_draws_ahead() -> None:
             assert tokens == 10 or listener.slack > -0.1, "the heard segment stays in time"
             listener.given(0.4)
     assert ahead > 200
+
+
+def text(*waiting: int, slack: float = 1, begins: bool = False, ended: int = 0) -> TextStanding:
+    return TextStanding(standing(*waiting, ended=ended), slack, 0, begins)
+
+
+def test_the_heard_segments_of_all_texts_come_before_the_next_ones() -> None:
+    texts = [text(1, 0, 0), text(2), text(0, 0), text(5, 3, 0, 0, ended=1)]
+    order = [(0, 0), (1, 0), (2, 0), (3, 1), (0, 1), (2, 1), (3, 2), (0, 2)]
+    assert taking_part_of(texts) == order
+    assert len(order) == MOST_ROWS
+
+
+def test_each_listener_has_its_own_slack() -> None:
+    assert taking_part_of([text(0, 0, slack=0), text(0, 0)]) == [(0, 0), (1, 0), (1, 1)]
+
+
+def test_texts_without_sound_come_first() -> None:
+    texts = [text(3, 0), text(0, slack=0, begins=True), text(0, 0, slack=-2, begins=True)]
+    assert taking_part_of(texts) == [(1, 0), (2, 0)]
+    assert taking_part_of([text(3, 0), text(0, ended=1, begins=True)]) == [(0, 0), (0, 1)]
+    assert taking_part_of([text(3, ended=1)]) == []
+    assert taking_part_of([]) == []

@@ -1,0 +1,157 @@
+"""Decides which rows T3 draws in the next step, from how much sound each listener has in hand.
+
+A batch of several rows costs each row time. So the segment that is heard is drawn without the next ones while its
+listener has little sound in hand, and all take part when there is slack, or when T3 would otherwise wait. They also
+take part when the listener has had to wait for sound: then drawing alone is too slow, and only a larger batch makes the
+rest faster. The texts of the next segments are read one after another, in pieces.
+
+Of several texts that are spoken at the same time, those whose first chunk is not drawn come first, without the others.
+Each text begins once, and the engine's `capacity` bounds how many there are.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+SLACK: Final = 0.5
+"""Seconds of computed sound that the listener has not heard. With less, the segment that is heard is drawn alone."""
+PLENTY: Final = 50
+"""Drawn tokens that wait to be decoded (2 s). With more, the segments after them take part in any case."""
+WAITED: Final = 0.5
+"""Seconds that the listener has waited for sound. After more, the segments take part in any case."""
+MOST_ROWS: Final = 8
+"""Rows in one step. More rows make a token hardly cheaper, and each of them later."""
+
+
+class Listener:
+    """How much sound the listener has in hand, if each chunk is heard as soon as it can be.
+
+    Parameters
+    ----------
+    clock
+        Returns the time in seconds.
+
+    Examples
+    --------
+    >>> listener = Listener(lambda: 10.0)
+    >>> listener.given(2.5)
+    >>> listener.slack, listener.waited
+    (2.5, 0.0)
+
+    Attributes
+    ----------
+    waited
+        Seconds that the listener has waited for sound since the first.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.waited = 0.0
+        self._clock = clock
+        self._begun = False
+        self._runs_out = clock()
+
+    def given(self, seconds: float) -> None:
+        """Record that the listener is given so much sound."""
+        now = self._clock()
+        if self._begun:
+            self.waited += max(0.0, now - self._runs_out)
+        self._begun = True
+        self._runs_out = max(self._runs_out, now) + seconds
+
+    @property
+    def begun(self) -> bool:
+        """Whether the listener has been given sound."""
+        return self._begun
+
+    @property
+    def runs_out(self) -> float:
+        """When the listener will have heard everything, by the clock."""
+        return self._runs_out
+
+    @property
+    def slack(self) -> float:
+        """Seconds until the listener has heard everything; 0 or less if that is so."""
+        return self._runs_out - self._clock()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A row as the policy sees it."""
+
+    waiting: int
+    """Its tokens that have been drawn and not taken."""
+    ended: bool = False
+    """Whether all its tokens have been drawn."""
+    reading: bool = False
+    """Whether its text has not been read to the end."""
+
+
+def taking_part(rows: Sequence[Standing], slack: float, waited: float = 0.0) -> list[int]:
+    """Which rows draw their next token in the next step.
+
+    Parameters
+    ----------
+    rows
+        In the order in which they are heard.
+    slack, waited
+        Of the `Listener`.
+
+    Returns
+    -------
+    list of int
+        Their indices, in order. At most one of them, apart from the first, reads its text.
+
+    Examples
+    --------
+    >>> rows = [Standing(3), Standing(0), Standing(0, reading=True), Standing(0, reading=True)]
+    >>> taking_part(rows, slack=0.1), taking_part(rows, slack=2)
+    ([0], [0, 1, 2])
+    """
+    drawing = [index for index, row in enumerate(rows) if not row.ended]
+    first, others = drawing[:1], drawing[1:]
+    in_hand = sum(row.waiting for row in rows[: drawing[0] + 1]) if drawing else 0
+    if slack < SLACK and in_hand < PLENTY and waited < WAITED:
+        return first
+    next_to_read = next((index for index in others if rows[index].reading), None)
+    return first + [index for index in others if index == next_to_read or not rows[index].reading]
+
+
+@dataclass(frozen=True, slots=True)
+class TextStanding:
+    """A text that is spoken, as the policy sees it."""
+
+    rows: Sequence[Standing]
+    """Its segments, in the order in which they are heard."""
+    slack: float
+    """Of its `Listener`."""
+    waited: float
+    """Of its `Listener`."""
+    begins: bool
+    """Whether the tokens of its first chunk have not been drawn."""
+
+
+def taking_part_of(texts: Sequence[TextStanding]) -> list[tuple[int, int]]:
+    """Which rows of several texts draw their next token in the next step.
+
+    Returns
+    -------
+    list of (int, int)
+        Indices of a text and of a row in it, at most `MOST_ROWS`. The segments that are heard come before those that
+        follow them.
+
+    Examples
+    --------
+    >>> spoken = TextStanding([Standing(9), Standing(0)], slack=1, waited=0, begins=False)
+    >>> taking_part_of([spoken, spoken])
+    [(0, 0), (1, 0), (0, 1), (1, 1)]
+    >>> taking_part_of([spoken, TextStanding([Standing(0)], slack=0, waited=0, begins=True)])
+    [(1, 0)]
+    """
+    parts = [(index, taking_part(text.rows, text.slack, text.waited)) for index, text in enumerate(texts)]
+    parts = [(index, rows) for index, rows in parts if rows]
+    first = [(index, rows) for index, rows in parts if texts[index].begins]
+    ranked = [(rank, index, row) for index, rows in first or parts for rank, row in enumerate(rows)]
+    return [(index, row) for _, index, row in sorted(ranked)][:MOST_ROWS]

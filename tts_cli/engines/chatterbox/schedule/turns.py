@@ -1,0 +1,98 @@
+"""Decides whose flow or vocoder computes next, where several utterances share an engine.
+
+More computations at once than there are cores make each of them late. So they take turns, one chunk at a time: the
+utterance without sound first, then the one whose listener runs out of sound soonest (earliest deadline first).
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from itertools import count
+from threading import Condition
+from types import TracebackType
+
+from tts_cli.engines.chatterbox.schedule.policy import Listener
+
+
+class Turns:
+    """The places in which S3Gen computes.
+
+    Parameters
+    ----------
+    places
+        How many chunks are computed at once, 2 or more: an utterance alone, with a flow and a vocoder, never waits.
+
+    Examples
+    --------
+    >>> turns = Turns(2)
+    >>> turn = turns.of(Listener())
+    >>> with turn:
+    ...     turn.closed
+    False
+    """
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._changed = Condition()
+        self._waiting: list[tuple[tuple[bool, float, int], Turn]] = []
+        self._numbers = count()
+
+    def of(self, listener: Listener) -> Turn:
+        """The turns of an utterance, or of a part of one."""
+        return Turn(self, listener)
+
+    def take(self, turn: Turn) -> None:
+        """Wait for a place; see `Turn`."""
+        with self._changed:
+            listener = turn.listener
+            waits = (listener.begun, listener.runs_out if listener.begun else 0.0, next(self._numbers)), turn
+            self._waiting.append(waits)
+            self._changed.wait_for(
+                lambda: turn.closed or (self._free > 0 and min(self._waiting, key=_urgency) is waits)
+            )
+            self._waiting.remove(waits)
+            self._free -= 1
+            self._changed.notify_all()
+
+    def give_back(self) -> None:
+        """Free a place."""
+        with self._changed:
+            self._free += 1
+            self._changed.notify_all()
+
+    def wake(self, turn: Turn) -> None:
+        """Let a closed turn wait no longer."""
+        with self._changed:
+            turn.closed = True
+            self._changed.notify_all()
+
+
+class Turn(AbstractContextManager[None]):
+    """A context manager that waits for a place, and holds it while a chunk is computed. Several threads may use it.
+
+    Attributes
+    ----------
+    closed
+        Whether the utterance has ended. Then entering does not wait, and nothing should be computed.
+    """
+
+    def __init__(self, turns: Turns, listener: Listener) -> None:
+        self.listener = listener
+        self.closed = False
+        self._turns = turns
+
+    def __enter__(self) -> None:
+        self._turns.take(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._turns.give_back()
+
+    def close(self) -> None:
+        """End the waiting. Calling it twice is harmless."""
+        self._turns.wake(self)
+
+
+def _urgency(waits: tuple[tuple[bool, float, int], Turn]) -> tuple[bool, float, int]:
+    return waits[0]
