@@ -21,7 +21,7 @@ from tests.pulling import FILES, PULL, REPO, Machine, start
 
 Make = Callable[..., "subprocess.CompletedProcess[str]"]
 
-# Two workers share two cores: more threads than that only wait for each other. Read when torch is imported.
+# The workers fill the cores: more threads than that only wait for each other. Read when torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A shell starts what it runs in the background deaf to Ctrl-C, and every process that we start would inherit that.

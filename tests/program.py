@@ -9,6 +9,7 @@ import runpy
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -55,6 +56,9 @@ def run(command: list[str], streams: Sequence[Connection], setting: Setting) -> 
     sys.stdin, sys.stdout, sys.stderr = _opened(0, "r"), _opened(1, "w"), _opened(2, "w")
     os.environ.clear()
     os.environ.update(setting.environment)
+    sys.warnoptions = setting.environment.get("PYTHONWARNINGS", "").split(",")
+    warnings.resetwarnings()
+    warnings._processoptions(sys.warnoptions)  # type: ignore[attr-defined]  # as an interpreter does when it starts
     os.chdir(setting.folder)
     kind, *rest = command
     folder = {"-m": str(setting.folder), "-c": ""}.get(kind, str(Path(kind).parent))

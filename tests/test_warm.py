@@ -105,6 +105,19 @@ def test_a_signal_that_is_ignored_is_not_heard(environment: dict[str, str]) -> N
         assert (done.returncode, done.stdout) == expected
 
 
+def test_it_warns_as_its_environment_says(environment: dict[str, str]) -> None:
+    code = "import warnings; warnings.warn('this'); warnings.warn('that', ResourceWarning); print('here')"
+    for warns, (left, shown) in {
+        "error": (1, b"UserWarning: this"),
+        "error,ignore:this": (1, b"ResourceWarning: that"),
+        "error,ignore:this,ignore::ResourceWarning": (0, b""),
+    }.items():
+        done = warm.run([sys.executable, "-c", code], env=environment | {"PYTHONWARNINGS": warns})
+        assert done.returncode == left
+        assert shown in done.stderr
+        assert (done.stdout == b"here\n") is (left == 0)
+
+
 def test_input_that_nobody_reads_holds_nothing_up(tts: Run) -> None:
     assert tts("--version", input=b"more than a pipe holds" * 10_000).returncode == 0
 

@@ -29,6 +29,8 @@ from tests.harness import PATIENCE, clean_environment
 PRELOAD = ["tests.preload"]
 READ_AT_START = ("PYTHON", "LANG", "LC_", "LD_", "OMP_")
 """Beginnings of the names of variables that an interpreter or a library reads once."""
+READ_LATER = ("PYTHONWARNINGS",)
+"""Of these, what `tests.program` reads again."""
 CLOSED = -100
 """For a stream: the program has none, as after `>&-` in a shell."""
 
@@ -169,7 +171,8 @@ class _Forked(subprocess.Popen[bytes]):
 
 
 def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environment.items() if name.startswith(READ_AT_START)}
+    names = [name for name in environment if name.startswith(READ_AT_START) and name not in READ_LATER]
+    return {name: environment[name] for name in names}
 
 
 def _ends(number: int, stream: Stream) -> tuple[int, IO[bytes] | None]:

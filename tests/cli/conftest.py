@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cloning(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`tiny` with upstream's parts that make a voice of a recording, which come in one size."""
     from make_checkpoint import voice_side

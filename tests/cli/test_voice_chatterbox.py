@@ -90,7 +90,6 @@ class TestVoices:
         assert [path.name for path in voices.iterdir()] == ["qb.pt"]
 
         arguments = ("voice", "cache", "qb.mp3", "--force", "--model-dir", str(cloning))
-        environment.pop("OMP_NUM_THREADS")
         # A package that upstream imports leaves a temporary folder to the interpreter's end.
         environment["PYTHONWARNINGS"] += ",ignore:Implicitly cleaning up:ResourceWarning"
         with terminal(*arguments, environment=environment, folder=tmp_path) as shown:

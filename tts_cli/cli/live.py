@@ -133,12 +133,12 @@ def speak_live(
                 show(view())
             show(view())
     except KeyboardInterrupt:
-        run.cancel()
-        destination.cancelled.set()
         try:
+            _cancel(run, destination)
             ended = run.wait(PATIENCE_SECONDS if run.ready else LOADING_SECONDS)
         except KeyboardInterrupt:  # after a second Ctrl-C nothing is waited for, and a third kills the process
             signal.signal(signal.SIGINT, signal.SIG_DFL)
+            _cancel(run, destination)
             _leave(run)
     unspoken = False
     if ended:
@@ -162,6 +162,12 @@ def speak_live(
         sys.exit(signals.exit_code())
     if unspoken:
         raise typer.Exit(1)
+
+
+def _cancel(run: Utterance, destination: Destination) -> None:
+    """End the run when its present step ends. Calling it twice is harmless."""
+    run.cancel()
+    destination.cancelled.set()
 
 
 def _leave(run: Utterance) -> NoReturn:
