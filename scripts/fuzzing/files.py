@@ -140,7 +140,7 @@ def plan_recording(rng: Random, _bench: Bench) -> Plan:
 
 
 def run_recording(plan: Plan, bench: Bench) -> Done:
-    from tts_cli.engines.chatterbox.voice.cloning import read_recording
+    from tts_cli.engines.chatterbox.voice.recording import read_recording
 
     values = plan.values
     file = bench.folder / f"recording{values['suffix']}"

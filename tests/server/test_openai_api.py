@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import socket
+import urllib.request
 import wave
 from collections.abc import Iterator
 from http.client import HTTPConnection, IncompleteRead
@@ -199,3 +200,16 @@ def test_without_pyav_aac_is_a_400_that_says_what_to_install(tmp_path: Any) -> N
         status, _, data = post(server, {"input": "Hi.", "response_format": "aac"})
         assert (status, "pip install '.[formats]'" in json.loads(data)["error"]["message"]) == (400, True)
         assert post(server, {"input": "Hi."})[0] == 200
+
+
+def test_the_openapi_document_says_what_errors_there_are(builtin: Server) -> None:
+    with urllib.request.urlopen(f"{builtin.url}/openapi.json", timeout=PATIENCE) as response:
+        document = json.load(response)
+    said = {
+        f"{method} {path}": set(operation["responses"])
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+    }
+    assert said["post /v1/audio/speech"] == {"200", "400", "429", "503"}
+    assert said["post /v1/audio/voices"] == {"200", "400", "403", "429", "503"}
+    assert not any("422" in statuses for statuses in said.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
+from functools import partial
 from typing import Annotated, Final
 
 import typer
@@ -44,6 +45,9 @@ Queue = Annotated[int, typer.Option(min=0, max=1000, help="Requests that may wai
 Grace = Annotated[
     float, typer.Option(min=0, max=3600, metavar="S", help="After Ctrl-C or SIGTERM, speak on for so many seconds.")
 ]
+AllowVoices = Annotated[
+    bool, typer.Option("--allow-voices", help="Clients may make voices of recordings, and remove voices.")
+]
 
 
 @with_engine_options()
@@ -57,6 +61,7 @@ def serve(
     max_listeners: Listeners = None,
     queue: Queue = 16,
     grace: Grace = 8.0,
+    allow_voices: AllowVoices = False,
 ) -> None:
     """Load an engine once and let programs on this machine speak with it, over WebSockets and HTTP.
 
@@ -72,7 +77,7 @@ def serve(
         except ImportError as error:
             raise MissingError(f"the server's packages are not installed ({error})", INSTALL) from error
         from tts_cli.engines.options import declared
-        from tts_cli.engines.registry import choose, split
+        from tts_cli.engines.registry import choose, split, voice_maker
         from tts_cli.session import Session
 
         spec, notice = choose(engine, voice, given)
@@ -84,5 +89,6 @@ def serve(
                 print(f"tts: {on_one_line(each)}", file=sys.stderr)  # noqa: T201
             print(f"Serving {on_one_line(f'{session.spec.name}/{session.voice}')} at {url}", flush=True)  # noqa: T201
 
-        plan = Plan(token, max_listeners, queue, grace)
+        making = partial(voice_maker, spec, settings) if allow_voices else None
+        plan = Plan(token, max_listeners, queue, grace, making)
         serve(bound, plan, lambda: Session(spec, settings, voice), defaults, ready)

@@ -238,9 +238,6 @@ def _called(name: str, model: str, model_dir: Path | None, voices_dir: Path | No
 
 
 def _check_not_own(name: str, remedy: str = "choose another with --name") -> None:
-    """Raise `UsageError` if a voice that comes with an engine has that name."""
-    from tts_cli.engines.registry import engines
+    from tts_cli.engines.registry import check_not_own
 
-    for spec in engines().values():
-        if name.casefold() in spec.own_voices:  # macOS takes Default.pt for default.pt
-            raise UsageError(f"{name!r} is a voice of {spec.title} itself", remedy)
+    check_not_own(name, remedy)

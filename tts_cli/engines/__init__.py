@@ -11,13 +11,23 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Protocol
 
 from tts_cli.engines.options import EngineSettings, Mode, Option, SpeakOptions
-from tts_cli.engines.spec import EngineSpec, VoiceInfo
+from tts_cli.engines.spec import EngineSpec, VoiceInfo, VoiceMaker
 from tts_cli.segment import Segment
 
 if TYPE_CHECKING:
     from tts_cli.audio import AudioChunk
 
-__all__ = ["Engine", "EngineSettings", "EngineSpec", "Mode", "Option", "Segments", "SpeakOptions", "VoiceInfo"]
+__all__ = [
+    "Engine",
+    "EngineSettings",
+    "EngineSpec",
+    "Mode",
+    "Option",
+    "Segments",
+    "SpeakOptions",
+    "VoiceInfo",
+    "VoiceMaker",
+]
 
 
 class Segments(Protocol):

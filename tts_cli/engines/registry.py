@@ -18,7 +18,7 @@ from typing import Any, Final, cast
 
 from tts_cli.engines import Engine
 from tts_cli.engines.options import EngineSettings, SpeakOptions, declared, make
-from tts_cli.engines.spec import EngineSpec
+from tts_cli.engines.spec import EngineSpec, VoiceMaker
 from tts_cli.errors import MissingError, UsageError
 
 OURS: Final = ("tts_cli.engines.chatterbox:ENGINE", "tts_cli.engines.builtin:ENGINE")
@@ -202,3 +202,17 @@ def baselines(spec: EngineSpec, settings: EngineSettings, names: str) -> Abstrac
     if not spec.baselines:
         raise UsageError(f"there is nothing to compare the {spec.name} engine with", "leave out --compare")
     return cast("AbstractContextManager[Mapping[str, Engine]]", _imported(spec.baselines)(settings, names))
+
+
+def voice_maker(spec: EngineSpec, settings: EngineSettings) -> VoiceMaker:
+    """What makes and removes voices of an engine. Raises `UsageError` if the engine has its own voices only."""
+    if not spec.voice_maker:
+        raise UsageError(f"{spec.title} has its own voices only", "serve an engine whose voices can be made")
+    return cast(VoiceMaker, _imported(spec.voice_maker)(settings))
+
+
+def check_not_own(name: str, remedy: str) -> None:
+    """Raise `UsageError` if a voice that comes with an engine has that name."""
+    for spec in engines().values():
+        if name.casefold() in spec.own_voices:  # macOS takes Default.pt for default.pt
+            raise UsageError(f"{name!r} is a voice of {spec.title} itself", remedy)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from tts_cli.engines.options import EngineSettings, SpeakOptions, declared
 from tts_cli.finding import Finding
@@ -29,6 +30,43 @@ class VoiceInfo:
     """When the voice was made: ISO 8601, UTC."""
     model: str = ""
     """A fingerprint of the model that made the voice."""
+
+
+class VoiceMaker(Protocol):
+    """Makes voices of recordings that others have sent, and removes voices."""
+
+    def check_free(self, name: str) -> None:
+        """Check that a voice of that name can be made.
+
+        Raises
+        ------
+        UsageError
+            If the name is invalid or taken.
+        MissingError
+            If this machine lacks something that making voices needs.
+        """
+        ...
+
+    def command(self, file: Path, name: str, source: str) -> list[str]:
+        """The command that makes a voice, in a process of its own, which limits what the recording may cost.
+
+        The process ends with an exit code of `tts_cli.errors`, and with a line on standard output if it has failed. It
+        stores the whole voice or nothing, and replaces no voice.
+
+        Parameters
+        ----------
+        file
+            The recording.
+        name
+            The name of the voice.
+        source
+            What its sender calls the recording. No file of that name is opened.
+        """
+        ...
+
+    def remove(self, name: str) -> None:
+        """Delete a voice. Raises `UsageError` if there is none, or it comes with the engine."""
+        ...
 
 
 def _nothing_needed(settings: EngineSettings) -> None:
@@ -85,6 +123,9 @@ class EngineSpec:
     baselines
         Import string of a function `(settings, names)`. It returns a context manager with other engines, by name, for
         `tts bench --compare NAMES`. Empty if there are none.
+    voice_maker
+        Import string of a function that returns a `VoiceMaker`, given an instance of `settings`. Empty if the engine
+        has its own voices only.
 
     Examples
     --------
@@ -108,6 +149,7 @@ class EngineSpec:
     together: Callable[[Segment], bool] | None = None
     findings: Callable[[EngineSettings, bool], Iterable[Finding]] = _no_findings
     baselines: str = ""
+    voice_maker: str = ""
 
     def has(self, option: str) -> bool:
         """Whether the engine has a setting or an option of that name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI, WebSocket
 from fastapi.exceptions import RequestValidationError
@@ -23,6 +23,7 @@ from tts_cli.server.failure import known_error
 from tts_cli.server.guard import Guard, error_response
 from tts_cli.server.openai_api import add_openai_api
 from tts_cli.server.service import Service
+from tts_cli.server.voice_making import PATH, VoiceMakerOf, add_voice_making
 from tts_cli.server.web_page import FILES, add_page
 from tts_cli.server.websocket import Conversation
 
@@ -30,7 +31,13 @@ OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
 """Paths that need no token, besides the files of the page. They tell nothing but whether the server is ready."""
 
 
-def make_app(service: Service, hosts: frozenset[str] | None, token: str, started: Callable[[], None]) -> ASGIApp:
+def make_app(
+    service: Service,
+    hosts: frozenset[str] | None,
+    token: str,
+    voice_maker: VoiceMakerOf | None,
+    started: Callable[[], None],
+) -> ASGIApp:
     """The whole app.
 
     Parameters
@@ -39,6 +46,8 @@ def make_app(service: Service, hosts: frozenset[str] | None, token: str, started
         What speaks.
     hosts, token
         As for `Guard`.
+    voice_maker
+        As for `add_voice_making`.
     started
         Called in the event loop when it runs.
     """
@@ -53,9 +62,12 @@ def make_app(service: Service, hosts: frozenset[str] | None, token: str, started
     _add_health(app, service)
     _add_sockets(app, service)
     add_openai_api(app, service)
+    add_voice_making(app, service, voice_maker)
     add_page(app, service)
     _add_errors(app)
-    return Access(Guard(Bounds(app), hosts, token, OPEN_PATHS | FILES.keys()), service.log)
+    _describe_errors(app)
+    uploads = frozenset() if voice_maker is None else frozenset({PATH})
+    return Access(Guard(Bounds(app, uploads), hosts, token, OPEN_PATHS | FILES.keys()), service.log)
 
 
 def _add_health(app: FastAPI, service: Service) -> None:
@@ -103,3 +115,18 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(TTSError)
     async def known(_request: HttpRequest, error: Exception) -> Response:
         return known_error(error)
+
+
+def _describe_errors(app: FastAPI) -> None:
+    """Let the OpenAPI document say 400 for a wrong request, as this server does, and not FastAPI's 422."""
+    of_routes = app.openapi
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            for path in of_routes()["paths"].values():
+                for operation in path.values():
+                    if operation["responses"].pop("422", None) is not None:
+                        operation["responses"].setdefault("400", {"description": "The request is wrong"})
+        return of_routes()
+
+    app.openapi = document  # type: ignore[method-assign]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from starlette.responses import Response
 
 from tts_cli.errors import TTSError, UsageError
@@ -9,6 +11,9 @@ from tts_cli.server.admission import RETRY_SECONDS, FullError, RefusedError
 from tts_cli.server.guard import error_response
 from tts_cli.server.request import FieldError
 from tts_cli.shown import on_one_line
+
+CLOSE: Final = {"Connection": "close"}
+"""Headers of an answer after which nothing more is read of the request."""
 
 
 def failure(error: Exception) -> dict[str, str | None]:
@@ -38,9 +43,11 @@ def status_of(error: Exception) -> int:
     return 400 if isinstance(error, UsageError) else 500
 
 
-def known_error(error: Exception) -> Response:
-    """The response for an error."""
+def known_error(error: Exception, *, close: bool = False) -> Response:
+    """The response for an error. `close` ends the connection, for a request whose body was not read."""
     headers = {"Retry-After": str(RETRY_SECONDS)} if isinstance(error, RefusedError) else {}
+    if close:
+        headers |= CLOSE
     told = failure(error)
     return error_response(
         status_of(error), told["message"] or "", kind=kind_of(error), param=told["param"], headers=headers

@@ -22,6 +22,7 @@ from tts_cli.server.http import PatientProtocol
 from tts_cli.server.log import LibraryLog, Log
 from tts_cli.server.request import FIELDS_BYTES
 from tts_cli.server.service import Service
+from tts_cli.server.voice_making import VoiceMakerOf
 from tts_cli.session import Session
 
 MOST_CONNECTIONS: Final = 1000
@@ -42,6 +43,8 @@ class Plan:
     """How many may wait for a place."""
     grace: float
     """Seconds that utterances may go on after a signal."""
+    voice_maker: VoiceMakerOf | None
+    """Returns what makes voices for clients; None if they may make none."""
 
 
 def serve(
@@ -175,7 +178,7 @@ class _Running:
         self._service = Service(plan.listeners, plan.queue, self._log)
         hosts = LOCAL if is_local(self._bound) else None
         config = uvicorn.Config(
-            make_app(self._service, hosts, plan.token, self._started.set),
+            make_app(self._service, hosts, plan.token, plan.voice_maker, self._started.set),
             http=PatientProtocol,
             ws=WebSocketsSansIOProtocol,
             ws_max_size=FIELDS_BYTES,

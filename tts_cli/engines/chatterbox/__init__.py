@@ -94,6 +94,7 @@ ENGINE: Final = EngineSpec(
     together=_together,
     findings=_findings,
     baselines="tts_cli.engines.chatterbox.proof.baselines:opened",
+    voice_maker="tts_cli.engines.chatterbox.voice.sent:SentVoices",
 )
 
 _HOMES: Final = {

@@ -1,18 +1,22 @@
+import io
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 import soundfile
 import torch
 
 from tests.engines.chatterbox.voice.given import assert_same, speech
+from tests.harness import PATIENCE
+from tests.server.serving import say, serving
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder
 from tts_cli.engines.chatterbox.t3.model import T3
 from tts_cli.engines.chatterbox.voice import cloning
-from tts_cli.engines.chatterbox.voice.cloning import at_upstream_loudness, prepare, read_recording, resample
+from tts_cli.engines.chatterbox.voice.cloning import at_upstream_loudness, prepare
 from tts_cli.engines.chatterbox.voice.conditionals import (
     Conditionals,
     fingerprint,
@@ -20,6 +24,7 @@ from tts_cli.engines.chatterbox.voice.conditionals import (
     prefix_key,
 )
 from tts_cli.engines.chatterbox.voice.past import past_of
+from tts_cli.engines.chatterbox.voice.recording import read_recording, resample
 from tts_cli.engines.chatterbox.voice.store import VoiceStore
 from tts_cli.errors import MissingError, UsageError
 
@@ -62,8 +67,9 @@ def upstream(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     kept |= {k: v for k, v in speaking.items() if k.startswith(("flow.", "mel2wav."))}
     save_file(kept, folder / "s3gen_meanflow.safetensors")
     save_file(encoder.state_dict(), folder / "ve.safetensors")
-    for name in ("t3_turbo_v1.safetensors", "config.json"):
-        (folder / name).symlink_to(tiny / name)
+    for file in tiny.iterdir():
+        if not (folder / file.name).exists():
+            (folder / file.name).symlink_to(file)
     return SimpleNamespace(model=model, folder=folder)
 
 
@@ -111,3 +117,25 @@ def test_a_recording_becomes_a_cached_voice(upstream: Any, tmp_path: Path, capsy
     with pytest.raises(MissingError, match=r"ve\.safetensors|s3gen"):
         cloning.cache_voice(file, "you", tmp_path, store)
     assert store.names() == ["me"]
+
+
+@pytest.mark.slow
+def test_a_recording_that_a_client_sends_becomes_a_voice_that_speaks(upstream: Any, tmp_path: Path) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, speech(6, 24_000), 24_000, format="FLAC")
+    options = ["--model-dir", str(upstream.folder), "--voices-dir", str(tmp_path), "--no-watermark", "--no-guard"]
+    with serving("--allow-voices", *options, engine="chatterbox") as server:
+        making = httpx.post(
+            f"{server.url}/v1/audio/voices",
+            data={"name": "me", "consent": "cons_1"},
+            files={"audio_sample": ("/home/me/My voice.flac", file.getvalue())},
+            timeout=PATIENCE,
+        )
+        assert (making.status_code, making.json()) == (200, {"id": "me", "object": "audio.voice", "name": "me"})
+        with server.connect() as client:
+            heard = say(client, text="Hi.", voice="me", seed=7)
+            assert heard.last["state"] == "done", heard.last
+            default = say(client, text="Hi.", voice="default", seed=7)
+    assert not np.array_equal(heard.sound, default.sound)
+    info = VoiceStore(tmp_path).info("me")
+    assert (info.source, info.duration) == ("/home/me/My voice.flac", 6.0)

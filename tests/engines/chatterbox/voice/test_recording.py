@@ -10,8 +10,8 @@ import pytest
 import soundfile
 
 from tests.engines.chatterbox.voice.given import speech
-from tts_cli.engines.chatterbox.voice import cloning
-from tts_cli.engines.chatterbox.voice.cloning import read_recording
+from tts_cli.engines.chatterbox.voice import recording
+from tts_cli.engines.chatterbox.voice.recording import read_recording
 from tts_cli.errors import UsageError
 
 
@@ -117,7 +117,7 @@ def test_what_libsndfile_does_not_read(
 
 def test_only_the_first_minutes_of_a_long_m4a_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encode(tmp_path / "v.m4a", speech(9, 16_000), 16_000, "aac")
-    monkeypatch.setattr(cloning, "LONGEST", 7)
+    monkeypatch.setattr(recording, "LONGEST", 7)
     sound, seconds = read_recording(tmp_path / "v.m4a")
     assert seconds == pytest.approx(9, abs=0.1)
     assert len(sound) == 7 * 24_000
@@ -144,7 +144,7 @@ def test_a_normal_level_is_not_called_clipped(tmp_path: Path) -> None:
 
 def test_only_the_first_minutes_of_a_long_file_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     soundfile.write(tmp_path / "v.wav", speech(9, 8000), 8000)
-    monkeypatch.setattr(cloning, "LONGEST", 7)
+    monkeypatch.setattr(recording, "LONGEST", 7)
     sound, seconds = read_recording(tmp_path / "v.wav")
     assert seconds == pytest.approx(9)
     assert len(sound) == 7 * 24_000

@@ -1,4 +1,4 @@
-"""Makes a voice of a recording: reads it, rejects what cannot be cloned, and computes what the networks need of it.
+"""Makes a voice of a recording: computes what the networks need of it, and stores that.
 
 Upstream's own speech tokenizer, speaker encoder and voice encoder compute the conditionals. Speaking does not need
 them. Importing upstream takes seconds, so this module does it inside the functions that need it.
@@ -17,44 +17,35 @@ import io
 import math
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import numpy as np
 import torch
 
-from tts_cli.audio import AUDIBLE, SAMPLE_RATE, Samples, as_samples
+from tts_cli.audio import SAMPLE_RATE, Samples, as_samples
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder
 from tts_cli.engines.chatterbox.t3.model import T3
 from tts_cli.engines.chatterbox.voice.conditionals import Conditionals, fingerprint, prefix_key, save_prefix
 from tts_cli.engines.chatterbox.voice.past import save_past
-from tts_cli.engines.chatterbox.voice.recording import load
+from tts_cli.engines.chatterbox.voice.recording import T3_SECONDS, read_recording, resample
 from tts_cli.engines.chatterbox.voice.store import ENGINE, VoiceStore
 from tts_cli.engines.chatterbox.weights.config import S3GEN_FILE, read_config
 from tts_cli.engines.chatterbox.weights.locate import INSTALL
 from tts_cli.engines.chatterbox.weights.tensors import read_tensors
 from tts_cli.engines.spec import VoiceInfo
-from tts_cli.errors import MissingError, UsageError
-from tts_cli.paths import explained
+from tts_cli.errors import MissingError
 
 VE_FILE: Final = "ve.safetensors"
 LOW_RATE: Final = 16_000
 """The sample rate that the tokenizer and both encoders need, in samples a second."""
-SHORTEST: Final = 5.0
-"""A recording must be longer than this, in seconds."""
-T3_SECONDS: Final = 15
-"""How much of a recording T3 and the voice encoder use."""
 S3GEN_SECONDS: Final = 10
 """How much of a recording the flow uses."""
 VOICE_TOKENS: Final = 375
 """The most tokens of the voice in T3's input: 15 s."""
-LONGEST: Final = 300
-"""How much of a recording is read, in seconds. Only the loudness is measured on more than the first 15."""
 LOUDNESS: Final = -27.0
 """The loudness that upstream gives to a recording, in LUFS."""
-CLIPPED: Final = 0.005
-"""A recording counts as clipped if more than this fraction of its samples is stuck at full scale."""
 
 Progress = Callable[[str], None]
 _Module = TypeVar("_Module", bound=torch.nn.Module)
@@ -100,6 +91,37 @@ def cache_voice(
     store.check_free(name, force)
     progress("reading the recording")
     sound, duration = read_recording(file)
+    info = VoiceInfo(
+        name,
+        ENGINE,
+        path=store.directory / f"{name}.pt",
+        source=file.name,
+        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+        duration=round(duration, 3),
+    )
+    return store_voice(sound, info, folder, store, force=force, progress=progress)
+
+
+def store_voice(
+    sound: Samples,
+    about: VoiceInfo,
+    folder: Path,
+    store: VoiceStore,
+    *,
+    force: bool = False,
+    progress: Progress = lambda _: None,
+) -> VoiceInfo:
+    """Make a voice of sound, and store it. Raises as `cache_voice`.
+
+    Parameters
+    ----------
+    sound
+        As `read_recording` returns it.
+    about
+        What is known about the voice before it is made.
+    folder, store, force, progress
+        As for `cache_voice`.
+    """
     voice = prepare(sound, folder, progress)
     progress("loading T3")
     t3 = T3.load(folder)
@@ -110,88 +132,15 @@ def cache_voice(
     decoder = S3GenDecoder.load(folder, precision="auto")
     past = decoder.past(voice.gen)
     model = fingerprint(folder / read_config(folder).t3_file)
-    info = VoiceInfo(
-        name,
-        ENGINE,
-        path=store.directory / f"{name}.pt",
-        source=file.name,
-        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
-        duration=round(duration, 3),
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        model=model,
-    )
+    created = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    info = replace(about, created=created, model=model)
     progress("saving")
-    with store.reserve(name, force) as draft:
+    with store.reserve(info.name, force) as draft:
         voice.save(draft.pt)
         save_prefix(prefix, prefix_key(model, voice), draft.prefix)
         save_past(past, voice.gen, draft.flow, folder, decoder)
         draft.describe(info)
     return info
-
-
-def read_recording(file: Path) -> tuple[Samples, float]:
-    """Read a recording, at most `LONGEST` seconds of it.
-
-    Returns
-    -------
-    sound : Samples
-        Mono, at 24 kHz, with the loudness that it has, `[n]`.
-    duration : float
-        The length of the whole recording, in seconds.
-
-    Raises
-    ------
-    UsageError
-        If the file cannot be read as sound, or if the sound is too short, silent or clipped, or has samples that are
-        not finite.
-    MissingError
-        If PyAV is needed and not installed.
-    """
-    with explained("read", file, "check its name and its rights"):
-        is_there = file.is_file()
-    if not is_there:
-        raise UsageError(f"there is no file {file}")
-    found = load(file, LONGEST)
-    _refuse_unusable(file, found.frames, len(found.frames) / found.rate)
-    return resample(found.frames.mean(axis=1), found.rate, SAMPLE_RATE), found.duration
-
-
-def resample(sound: Samples, rate: int, to: int) -> Samples:
-    """Resample `sound` from `rate` to `to`, with its length rounded up: the result of `librosa.resample` (0.11).
-
-    Examples
-    --------
-    >>> resample(np.zeros(24_000, np.float32), 24_000, 16_000).shape
-    (16000,)
-    """
-    import soxr
-
-    if rate == to:
-        return sound
-    resampled = as_samples(soxr.resample(sound, rate, to, quality="HQ"))
-    length = math.ceil(len(sound) * to / rate)
-    return np.pad(resampled[:length], (0, max(0, length - len(resampled))))
-
-
-def _refuse_unusable(file: Path, frames: Samples, seconds: float) -> None:
-    """Raise `UsageError` if no voice can be made of a recording `[frames, channels]`."""
-    if not np.isfinite(frames).all():
-        raise UsageError(
-            f"{file} has samples that are not finite numbers", "export it again from where it was recorded"
-        )
-    if seconds <= SHORTEST:
-        raise UsageError(
-            f"{file} is too short: {seconds:.1f} s of sound", f"use more than {SHORTEST:.0f} s, best 10 to 15"
-        )
-    heard = frames[: round(T3_SECONDS * len(frames) / seconds)]
-    if not len(heard) or np.abs(heard).max() < AUDIBLE:
-        raise UsageError(f"{file} is silent in its first {T3_SECONDS} s", "cut off the silence at its beginning")
-    stuck = (np.abs(heard[1:]) >= 0.98) & (heard[1:] == heard[:-1])
-    if stuck.mean() > CLIPPED:
-        raise UsageError(
-            f"{file} is clipped: {stuck.mean():.0%} of its samples stick at full scale",
-            "record it again at a lower level",
-        )
 
 
 def prepare(sound: Samples, folder: Path, progress: Progress = lambda _: None) -> Conditionals:

@@ -1,4 +1,6 @@
-"""Reads a recording from a file: with libsndfile, or with FFmpeg's libraries if libsndfile does not know the format.
+"""Reads a recording from a file, and rejects what cannot be cloned.
+
+libsndfile reads it, or FFmpeg's libraries if libsndfile does not know the format. This module does not import torch.
 
 The libraries of FFmpeg come with the package PyAV. Upstream reads recordings with `librosa.load`, which runs `ffmpeg`
 for these formats.
@@ -14,10 +16,19 @@ from typing import Final
 import numpy as np
 import soundfile
 
-from tts_cli.audio import Samples, as_samples
+from tts_cli.audio import AUDIBLE, SAMPLE_RATE, Samples, as_samples
 from tts_cli.engines.chatterbox.weights.locate import INSTALL
 from tts_cli.errors import MissingError, UsageError
+from tts_cli.paths import explained
 
+SHORTEST: Final = 5.0
+"""A recording must be longer than this, in seconds."""
+T3_SECONDS: Final = 15
+"""How much of a recording T3 and the voice encoder use."""
+LONGEST: Final = 300
+"""How much of a recording is read, in seconds. Only the loudness is measured on more than the first 15."""
+CLIPPED: Final = 0.005
+"""A recording counts as clipped if more than this fraction of its samples is stuck at full scale."""
 _CANNOT_OPEN: Final = 2
 """libsndfile's code for a file that the system cannot open. FFmpeg could not open it either."""
 
@@ -41,6 +52,71 @@ class Recording:
     frames: Samples
     rate: int
     duration: float
+
+
+def read_recording(file: Path) -> tuple[Samples, float]:
+    """Read a recording, at most `LONGEST` seconds of it.
+
+    Returns
+    -------
+    sound : Samples
+        Mono, at 24 kHz, with the loudness that it has, `[n]`.
+    duration : float
+        The length of the whole recording, in seconds.
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read as sound, or if the sound is too short, silent or clipped, or has samples that are
+        not finite.
+    MissingError
+        If PyAV is needed and not installed.
+    """
+    with explained("read", file, "check its name and its rights"):
+        is_there = file.is_file()
+    if not is_there:
+        raise UsageError(f"there is no file {file}")
+    found = load(file, LONGEST)
+    _refuse_unusable(file, found.frames, len(found.frames) / found.rate)
+    return resample(found.frames.mean(axis=1), found.rate, SAMPLE_RATE), found.duration
+
+
+def resample(sound: Samples, rate: int, to: int) -> Samples:
+    """Resample `sound` from `rate` to `to`, with its length rounded up: the result of `librosa.resample` (0.11).
+
+    Examples
+    --------
+    >>> resample(np.zeros(24_000, np.float32), 24_000, 16_000).shape
+    (16000,)
+    """
+    import soxr
+
+    if rate == to:
+        return sound
+    resampled = as_samples(soxr.resample(sound, rate, to, quality="HQ"))
+    length = math.ceil(len(sound) * to / rate)
+    return np.pad(resampled[:length], (0, max(0, length - len(resampled))))
+
+
+def _refuse_unusable(file: Path, frames: Samples, seconds: float) -> None:
+    """Raise `UsageError` if no voice can be made of a recording `[frames, channels]`."""
+    if not np.isfinite(frames).all():
+        raise UsageError(
+            f"{file} has samples that are not finite numbers", "export it again from where it was recorded"
+        )
+    if seconds <= SHORTEST:
+        raise UsageError(
+            f"{file} is too short: {seconds:.1f} s of sound", f"use more than {SHORTEST:.0f} s, best 10 to 15"
+        )
+    heard = frames[: round(T3_SECONDS * len(frames) / seconds)]
+    if not len(heard) or np.abs(heard).max() < AUDIBLE:
+        raise UsageError(f"{file} is silent in its first {T3_SECONDS} s", "cut off the silence at its beginning")
+    stuck = (np.abs(heard[1:]) >= 0.98) & (heard[1:] == heard[:-1])
+    if stuck.mean() > CLIPPED:
+        raise UsageError(
+            f"{file} is clipped: {stuck.mean():.0%} of its samples stick at full scale",
+            "record it again at a lower level",
+        )
 
 
 def load(file: Path, longest: float) -> Recording:
