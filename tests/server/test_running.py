@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import socket
 import subprocess
@@ -14,10 +15,12 @@ from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from tests import warm
 from tests.harness import PATIENCE, ROOT, TTS, Run, clean_environment, complaint
-from tests.server.serving import SLOW, TONE, hear, send, serving
+from tests.server.serving import SLOW, TONE, hear, say, send, serving
+from tests.terminal import terminal
 
 LONG = "And so on and on, without an end. " * 1000
 
@@ -157,3 +160,45 @@ def test_nobody_reads_the_log_and_it_serves_all_the_same() -> None:
         client.close()
         process.terminate()
         assert process.wait(PATIENCE) == 143
+
+
+def test_it_ends_when_nobody_is_served_for_long() -> None:
+    with serving("--idle-stop", "2", engine=SLOW) as server:
+        with server.connect() as client:
+            send(client, {"text": LONG})
+            for _ in range(6):  # 3.6 s of computing
+                client.recv(PATIENCE)
+        with contextlib.suppress(OSError):
+            while status(server.port, "/healthz") and status(server.port, "/metrics"):  # which serves nobody
+                pass
+        assert server.process.wait(PATIENCE) == 0
+        server.wait_for_log("nobody was served for 2 s: ending")
+
+
+def test_an_open_websocket_keeps_it_up_and_so_does_one_who_waits() -> None:
+    with serving("--idle-stop", "1", "--max-listeners", "1", engine=SLOW) as server:
+        with server.connect() as first, server.connect() as second:
+            send(first, {"text": "Two seconds of sound.", "chunk": 5})
+            send(second, {"text": "Hi."})
+            assert hear(first).last["state"] == hear(second).last["state"] == "done"
+        assert server.process.wait(PATIENCE) == 0
+
+
+def test_a_terminal_shows_a_panel_and_the_log_above_it(environment: dict[str, str], tmp_path: Path) -> None:
+    command = ("serve", "--engine", TONE, "--port", "0")
+    with terminal(*command, environment=environment | {"COLUMNS": "100"}, folder=tmp_path) as shown:
+        shown.wait_for(r"Serving \S+ at http://127.0.0.1:(\d+)")
+        found = re.search(r"127.0.0.1:(\d+)", shown.screen)
+        assert found
+        shown.wait_for(r"listeners.{1,30}0 of 8")
+        shown.wait_for(r"queue.{1,30}0 of 16")
+        with connect(f"ws://127.0.0.1:{found[1]}/ws/tts", proxy=None) as client:
+            assert say(client, text="Hello there.").last["state"] == "done"
+            assert say(client, text="...").last["type"] == "error"
+        shown.wait_for(r"utterances.{1,20}1 .{1,30}spoken.{1,20}0\.\d s")
+        shown.wait_for(r"TTFA.{1,20}\d+ ms")
+        shown.wait_for(r"errors.{1,20}1 ")
+        shown.wait_for("12 characters, sent 0\\.")
+        shown.type(b"\x03")
+        assert shown.end() == 130
+    assert "\x1b[?25h" in shown.screen, "the cursor is back"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
+from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -37,10 +39,10 @@ def render(view: View) -> Panel:
     table.add_column(min_width=14)
     table.add_column(style="dim", justify="right")
     table.add_column(min_width=16)
-    table.add_row("TTFA", _milliseconds(run.ttfa), "state", Text(_activity(view), style="bold green"))
-    table.add_row("RTF", _ratio(run.rtf), "spoken", f"{_heard(sink):.1f} s")
-    table.add_row("buffered", _milliseconds(sink.buffered), "computed", f"{run.sound:.1f} s, {run.chunks} chunks")
-    table.add_row("pre-buffer", _milliseconds(sink.needed), "starved", _starved(sink.starved_frames))
+    table.add_row("TTFA", milliseconds(run.ttfa), "state", Text(_activity(view), style="bold green"))
+    table.add_row("RTF", ratio(run.rtf), "spoken", f"{_heard(sink):.1f} s")
+    table.add_row("buffered", milliseconds(sink.buffered), "computed", f"{run.sound:.1f} s, {run.chunks} chunks")
+    table.add_row("pre-buffer", milliseconds(sink.needed), "starved", _starved(sink.starved_frames))
     bar = _bar(sink)
     if bar is not None:
         table.add_row("", bar, "", "")
@@ -53,8 +55,8 @@ def summary(view: View, destination: str) -> str:
     run, sink = view.run, view.sink
     parts = [
         _delivered(sink, destination),
-        f"TTFA {_milliseconds(run.ttfa)}",
-        f"RTF {_ratio(run.rtf)}",
+        f"TTFA {milliseconds(run.ttfa)}",
+        f"RTF {ratio(run.rtf)}",
         f"{run.chunks} chunks",
         f"{view.engine}/{view.voice}",
     ]
@@ -121,13 +123,20 @@ def _ms(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 1)
 
 
-def _milliseconds(seconds: float | None) -> str:
+def has_live_display(console: Console) -> bool:
+    """Whether a display can be drawn again and again where the console prints."""
+    return console.is_terminal and not console.is_dumb_terminal and "NO_COLOR" not in os.environ
+
+
+def milliseconds(seconds: float | None) -> str:
+    """A short time, to be read."""
     if seconds is None:
         return "–"
     return f"{seconds * 1000:.0f} ms" if seconds < 10 else f"{seconds:.1f} s"
 
 
-def _ratio(value: float | None) -> str:
+def ratio(value: float | None) -> str:
+    """An RTF, to be read."""
     return "–" if value is None else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 

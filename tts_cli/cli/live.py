@@ -19,7 +19,7 @@ from rich.console import Console
 
 from tts_cli import signals
 from tts_cli.cli.defaults import chosen
-from tts_cli.cli.display import View, render, report, summary
+from tts_cli.cli.display import View, has_live_display, render, report, summary
 from tts_cli.cli.settings import Settings
 from tts_cli.errors import MissingError, SegmentError, UnspokenError
 from tts_cli.metrics import Meter
@@ -219,7 +219,7 @@ def _opened_sound(destination: Destination, rate: int, console: Console) -> tupl
 @contextmanager
 def _display(console: Console, quiet: bool) -> Iterator[Callable[[View], None]]:
     """A function that shows a view: on a live display if the terminal supports one, otherwise nowhere."""
-    if quiet or not console.is_terminal or console.is_dumb_terminal or "NO_COLOR" in os.environ:
+    if quiet or not has_live_display(console):
         yield lambda _view: None
         return
     from rich.live import Live

@@ -45,6 +45,10 @@ Queue = Annotated[int, typer.Option(min=0, max=1000, help="Requests that may wai
 Grace = Annotated[
     float, typer.Option(min=0, max=3600, metavar="S", help="After Ctrl-C or SIGTERM, speak on for so many seconds.")
 ]
+IdleStop = Annotated[
+    float,
+    typer.Option(min=0, max=1e6, metavar="S", help="End when nobody has been served for so many seconds; 0: never."),
+]
 AllowVoices = Annotated[
     bool, typer.Option("--allow-voices", help="Clients may make voices of recordings, and remove voices.")
 ]
@@ -61,6 +65,7 @@ def serve(
     max_listeners: Listeners = None,
     queue: Queue = 16,
     grace: Grace = 8.0,
+    idle_stop: IdleStop = 0.0,
     allow_voices: AllowVoices = False,
 ) -> None:
     """Load an engine once and let programs on this machine speak with it, over WebSockets and HTTP.
@@ -76,6 +81,7 @@ def serve(
             from tts_cli.server.running import Plan, serve
         except ImportError as error:
             raise MissingError(f"the server's packages are not installed ({error})", INSTALL) from error
+        from tts_cli.cli.serve_panel import panel_on_terminal
         from tts_cli.engines.options import declared
         from tts_cli.engines.registry import choose, split, voice_maker
         from tts_cli.session import Session
@@ -84,11 +90,16 @@ def serve(
         settings, _ = split(spec, given)
         defaults = {name: value for name, value in given.items() if name in declared(spec.options)}
 
+        panel = panel_on_terminal()
+
         def ready(session: Session, url: str) -> None:
             for each in filter(None, (notice, session.notice)):
                 print(f"tts: {on_one_line(each)}", file=sys.stderr)  # noqa: T201
-            print(f"Serving {on_one_line(f'{session.spec.name}/{session.voice}')} at {url}", flush=True)  # noqa: T201
+            served = on_one_line(f"{session.spec.name}/{session.voice}")
+            print(f"Serving {served} at {url}", flush=True)  # noqa: T201
+            if panel is not None:
+                panel.title = f"tts serve · {served} · {url}"
 
         making = partial(voice_maker, spec, settings) if allow_voices else None
-        plan = Plan(token, max_listeners, queue, grace, making)
-        serve(bound, plan, lambda: Session(spec, settings, voice), defaults, ready)
+        plan = Plan(token, max_listeners, queue, grace, idle_stop, making)
+        serve(bound, plan, lambda: Session(spec, settings, voice), defaults, ready, panel)

@@ -37,7 +37,7 @@ class Admission:
     def __init__(self, places: int, waiting: int) -> None:
         self.places = places
         self.taken = 0
-        self._most_waiting = waiting
+        self.most_waiting = waiting
         self._queue: deque[asyncio.Future[None]] = deque()
 
     @property
@@ -56,7 +56,7 @@ class Admission:
         if self.taken < self.places:
             self.taken += 1
             return
-        if len(self._queue) >= self._most_waiting:
+        if len(self._queue) >= self.most_waiting:
             raise FullError("the server is busy: all its places are taken", f"try again in {RETRY_SECONDS} s")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append(turn)

@@ -23,12 +23,14 @@ from tts_cli.server.failure import known_error
 from tts_cli.server.guard import Guard, error_response
 from tts_cli.server.openai_api import add_openai_api
 from tts_cli.server.service import Service
+from tts_cli.server.use import Counted
 from tts_cli.server.voice_making import PATH, VoiceMakerOf, add_voice_making
 from tts_cli.server.web_page import FILES, add_page
 from tts_cli.server.websocket import Conversation
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
 """Paths that need no token, besides the files of the page. They tell nothing but whether the server is ready."""
+METRICS: Final = "/metrics"
 
 
 def make_app(
@@ -67,7 +69,8 @@ def make_app(
     _add_errors(app)
     _describe_errors(app)
     uploads = frozenset() if voice_maker is None else frozenset({PATH})
-    return Access(Guard(Bounds(app, uploads), hosts, token, OPEN_PATHS | FILES.keys()), service.log)
+    counted = Counted(Bounds(app, uploads), service.use, OPEN_PATHS | {METRICS})
+    return Access(Guard(counted, hosts, token, OPEN_PATHS | FILES.keys()), service.log)
 
 
 def _add_health(app: FastAPI, service: Service) -> None:
@@ -82,7 +85,7 @@ def _add_health(app: FastAPI, service: Service) -> None:
         _ = service.session  # raises if it is not ready
         return "ready\n"
 
-    @app.get("/metrics", response_class=PlainTextResponse)
+    @app.get(METRICS, response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Numbers for Prometheus."""
         return Response(service.monitor.text(), media_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""Writes the log to standard error, in a thread of its own, so that a full pipe there stops nobody."""
+"""Writes the log in a thread of its own, so that a full pipe stops nobody."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import queue
 import sys
 import threading
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -19,9 +20,16 @@ CLOSING_SECONDS: Final = 1.0
 
 
 class Log:
-    """A log of lines. Its methods may be called from any thread."""
+    """A log of lines. Its methods may be called from any thread.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    write
+        Writes a line, in the thread of the log; None for standard error.
+    """
+
+    def __init__(self, write: Callable[[str], None] | None) -> None:
+        self._write_line = write or _write_on_stderr
         self._lines: queue.Queue[str | None] = queue.Queue(MOST_LINES)
         self._thread = threading.Thread(target=self._write, name="write log", daemon=True)
         self._thread.start()
@@ -42,12 +50,15 @@ class Log:
         self._thread.join(CLOSING_SECONDS)
 
     def _write(self) -> None:
-        # Not through the buffer of `sys.stderr`: while this thread waits for a reader it would hold the lock of it, and
-        # the end of the process would wait for that.
-        handle = sys.stderr.fileno()
         while (line := self._lines.get()) is not None:
-            with contextlib.suppress(OSError):  # nobody can be told
-                os.write(handle, f"{line}\n".encode(errors="backslashreplace"))
+            self._write_line(line)
+
+
+def _write_on_stderr(line: str) -> None:
+    # Not through the buffer of `sys.stderr`: while this thread waits for a reader it would hold the lock of it, and the
+    # end of the process would wait for that.
+    with contextlib.suppress(OSError):  # nobody can be told
+        os.write(sys.stderr.fileno(), f"{line}\n".encode(errors="backslashreplace"))
 
 
 class LibraryLog(logging.Handler):

@@ -7,8 +7,9 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -20,6 +21,7 @@ from tts_cli.server.app import make_app
 from tts_cli.server.guard import LOCAL
 from tts_cli.server.http import PatientProtocol
 from tts_cli.server.log import LibraryLog, Log
+from tts_cli.server.monitoring import Glance
 from tts_cli.server.request import FIELDS_BYTES
 from tts_cli.server.service import Service
 from tts_cli.server.voice_making import VoiceMakerOf
@@ -43,6 +45,8 @@ class Plan:
     """How many may wait for a place."""
     grace: float
     """Seconds that utterances may go on after a signal."""
+    idle_stop: float
+    """Seconds without anybody to serve after which the server ends; 0: never."""
     voice_maker: VoiceMakerOf | None
     """Returns what makes voices for clients; None if they may make none."""
 
@@ -53,8 +57,9 @@ def serve(
     load: Callable[[], Session],
     defaults: Mapping[str, Any],
     ready: Callable[[Session, str], None],
+    panel: Panel | None,
 ) -> None:
-    """Serve until a signal comes, which is raised again at the end.
+    """Serve until a signal comes, which is raised again at the end, or until nobody has used the server for long.
 
     Parameters
     ----------
@@ -68,6 +73,8 @@ def serve(
         Options that requests have if they do not say otherwise.
     ready
         Called with the session and the server's URL when it answers.
+    panel
+        Shows what happens; None to write the log to standard error.
 
     Raises
     ------
@@ -76,20 +83,39 @@ def serve(
     KeyboardInterrupt
         At the end, after a signal.
     """
-    log = Log()
+    log = Log(None if panel is None else panel.line)
     LibraryLog(log).install()
     running = _Running(plan, bound, log)
     try:
         session = running.load(load)
         running.open(session, defaults)
         ready(session, url_of(bound))
-        running.wait()
+        with panel or nullcontext():
+            running.wait(panel)
+        log.line(f"nobody was served for {plan.idle_stop:g} s: ending")
+        running.end_in_time()
     except KeyboardInterrupt:
         running.end_in_time()
         raise
     finally:
         running.stop()
         log.close()
+
+
+class Panel(Protocol):
+    """Shows what happens while its block runs."""
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def line(self, text: str) -> None:
+        """Show a line of the log. Called in another thread, also outside the block."""
+        ...
+
+    def show(self, glance: Glance) -> None:
+        """Show the numbers."""
+        ...
 
 
 class _Running:
@@ -136,9 +162,12 @@ class _Running:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._service.open, session, defaults)
 
-    def wait(self) -> None:
-        """Wait for ever."""
-        while True:
+    def wait(self, panel: Panel | None) -> None:
+        """Show what happens, until nobody has used the server for long."""
+        assert self._service is not None
+        while not self._plan.idle_stop or self._service.idle < self._plan.idle_stop:
+            if panel is not None:
+                panel.show(self._service.monitor.glance())
             self._thread.join(LOOK_SECONDS)
             self._check()
 

@@ -15,6 +15,7 @@ from tts_cli.server.log import Log
 from tts_cli.server.monitoring import Monitor
 from tts_cli.server.request import Request, request_of
 from tts_cli.server.speech import Speech, now
+from tts_cli.server.use import Use
 from tts_cli.session import Session
 
 CANCEL_SECONDS: Final = 2.0
@@ -39,6 +40,7 @@ class Service:
         self.speeches: set[Speech] = set()
         self.admission = Admission(0, waiting)
         self.monitor = Monitor(self.admission)
+        self.use = Use()
         self.ending = False
         self._listeners = listeners
         self._session: Session | None = None
@@ -59,6 +61,11 @@ class Service:
         if self._session is None:
             raise UnreadyError("the engine is being loaded", f"try again in {RETRY_SECONDS} s")
         return self._session
+
+    @property
+    def idle(self) -> float:
+        """For how many seconds nobody has been served. May be read in any thread."""
+        return 0.0 if self.admission.taken else self.use.idle
 
     def request(self, text: object, voice: object, fields: Mapping[str, Any]) -> Request:
         """See `request_of`."""
