@@ -24,6 +24,7 @@ class ToneEngine:
     capacity = 8
     precision = ""
     strategy = ""
+    paced = False
     rtf = 0.0
 
     def __init__(self, settings: EngineSettings) -> None:

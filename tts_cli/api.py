@@ -143,7 +143,8 @@ def speak(
         The audio device, by its number or a part of its name; None for the system's default.
     **given
         Settings of the engine, as for `load`, and options. All engines have the options `chunk` (in speech tokens of
-        40 ms; None lets the engine choose), `mode` (`streaming` or `simple`), `seed` and `pause` (in seconds).
+        40 ms; None lets the engine choose), `mode` (`streaming` or `simple`), `seed`, `pause` (in seconds), `speed`,
+        `volume` (in dB) and `normalize`.
 
     Returns
     -------

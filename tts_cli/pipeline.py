@@ -8,22 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 
 from tts_cli.audio import AudioChunk
-from tts_cli.engines import Engine, SpeakOptions
+from tts_cli.engines import Engine, Mode, SpeakOptions
+from tts_cli.engines.options import MAX_PAUSE
 from tts_cli.errors import NothingToSayError, UnspokenError
 from tts_cli.metrics import Meter
 from tts_cli.playback import Sink
 from tts_cli.playback.prebuffer import Forecast
 from tts_cli.segments import TextSegments
+from tts_cli.shaping.shaper import AS_IT_IS, Shape, Shaper
 
 
 def synthesize(
     engine: Engine, voice: str, options: SpeakOptions, segments: TextSegments, meter: Meter
 ) -> Generator[AudioChunk, None, None]:
     """Compute the sound of all segments. In `simple` mode, all of it is computed before the first chunk is given.
+
+    What the engine does not do itself of `speed`, `volume` and `normalize` is done here.
 
     Parameters
     ----------
@@ -71,25 +76,62 @@ def synthesize(
 def _computed(
     engine: Engine, voice: str, options: SpeakOptions, segments: TextSegments, meter: Meter
 ) -> Generator[AudioChunk, None, None]:
+    shape = _shape(engine, options)
+    if shape.speed != 1:  # pauses, too, become shorter or longer with the sound
+        options = replace(options, pause=min(options.pause * shape.speed, MAX_PAUSE))
+    chunks = _given(engine, voice, options, segments, meter)
+    if shape != AS_IT_IS:
+        chunks = _shaped(chunks, Shaper(engine.sample_rate, shape), segments, meter, options.mode)
+    with closing(chunks):
+        for chunk in chunks:
+            meter.chunk_computed(chunk)
+            yield chunk
+
+
+def _shape(engine: Engine, options: SpeakOptions) -> Shape:
+    """What the engine does not do itself."""
+    speed = 1.0 if getattr(engine, "paced", True) else options.speed
+    return Shape(speed, options.volume, options.normalize)
+
+
+def _given(
+    engine: Engine, voice: str, options: SpeakOptions, segments: TextSegments, meter: Meter
+) -> Generator[AudioChunk, None, None]:
+    """The engine's chunks, with the silence between two paragraphs, in addition to its own after every sentence."""
     with closing(engine.stream(segments, voice, options)) as chunks:
         while True:
             with meter.computing():
                 chunk = next(chunks, None)
             if chunk is None:
                 return
-            if segments.sounds(chunk.segment):
-                yield from _paragraph_pause(chunk, options.pause, meter)
-            meter.chunk_computed(chunk)
+            samples = round(options.pause * chunk.sample_rate)
+            if segments.sounds(chunk.segment) and samples:
+                yield AudioChunk(np.zeros(samples, np.float32), chunk.sample_rate, chunk.segment)
             segments.notice(chunk)
             yield chunk
 
 
-def _paragraph_pause(following: AudioChunk, seconds: float, meter: Meter) -> Iterator[AudioChunk]:
-    """The silence between two paragraphs, in addition to the engine's own after every sentence."""
-    if samples := round(seconds * following.sample_rate):
-        silence = AudioChunk(np.zeros(samples, np.float32), following.sample_rate, following.segment)
-        meter.chunk_computed(silence)
-        yield silence
+def _shaped(
+    chunks: Generator[AudioChunk, None, None], shaper: Shaper, segments: TextSegments, meter: Meter, mode: Mode
+) -> Generator[AudioChunk, None, None]:
+    def rest() -> list[AudioChunk]:
+        with meter.computing():
+            return shaper.rest()
+
+    def held_back() -> list[AudioChunk]:
+        found = rest()
+        for chunk in found:
+            meter.chunk_computed(chunk)
+        return found
+
+    if mode == "streaming":
+        segments.held_back = held_back
+    with closing(chunks):
+        for chunk in chunks:
+            with meter.computing():
+                done = shaper.add(chunk)
+            yield from done
+        yield from rest()
 
 
 def deliver(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -73,6 +73,9 @@ class TextSegments:
         """The error that ended the text early, if there was one."""
         self.failures: list[SegmentError] = []
         """The errors of the segments that the engine failed on."""
+        self.held_back: Callable[[], Sequence[AudioChunk]] = tuple
+        """Gives the sound that was computed and is still held back. To be called in `pending`, because no text that
+        would bring it along comes for now."""
         self._source = source
         self._meter = meter
         self._together = together

@@ -225,4 +225,13 @@ class Utterance:
     def _text_pending(self) -> None:
         self._state = "waiting for text"
         if self._ready is not None:
+            self._deliver_held_back(self._ready)
             self._ready.sink.text_pending()
+
+    def _deliver_held_back(self, ready: Ready) -> None:
+        for chunk in ready.segments.held_back():
+            self._meter.chunk_handed(chunk)
+            self._meter.text_pending()  # what comes now is no computing
+            self._flowing.wait()
+            if not self._cancelled and chunk.segment.number >= ready.segments.wanted:
+                ready.sink.write(chunk, 0.0)

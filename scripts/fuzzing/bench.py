@@ -102,6 +102,8 @@ def speak_options(rng: Random, bench: Bench) -> dict[str, Any]:
         "seed": rng.choice((0, 1, rng.randrange(2**32), rng.randrange(2**63))),
         "pause": inputs.number(rng, 0, 1, whole=False),
         "speed": inputs.number(rng, 0.5, 2, whole=False),
+        "volume": inputs.number(rng, -60, 30, whole=False),
+        "normalize": rng.random() < 0.5,
         "temperature": inputs.number(rng, 0, 10, whole=False),
         "top_k": inputs.number(rng, 0, 7000, whole=True),
         "top_p": inputs.number(rng, 0.01, 1, whole=False),

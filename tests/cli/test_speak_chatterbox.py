@@ -94,6 +94,14 @@ class TestSpeaking:
         assert report["ttfa_ms"] < report["total_ms"]
         assert np.abs(samples).max() > 1000
 
+    @pytest.mark.parametrize("speed", ["0.5", "1.6"])
+    @pytest.mark.parametrize("chunk", ["10", "auto"])
+    def test_its_sound_is_stretched_to_the_pace(self, spoken: Spoken, speed: str, chunk: str) -> None:
+        samples, report = spoken("--speed", speed, "--chunk", chunk)
+        assert len(samples) == round(TOKENS * SAMPLES_PER_TOKEN / float(speed))
+        assert report["audio_ms"] == pytest.approx(len(samples) / 24, abs=0.1)
+        assert np.abs(samples).max() > 1000
+
     @pytest.mark.parametrize("strategy", ["independent", "overlap"])
     def test_every_strategy_speaks_the_same_length_in_its_own_way(self, spoken: Spoken, strategy: str) -> None:
         samples, report = spoken("--strategy", strategy)

@@ -119,6 +119,16 @@ def test_speed_is_the_engines(client: openai.OpenAI) -> None:
     assert length(2) < 0.8 * length(1)
 
 
+def test_an_engine_with_one_pace_is_stretched(tone: Server) -> None:
+    def sound(**options: float) -> PCM:
+        status, _, data = post(tone, {"input": TEXT, "response_format": "pcm", **options})
+        assert status == 200
+        return np.frombuffer(data, "<i2")
+
+    assert len(sound(speed=2)) == pytest.approx(len(sound(speed=1)) / 2, abs=2)
+    np.testing.assert_allclose(sound(volume=-20.0), sound() / 10, atol=1)
+
+
 @pytest.mark.parametrize(
     ("fields", "param", "words"),
     [

@@ -45,6 +45,15 @@ def test_an_utterance_follows_the_other_on_one_connection(builtin: Server) -> No
             np.testing.assert_array_equal(hear(client).sound, spoken("Hello.", seed=seed))
 
 
+def test_speed_and_volume_are_fields(tone: Server) -> None:
+    with tone.connect() as client:
+        send(client, {"text": "It rains."}, {"text": "It rains.", "speed": 0.5, "volume": -20, "normalize": False})
+        plain, other = hear(client), hear(client)
+    assert len(other.sound) == 2 * len(plain.sound)
+    assert other.last["audio_duration_ms"] == pytest.approx(2 * plain.last["audio_duration_ms"], abs=0.1)
+    assert np.abs(other.sound).max() == pytest.approx(np.abs(plain.sound).max() / 10, rel=0.02)
+
+
 def test_text_comes_in_pieces_and_segments_go_out(tone: Server) -> None:
     first: list[Any] = []
     with tone.connect() as client:

@@ -70,6 +70,9 @@ class Engine(Protocol):
         The number formats that it computes with, in words; empty if there is no choice.
     strategy
         The strategy that it uses by default; empty if it has no strategies.
+    paced
+        Whether it follows `options.speed` itself. If not, its sound is stretched. An engine without this attribute
+        follows it.
     """
 
     name: str

@@ -22,6 +22,8 @@ from tts_cli.checks import instance, number, one_of, whole
 Mode = Literal["streaming", "simple"]
 MAX_CHUNK: Final = 1000
 """Speech tokens in the largest chunk: 40 s of sound."""
+MAX_PAUSE: Final = 10.0
+"""Seconds."""
 MAX_SEED: Final = 2**63 - 1
 """The largest seed that all random generators here accept."""
 
@@ -205,6 +207,10 @@ class SpeakOptions:
         How fast to speak; 1 is the voice's own pace.
     pause
         Seconds of silence after a sentence.
+    volume
+        How much louder the sound becomes, in dB; negative: quieter. No engine sees to it, nor to `normalize`.
+    normalize
+        Whether to bring speech to −16 LUFS before that.
 
     Raises
     ------
@@ -233,9 +239,15 @@ class SpeakOptions:
     seed: Annotated[int, Option("Fixes everything that is random.", minimum=0, maximum=MAX_SEED)] = 0
     speed: Annotated[float, Option("How fast to speak; 1 is the voice's own pace.", minimum=0.5, maximum=2)] = 1.0
     pause: Annotated[
-        float, Option("Silence after a sentence, in milliseconds.", minimum=0, maximum=10, milliseconds=True)
+        float, Option("Silence after a sentence, in milliseconds.", minimum=0, maximum=MAX_PAUSE, milliseconds=True)
     ] = 0.35
     """The engine makes it shorter after a part of a sentence."""
+    volume: Annotated[
+        float, Option("Louder by so many dB, or quieter if negative; a limiter keeps it from clipping.", -60, 30)
+    ] = 0.0
+    normalize: Annotated[
+        bool, Option("Bring speech to one loudness (-16 LUFS), slowly, by what was spoken so far.")
+    ] = False
 
     def __post_init__(self) -> None:
         check(self)

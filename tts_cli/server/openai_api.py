@@ -9,10 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from tts_cli.server.encoding import MEDIA_TYPES, encoder_for
-from tts_cli.server.request import FieldError
 from tts_cli.server.service import Service
 from tts_cli.server.speech_response import SpeechResponse
-from tts_cli.session import Session
 
 
 class VoiceId(BaseModel):
@@ -53,7 +51,7 @@ def add_openai_api(app: FastAPI, service: Service) -> None:
         """Speak a text."""
         encoder = encoder_for(fields.response_format)
         voice = fields.voice.id if isinstance(fields.voice, VoiceId) else fields.voice
-        options = {**(fields.model_extra or {}), **_speed(service.session, fields.speed)}
+        options = dict(fields.model_extra or {}) | ({} if fields.speed is None else {"speed": fields.speed})
         request = service.request(fields.input, voice, options)
         events = fields.stream_format == "sse"
         return SpeechResponse(service, request, encoder, MEDIA_TYPES[fields.response_format], events=events)
@@ -74,13 +72,3 @@ def add_openai_api(app: FastAPI, service: Service) -> None:
     async def voices() -> dict[str, Any]:
         """The voices, the default of the engine first."""
         return {"voices": [{"id": name, "name": name} for name in service.session.voices()]}
-
-
-def _speed(session: Session, speed: float | None) -> dict[str, float]:
-    if speed is None:
-        return {}
-    if session.spec.has("speed"):
-        return {"speed": speed}
-    if speed != 1:
-        raise FieldError(f"the engine {session.spec.name} has one pace only", "leave out speed", "speed")
-    return {}

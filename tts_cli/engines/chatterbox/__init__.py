@@ -85,7 +85,6 @@ ENGINE: Final = EngineSpec(
     factory="tts_cli.engines.chatterbox.engine:ChatterboxEngine",
     settings=ChatterboxSettings,
     options=ChatterboxOptions,
-    without=frozenset({"speed"}),
     check_available=_check_available,
     voices=_voices,
     own_voices=("default",),

@@ -62,6 +62,7 @@ class ChatterboxEngine:
 
     name = "chatterbox"
     sample_rate = SAMPLE_RATE
+    paced = False
 
     def __init__(self, settings: EngineSettings) -> None:
         chosen = settings if isinstance(settings, ChatterboxSettings) else ChatterboxSettings()
@@ -169,7 +170,7 @@ class ChatterboxEngine:
                     noticed = noticed or notice
                     marked = marks.push(samples) if marks else samples
                     chunk = AudioChunk(marked, self.sample_rate, segment, notice)
-                    listener.given(chunk.seconds)
+                    listener.given(chunk.seconds / options.speed)
                     yield chunk
 
     def _request(self, segment: Segment, voice: Voice, options: ChatterboxOptions) -> TokenRequest | None:
@@ -190,7 +191,7 @@ class ChatterboxEngine:
     @staticmethod
     def _schedule(options: ChatterboxOptions) -> Schedule:
         # With the other strategies, the first chunk is not made smaller, so that they are compared as they are.
-        return schedule(options.chunk, soon=options.strategy == "cached")
+        return schedule(options.chunk, soon=options.strategy == "cached", speed=options.speed)
 
     def _alone(self, request: TokenRequest, options: ChatterboxOptions, first: int, threads: Threads) -> Iterator[int]:
         """The tokens of one segment, the `first` of them drawn with all threads."""

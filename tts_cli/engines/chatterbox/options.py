@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from tts_cli.engines.chatterbox.weights.models import MODELS
-from tts_cli.engines.options import EngineSettings, Option, SpeakOptions, check
+from tts_cli.engines.options import EngineSettings, Option, SpeakOptions, check, make, values
 
 AUTO: Final = "auto"
 DEVICES: Final = ("cpu", "cuda", "mps")
@@ -182,4 +182,4 @@ class ChatterboxOptions(SpeakOptions):
         """Return `options` if it has this class; otherwise the same common options, with defaults for the others."""
         if isinstance(options, cls):
             return options
-        return cls(options.chunk, options.mode, options.seed, options.speed, options.pause)
+        return make(cls, values(options))

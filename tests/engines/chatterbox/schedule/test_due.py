@@ -27,7 +27,7 @@ def chunks(tokens: int, pace: float, fixed: float, each: float) -> list[tuple[in
     Tokens are drawn while a chunk is decoded, as in the engine with both stages at once.
     """
     clock = Clock()
-    when = Deadline(clock)
+    when = Deadline(clock=clock)
     found: list[tuple[int, float]] = []
     drawn_at = [pace * (i + 1) for i in range(tokens)]
     held = 0
@@ -89,7 +89,7 @@ def test_a_machine_that_is_too_slow_takes_whatever_is_there() -> None:
 
 def test_a_chunk_without_sound_moves_no_deadline() -> None:
     clock = Clock()
-    when = Deadline(clock)
+    when = Deadline(clock=clock)
     assert when.due(FIRST, 0)
     when.decoded(FIRST, 0, 0.1)
     assert not when.due(FIRST - 1, 0)

@@ -84,13 +84,16 @@ class Deadline:
 
     Parameters
     ----------
+    speed
+        How many times as fast as it is given the sound is heard.
     clock
         Returns the time in seconds.
     """
 
     first = FIRST
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, speed: float = 1.0, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._speed = speed
         self._clock = clock
         self._runs_out: float | None = None
         """When the listener will have heard all sound that was given."""
@@ -125,10 +128,10 @@ class Deadline:
         self._cost, self._size = seconds, tokens
         heard_until = now if self._runs_out is None else max(self._runs_out, now)
         if samples:
-            self._runs_out = heard_until + samples / SAMPLE_RATE
+            self._runs_out = heard_until + samples / SAMPLE_RATE / self._speed
 
 
-def schedule(chunk: int | None, soon: bool) -> Schedule:
+def schedule(chunk: int | None, soon: bool, speed: float = 1.0) -> Schedule:
     """Make the schedule of an utterance.
 
     Parameters
@@ -137,10 +140,12 @@ def schedule(chunk: int | None, soon: bool) -> Schedule:
         Tokens in a chunk; None for `Deadline`.
     soon
         Whether the first chunk has at most `FIRST` tokens. `Deadline` always begins with `FIRST`.
+    speed
+        As for `Deadline`.
 
     Examples
     --------
     >>> schedule(10, soon=True).first, schedule(10, soon=False).first
     (7, 10)
     """
-    return Deadline() if chunk is None else FixedSize(chunk, min(chunk, FIRST) if soon else chunk)
+    return Deadline(speed) if chunk is None else FixedSize(chunk, min(chunk, FIRST) if soon else chunk)
