@@ -21,7 +21,7 @@ from tts_cli.engines.options import EngineSettings, SpeakOptions, declared, make
 from tts_cli.engines.spec import EngineSpec, VoiceMaker
 from tts_cli.errors import MissingError, UsageError
 
-OURS: Final = ("tts_cli.engines.chatterbox:ENGINE", "tts_cli.engines.builtin:ENGINE")
+OURS: Final = ("tts_cli.engines.chatterbox:ENGINE", "tts_cli.engines.builtin:ENGINE", "tts_cli.engines.remote:ENGINE")
 """In the order in which `auto` tries them."""
 GROUP: Final = "tts_cli.engines"
 AUTO: Final = "auto"
@@ -132,7 +132,7 @@ def choose(
     lacking: tuple[EngineSpec, MissingError] | None = None
     fitting = [spec for spec in engines().values() if all(map(spec.has, given))]
     if not fitting:
-        check_has(list(engines().values())[-1], given)
+        check_has(find("builtin"), given)
     for spec in fitting:
         settings, _ = split(spec, {**preset(spec), **given})
         if voice is not None and any(voice == info.name for info in spec.voices(settings)):
