@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,16 @@ from typing import Any
 import pytest
 
 from tests import warm
-from tests.harness import PATIENCE, ROOT, TTS, Run, Speaker, clean_environment, null_sink
+from tests.harness import (
+    PATIENCE,
+    ROOT,
+    TTS,
+    Run,
+    Speaker,
+    clean_environment,
+    null_sink,
+    read_dictionaries_once,
+)
 from tests.hub import Hub, HubServer
 from tests.pulling import FILES, PULL, REPO, Machine, start
 
@@ -50,16 +60,23 @@ def pytest_report_header() -> list[str]:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side, a file stays with one worker, and so does all that needs the full weights.
+    """Where tests run side by side, a file stays with one worker.
+
+    So does all that needs the full weights or upstream's code.
 
     What takes long begins first, so that no worker is left alone with it in the end.
     """
-    groups = ["full" if "full" in getattr(item, "fixturenames", ()) else str(item.path) for item in items]
+    groups = [_group(item) for item in items]
     slow = {group for item, group in zip(items, groups, strict=True) if item.get_closest_marker("slow")}
     for item, group in zip(items, groups, strict=True):
         item.add_marker(pytest.mark.xdist_group(group))
     order = {id(item): (group != "full", group not in slow) for item, group in zip(items, groups, strict=True)}
     items.sort(key=lambda item: order[id(item)])
+
+
+def _group(item: pytest.Item) -> str:
+    heavy = {"full", "upstream_code"} & set(getattr(item, "fixturenames", ()))
+    return "full" if heavy else str(item.path)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -75,6 +92,13 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("TTS_CONFIG_DIR", str(tmp_path_factory.mktemp("config")))
         patch.setenv("TTS_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def dictionaries() -> None:
+    """The built-in voice, which many tests load, reads its dictionaries once."""
+    with suppress(ImportError):
+        read_dictionaries_once()
 
 
 @pytest.fixture

@@ -44,6 +44,17 @@ def clean_environment() -> dict[str, str]:
     return environment | ours | folders
 
 
+def read_dictionaries_once() -> None:
+    """Let all engines of this process share the dictionaries of the built-in voice. Raises `ImportError` without it.
+
+    Reading them is most of what the engine does when it loads, and it does not change them.
+    """
+    from hibari import g2p
+
+    if not hasattr(g2p._load_json, "cache_info"):
+        g2p._load_json = functools.cache(g2p._load_json)
+
+
 def complaint(result: subprocess.CompletedProcess[bytes]) -> str:
     """The one line that a failed run prints."""
     lines = result.stderr.decode().splitlines()

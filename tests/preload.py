@@ -12,6 +12,8 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
+from tests.harness import read_dictionaries_once
+
 IMPORTED = (
     *("tests.program", "tts_cli.cli", "tts_cli.session", "tts_cli.engines.chatterbox.engine", "hibari.g2p"),
     *("soundfile", "pydantic.type_adapter", "rich.live", "rich.progress", "rich.table", "sympy"),
@@ -22,6 +24,10 @@ PATH = sys.path[1:]
 for module in IMPORTED:
     with suppress(ImportError):  # of what is not installed
         import_module(module)
+
+with suppress(ImportError):
+    read_dictionaries_once()
+    import_module("hibari.g2p").G2P()  # reads them
 
 threads = Path("/proc/self/task")
 assert not threads.exists() or len(list(threads.iterdir())) == 1, "a forked process would lack the threads of this one"

@@ -99,6 +99,8 @@ class EngineSpec:
         Import string `module:Class`. Calling the class with an instance of `settings` returns an `Engine`.
     settings, options
         The dataclasses that declare its options; see `tts_cli.engines.options`.
+    without
+        Names of common options that this engine does not have.
     sample_rate
         Samples a second, so that a device can be opened while the engine loads.
     check_available
@@ -137,6 +139,7 @@ class EngineSpec:
     factory: str
     settings: type[EngineSettings] = EngineSettings
     options: type[SpeakOptions] = SpeakOptions
+    without: frozenset[str] = frozenset()
     sample_rate: int = 24_000
     check_available: Callable[[EngineSettings], None] = _nothing_needed
     voices: Callable[[EngineSettings], Sequence[VoiceInfo]] = _no_voices
@@ -150,4 +153,4 @@ class EngineSpec:
 
     def has(self, option: str) -> bool:
         """Whether the engine has a setting or an option of that name."""
-        return option in declared(self.settings) or option in declared(self.options)
+        return option not in self.without and (option in declared(self.settings) or option in declared(self.options))

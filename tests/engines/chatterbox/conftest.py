@@ -6,7 +6,9 @@ import contextlib
 import io
 import warnings
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -63,7 +65,15 @@ def prompt(decoder: S3GenDecoder, voice: dict[str, Any]) -> Prompt:
 
 
 @pytest.fixture(scope="session")
-def load_upstream(full: Path) -> Callable[[], Any]:
+def upstream_code() -> ModuleType:
+    """`chatterbox.tts_turbo` of upstream. Importing it takes long, so one worker runs all tests that ask for it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return import_module("chatterbox.tts_turbo")
+
+
+@pytest.fixture(scope="session")
+def load_upstream(full: Path, upstream_code: ModuleType) -> Callable[[], Any]:
     """Loads upstream's own class with the full weights.
 
     Its modules draw random weights when they are made, which takes most of the time of loading. They keep what their
@@ -77,11 +87,9 @@ def load_upstream(full: Path) -> Callable[[], Any]:
             contextlib.redirect_stdout(io.StringIO()),
         ):
             warnings.simplefilter("ignore")
-            from chatterbox.tts_turbo import ChatterboxTurboTTS
-
             for draw in ("normal_", "uniform_"):
                 patch.setattr(torch.Tensor, draw, lambda tensor, *_, **__: tensor)
-            return ChatterboxTurboTTS.from_local(full, "cpu")
+            return upstream_code.ChatterboxTurboTTS.from_local(full, "cpu")
 
     return load
 

@@ -9,7 +9,7 @@ import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -81,7 +81,9 @@ def upstream_generate(folder: Path, engine: ChatterboxEngine, seed: int) -> Samp
 
 
 @pytest.mark.parametrize("seed", [0, 5])
-def test_simple_mode_is_upstreams_generate(tiny: Path, engine: ChatterboxEngine, seed: int) -> None:
+def test_simple_mode_is_upstreams_generate(
+    tiny: Path, upstream_code: ModuleType, engine: ChatterboxEngine, seed: int
+) -> None:
     ours = sound(engine, replace(OPTIONS, mode="simple", seed=seed))
     expected = upstream_generate(tiny, engine, seed)
     assert ours.shape == expected.shape

@@ -162,7 +162,7 @@ def test_texts_that_are_spoken_at_the_same_time_share_a_batch_and_one_thread(
 def test_a_text_that_joins_when_the_last_one_leaves_is_drawn(engine: ChatterboxEngine) -> None:
     options = ChatterboxOptions(chunk=10, seed=3, tokens=12)
     expected = sound(engine, options)
-    for _ in range(50):
+    for _ in range(15):
         leaving, joining = (engine.stream(Given(TEXT), "default", options) for _ in range(2))
         next(leaving)
         with ThreadPoolExecutor(1) as pool:

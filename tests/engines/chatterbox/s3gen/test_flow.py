@@ -100,7 +100,7 @@ def upstream_inference(
 
 
 @pytest.fixture(scope="session")
-def upstream(tiny: Path) -> Any:
+def upstream(tiny: Path, upstream_code: Any) -> Any:
     return upstream_s3gen(tiny)
 
 

@@ -33,7 +33,7 @@ OPTIONS = [
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Any:
+def upstream(upstream_code: Any) -> Any:
     """Upstream's T3 with a tiny GPT-2 and random weights large enough for the context to matter."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

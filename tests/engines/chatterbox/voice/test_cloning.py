@@ -28,14 +28,10 @@ from tts_cli.engines.chatterbox.voice.recording import read_recording, resample
 from tts_cli.engines.chatterbox.voice.store import VoiceStore
 from tts_cli.errors import MissingError, UsageError
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from chatterbox.tts_turbo import ChatterboxTurboTTS
 
-
-def test_loudness_is_brought_to_upstreams() -> None:
+def test_loudness_is_brought_to_upstreams(upstream_code: Any) -> None:
     sound = speech(6, 24_000)[:, 0].astype(np.float32)
-    expected = ChatterboxTurboTTS.norm_loudness(None, sound, 24_000)
+    expected = upstream_code.ChatterboxTurboTTS.norm_loudness(None, sound, 24_000)
     np.testing.assert_array_equal(at_upstream_loudness(sound), expected)
     assert np.array_equal(at_upstream_loudness(np.zeros(30_000, np.float32)), np.zeros(30_000, np.float32))
 
@@ -49,7 +45,7 @@ RECORDINGS = [
 
 
 @pytest.fixture(scope="module")
-def upstream(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def upstream(tiny: Path, tmp_path_factory: pytest.TempPathFactory, upstream_code: Any) -> Any:
     """Upstream's Turbo without the parts that only speak, and a folder with its weights and tiny parts that speak."""
     from chatterbox.models.s3gen import S3Gen
     from chatterbox.models.voice_encoder import VoiceEncoder
@@ -61,7 +57,7 @@ def upstream(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
         torch.manual_seed(0)
         s3gen, encoder = S3Gen(meanflow=True).eval(), VoiceEncoder().eval()
         hp = SimpleNamespace(speech_cond_prompt_len=375)
-        model = ChatterboxTurboTTS(SimpleNamespace(hp=hp), s3gen, encoder, None, "cpu")
+        model = upstream_code.ChatterboxTurboTTS(SimpleNamespace(hp=hp), s3gen, encoder, None, "cpu")
     kept = {k: v for k, v in s3gen.state_dict().items() if k.startswith(("tokenizer.", "speaker_encoder."))}
     speaking = load_file(tiny / "s3gen_meanflow.safetensors")
     kept |= {k: v for k, v in speaking.items() if k.startswith(("flow.", "mel2wav."))}

@@ -4,7 +4,6 @@ import errno
 import os
 import pickle
 import time
-import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,35 +24,31 @@ from tts_cli.engines.chatterbox.voice.conditionals import (
 from tts_cli.engines.chatterbox.weights.config import SPEECH_VOCABULARY, T3Config
 from tts_cli.errors import ModelError, UsageError
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from chatterbox.tts_turbo import Conditionals as UpstreamConditionals
 
-
-def test_upstream_reads_ours(tmp_path: Path) -> None:
+def test_upstream_reads_ours(upstream_code: Any, tmp_path: Path) -> None:
     ours = voice()
     ours.save(tmp_path / "v.pt")
-    theirs = UpstreamConditionals.load(tmp_path / "v.pt")
+    theirs = upstream_code.Conditionals.load(tmp_path / "v.pt")
     assert_same(ours, theirs.t3.speaker_emb, theirs.t3.cond_prompt_speech_tokens, theirs.gen)
     assert theirs.t3.emotion_adv.shape == (1, 1, 1)
 
 
-def test_ours_reads_upstreams(tmp_path: Path) -> None:
+def test_ours_reads_upstreams(upstream_code: Any, tmp_path: Path) -> None:
     ours = voice(mels=25)
     ours.save(tmp_path / "v.pt")
-    theirs = UpstreamConditionals.load(tmp_path / "v.pt")
+    theirs = upstream_code.Conditionals.load(tmp_path / "v.pt")
     theirs.save(tmp_path / "theirs.pt")
     again = Conditionals.load(tmp_path / "theirs.pt")
     assert_same(again, theirs.t3.speaker_emb, theirs.t3.cond_prompt_speech_tokens, theirs.gen)
 
 
-def test_ours_reads_what_upstream_saved_after_it_spoke(tmp_path: Path) -> None:
+def test_ours_reads_what_upstream_saved_after_it_spoke(upstream_code: Any, tmp_path: Path) -> None:
     """With upstream's own casts: `S3Token2Mel.forward` makes every tensor float, in place, before it computes."""
     from chatterbox.models.s3gen.s3gen import S3Token2Mel
 
     ours = voice(mels=25)
     ours.save(tmp_path / "v.pt")
-    theirs = UpstreamConditionals.load(tmp_path / "v.pt")
+    theirs = upstream_code.Conditionals.load(tmp_path / "v.pt")
     theirs.t3.cond_prompt_speech_emb = torch.zeros(1, 20, 64)
     network = SimpleNamespace(device="cpu", dtype=torch.float32, flow=None)
     with pytest.raises(AttributeError, match="inference"):  # of the flow that is not there: the casts are done
