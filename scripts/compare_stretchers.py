@@ -3,7 +3,7 @@
 Twenty sentences of the built-in voice are stretched, whole and in chunks of 40 ms. Those of the libraries are left out
 that are not installed; `pip install python-stretch pylibrb libsonic audiotsm` brings all. Needs pocketsphinx:
 
-    python scripts/compare_stretchers.py [--speeds 0.8,1.25,1.5]
+    python scripts/compare_stretchers.py [--speeds 0.8,1.25,1.5] [--method tts]
 
 - F0: how far the pitch is from that of the same place before, in cents: the median, and the median of its size.
 - WER: errors of PocketSphinx, which knows no sentence beforehand, for 100 words.
@@ -120,13 +120,10 @@ class _AudioTsm:
         self._tsm = audiotsm.wsola(1, speed=speed, frame_length=480, tolerance=168)
 
     def add(self, samples: Samples) -> Samples:
-        reader, writer = self._reader(samples[None]), self._writer(1)
-        while not (reader.empty and self._tsm.remaining_length == 0):
-            before = (reader.empty, writer.data.shape[1])
+        reader, writer, done = self._reader(samples[None]), self._writer(1), False
+        while not (done and reader.empty):
             self._tsm.read_from(reader)
-            self._tsm.write_to(writer)
-            if reader.empty and (reader.empty, writer.data.shape[1]) == before:
-                break
+            done = self._tsm.write_to(writer)[1]
         return as_samples(writer.data[0])
 
     def finish(self) -> Samples:
@@ -216,7 +213,7 @@ def row(name: str, make: Callable[[float], _Method], takes: list[Samples], speed
     )
 
 
-def rows(speeds: list[float]) -> Iterator[str]:
+def rows(speeds: list[float], names: list[str]) -> Iterator[str]:
     with tts_cli.load("builtin") as session:
         takes = {
             speed: [
@@ -226,7 +223,8 @@ def rows(speeds: list[float]) -> Iterator[str]:
         }
     for speed, sounds in takes.items():
         yield f"| the voice's own | {speed:g} | | {error_rate(sounds):.1f} | | | | |"
-    for name, (package, make) in METHODS.items():
+    for name in names:
+        package, make = METHODS[name]
         if find_spec(package) is not None:
             for speed in speeds:
                 yield row(name, make, takes[1.0], speed)
@@ -234,11 +232,13 @@ def rows(speeds: list[float]) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--method", choices=METHODS, help="only this one")
     parser.add_argument("--speeds", default="0.8,1.25,1.5", help="with commas between them")
-    speeds = [float(each) for each in parser.parse_args().speeds.split(",")]
+    given = parser.parse_args()
+    speeds = [float(each) for each in given.speeds.split(",")]
     print("| | speed | F0, cents | WER | held back | length | streamed | RTF |")
     print("|---|---|---|---|---|---|---|---|")
-    for line in rows(speeds):
+    for line in rows(speeds, [given.method] if given.method else list(METHODS)):
         print(line, flush=True)
 
 

@@ -2,6 +2,7 @@
 
 The method is WSOLA: what goes out is put together of pieces of what came in. Each piece begins near the place that the
 pace asks for, where the sound is most like the one that would have followed the piece before, and is faded into it.
+docs/lab/stretching.md compares it with other methods.
 """
 
 from __future__ import annotations
