@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -143,6 +144,7 @@ class Utterance:
         """Fall silent at once, and end when the engine has finished its current step."""
         self._cancelled = True
         if self._ready is not None:
+            self._ready.segments.wanted = sys.maxsize
             self._ready.sink.interrupt()
         self._end_waiting()
 
@@ -184,6 +186,8 @@ class Utterance:
             self._state, self._ready = "computing", ready
             if self._paused:
                 self.pause()
+        if self._cancelled:  # in between, when `cancel` did not find `_ready`
+            return
         chunks = synthesize(ready.engine, ready.voice, ready.options, ready.segments, self._meter)
         # `closing` ends the threads of the engine, however this ends.
         with watched(ready.sink, self._end_waiting) as watch, closing(chunks):

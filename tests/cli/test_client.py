@@ -15,7 +15,6 @@ import soundfile
 
 from tests.harness import PATIENCE, ROOT, TTS, Run, Speaker, clean_environment, complaint, despite_stalls, gaps
 from tests.server.serving import SLOW, Server, serving, spoken
-from tests.server.test_monitoring import numbers
 
 TEXT = "It rains. It pours."
 
@@ -146,5 +145,5 @@ def test_ctrl_c_ends_it_and_frees_the_place(tmp_path: Path) -> None:
 
 def wait_for_listeners(server: Server, listeners: int) -> None:
     deadline = time.monotonic() + PATIENCE
-    while numbers(server)["tts_listeners"] != listeners:
+    while server.numbers()["tts_listeners"] != listeners:
         assert time.monotonic() < deadline

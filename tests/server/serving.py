@@ -7,8 +7,10 @@ import re
 import select
 import signal
 import subprocess
+import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import ClientConnection, connect
 
 import tts_cli
@@ -50,6 +53,20 @@ class Server:
             assert time.monotonic() < deadline, self.log.read_text()
         return found[0]
 
+    def numbers(self) -> dict[str, float]:
+        """What `/metrics` tells: each sample by its name, with its kind if it is an error; without the buckets."""
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=PATIENCE) as response:
+            assert response.headers["content-type"].startswith("text/plain; version=")
+            families = list(text_string_to_metric_families(response.read().decode()))
+        samples = [sample for family in families for sample in family.samples if "le" not in sample.labels]
+        return {sample.name + sample.labels.get("kind", ""): sample.value for sample in samples}
+
+    def wait_for(self, **expected: int) -> None:
+        """Until `tts_NAME` has a value, for each name."""
+        deadline = time.monotonic() + PATIENCE
+        while any(self.numbers()[f"tts_{name}"] != value for name, value in expected.items()):
+            assert time.monotonic() < deadline, self.numbers()
+
     def end(self, number: int = signal.SIGTERM) -> int:
         """Send a signal; the exit code."""
         self.process.send_signal(number)
@@ -57,10 +74,11 @@ class Server:
 
 
 @contextmanager
-def serving(*arguments: str, engine: str = TONE, **environment: str) -> Iterator[Server]:
-    """Run a server on a free port."""
+def serving(*arguments: str, engine: str = TONE, before: str = "", **environment: str) -> Iterator[Server]:
+    """Run a server on a free port. `before` is code that its process runs first."""
     with tempfile.NamedTemporaryFile() as log:
-        command = [*TTS, "serve", "--engine", engine, "--port", "0", *arguments]
+        program = [sys.executable, "-c", f"{before}; from tts_cli.__main__ import main; main()"] if before else TTS
+        command = [*program, "serve", "--engine", engine, "--port", "0", *arguments]
         process = warm.popen(
             command,
             env=clean_environment() | environment,

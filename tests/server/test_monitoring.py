@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import urllib.request
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from tests.harness import PATIENCE
 from tests.server.serving import Server, hear, say, send
 from tests.server.test_websocket import ENDLESS
 
 
-def numbers(server: Server) -> dict[str, float]:
-    """Each sample by its name; with its kind, if it is an error; without the buckets."""
-    with urllib.request.urlopen(f"{server.url}/metrics", timeout=PATIENCE) as response:
-        assert response.headers["content-type"].startswith("text/plain; version=")
-        families = list(text_string_to_metric_families(response.read().decode()))
-    samples = [sample for family in families for sample in family.samples if "le" not in sample.labels]
-    return {sample.name + sample.labels.get("kind", ""): sample.value for sample in samples}
-
-
 def test_what_was_spoken_and_what_failed_is_counted(tone: Server) -> None:
-    before = numbers(tone)
+    before = tone.numbers()
     with tone.connect() as client:
         heard = [say(client, text="Hello there.") for _ in range(2)]
         say(client, text="This is bad.")
         say(client, text="")
         tone.wait_for_log(r"(?s)(12 characters.*){2}")
-    after = numbers(tone)
+    after = tone.numbers()
 
     def more(name: str) -> float:
         return after[name] - before.get(name, 0)
@@ -45,12 +34,12 @@ def test_listeners_and_those_who_wait_are_seen(slow: Server) -> None:
         first.recv(PATIENCE)
         send(second, {"text": "Hi."}, {"type": "end"})
         second.recv(PATIENCE)  # the answer shows that the message before it was read
-        seen = numbers(slow)
+        seen = slow.numbers()
         assert (seen["tts_listeners"], seen["tts_waiting"]) == (1, 1)
         send(first, {"type": "cancel"})
         hear(first)
         hear(second)
-        assert numbers(slow)["tts_waiting"] == 0
+        assert slow.numbers()["tts_waiting"] == 0
 
 
 def test_it_tells_nothing_of_texts(tone: Server) -> None:

@@ -52,6 +52,21 @@ def number(page: Page, name: str) -> float:
     return float(page.locator(f"#{name}").evaluate("shown => shown.value"))
 
 
+def settled(page: Page, name: str) -> float:
+    """A number of the page that ten reports of the player in a row have not changed."""
+    handle = page.wait_for_function(
+        """name => {
+            const shown = document.getElementById(name), seen = (window.seen ??= {value: null, times: 0});
+            seen.times = shown.value === seen.value ? seen.times + 1 : 0;
+            seen.value = shown.value;
+            return seen.times >= 10 && {value: shown.value};
+        }""",
+        arg=name,
+        polling=50,
+    )
+    return float(handle.evaluate("found => found.value"))
+
+
 def wait_for_end(page: Page) -> None:
     """Until everything was played, or the utterance was stopped."""
     expect(page.locator("#stop")).to_be_disabled()
@@ -114,10 +129,7 @@ def test_a_pause_keeps_the_place_and_a_skip_goes_to_the_next_sentence(page: Page
     expect(page.locator("#sentence")).to_have_text(first)
     page.click("#pause")
     expect(page.locator("#pause")).to_have_text("Resume")
-    page.wait_for_timeout(100)  # what was reported before the pause
-    place = number(page, "heard")
-    page.wait_for_timeout(300)
-    assert number(page, "heard") == place
+    place = settled(page, "heard")
     page.click("#skip")
     page.click("#pause")
     expect(page.locator("#sentence")).to_have_text(second)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import signal
 import socket
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from websockets.sync.client import connect
 from tests import warm
 from tests.harness import PATIENCE, ROOT, TTS, Run, clean_environment, complaint
 from tests.server.serving import SLOW, TONE, hear, say, send, serving
+from tests.server.test_openai_api import post
 from tests.terminal import terminal
 
 LONG = "And so on and on, without an end. " * 1000
@@ -136,6 +139,45 @@ def test_ctrl_c_tells_the_streams_that_do_not_finish_in_time() -> None:
         with pytest.raises(ConnectionClosed):
             idle.recv(PATIENCE)
         assert server.process.wait(PATIENCE) == 130
+
+
+def test_those_who_wait_when_it_ends_are_told_at_once() -> None:
+    with serving("--grace", "60", "--max-listeners", "1", engine=SLOW) as server:
+        with server.connect() as first, server.connect() as waiting, ThreadPoolExecutor(1) as pool:
+            send(first, {"text": "Two seconds of sound.", "tokens_per_chunk": 1})
+            server.wait_for(listeners=1)
+            send(waiting, {"text": "Hi."})
+            server.wait_for(waiting=1)
+            posting = pool.submit(post, server, {"input": "Hi."})
+            server.wait_for(waiting=2)
+            server.process.send_signal(signal.SIGTERM)
+            with pytest.raises(ConnectionClosed) as closed:
+                hear(waiting)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1012
+            code, headers, body = posting.result(PATIENCE)
+            assert (code, headers["retry-after"]) == (503, "2")
+            assert json.loads(body)["error"]["type"] == "service_unavailable_error"
+            assert hear(first).last["state"] == "done"
+        assert server.process.wait(PATIENCE) == 143
+
+
+SHORT = "import tts_cli.server.bounds as b, tts_cli.server.http as h; b.BODY_SECONDS = h.HEAD_SECONDS = 0.2"
+
+
+def test_a_request_that_does_not_arrive_holds_no_connection() -> None:
+    """As slowloris sends them: half a head, and half a body."""
+    with serving(before=SHORT) as server:
+        clients = [socket.create_connection(("127.0.0.1", server.port), PATIENCE) for _ in range(20)]
+        for client in clients[::2]:
+            client.sendall(b"GET /readyz HTTP/1.1\r\nHost: lo")
+        for client in clients[1::2]:
+            client.sendall(b"POST /v1/audio/speech HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+        assert status(server.port, "/readyz") == 200
+        for number, client in enumerate(clients):
+            with client:
+                answer = client.makefile("rb").read()  # until the server closes
+            assert answer.startswith(b"HTTP/1.1 408 ") if number % 2 else not answer
 
 
 def test_an_engine_that_never_ends_its_step_does_not_hold_the_end_up() -> None:

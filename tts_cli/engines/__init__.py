@@ -31,11 +31,15 @@ __all__ = [
 
 
 class Segments(Protocol):
-    """The segments of one utterance, in order. Only the thread that runs the engine's generator may use them."""
+    """The segments of one utterance, in order. The thread that runs the engine's generator uses them."""
 
     @property
     def wanted(self) -> int:
-        """The number of the first segment that the listener wants. Sound of earlier ones is dropped."""
+        """The number of the first segment that the listener wants. Sound of earlier ones is dropped.
+
+        It grows when the listener skips, and beyond all numbers when the utterance is cancelled. It may be read in any
+        thread; an engine whose step takes long reads it between steps.
+        """
         ...
 
     def take(self, wait: bool = True) -> Segment | None:

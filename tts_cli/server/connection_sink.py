@@ -29,6 +29,10 @@ class Encoder(Protocol):
         """The rest, after the last samples."""
         ...
 
+    def close(self) -> None:
+        """Release what it holds, whether it has finished or not."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -91,12 +95,15 @@ class ConnectionSink(Sink):
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Tell the event loop that no more comes."""
+        """Release the encoder, and tell the event loop that no more comes."""
         with self._changed:
             if self._closed:
                 return
             self._closed = True
-        self._call(self._end)
+        try:
+            self._encoder.close()
+        finally:
+            self._call(self._end)
 
     async def take(self) -> Piece | None:
         """The next piece, after waiting for it; None at the end. Called in the event loop."""

@@ -73,6 +73,9 @@ class PcmEncoder:
         """Nothing."""
         return b""
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 class LibsndfileEncoder:
     """A format that libsndfile writes, mono.
@@ -100,8 +103,12 @@ class LibsndfileEncoder:
 
     def finish(self) -> bytes:
         """The last frames."""
-        self._sound.close()
+        self.close()
         return self._out.taken()
+
+    def close(self) -> None:
+        """Release the encoder."""
+        self._sound.close()
 
 
 class _Appended:
@@ -176,6 +183,11 @@ class FfmpegEncoder:
         self._container.mux(self._stream.encode(None))
         self._container.close()
         return self._out.taken()
+
+    def close(self) -> None:
+        """Release the encoder, also one that a listener has left: it holds threads."""
+        self._container.close()
+        self._stream = None
 
 
 class _Pipe:

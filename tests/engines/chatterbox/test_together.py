@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 
 from tests.engines.chatterbox.speaking import TEXT, Scripted, sound, threads
 from tests.given import Given
@@ -15,6 +17,7 @@ from tests.harness import PATIENCE
 from tts_cli.audio import AudioChunk
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
 from tts_cli.engines.chatterbox.options import ChatterboxOptions
+from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder
 from tts_cli.engines.chatterbox.schedule.drawing import DrawnText, Tokens
 from tts_cli.engines.chatterbox.t3.batch import Batch, Row
 from tts_cli.engines.chatterbox.t3.model import TokenRequest
@@ -171,3 +174,43 @@ def test_a_text_that_joins_when_the_last_one_leaves_is_drawn(engine: ChatterboxE
             left.result(PATIENCE)
         np.testing.assert_array_equal(found, expected)
     assert not threads()
+
+
+LONG = "It rains and it pours and the wind blows " * 5
+
+
+def test_a_listener_who_leaves_frees_the_row_in_the_next_step(
+    engine: ChatterboxEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, steps, step = Given(LONG), 0, Batch.step
+
+    def counted(batch: Batch, rows: Sequence[Row]) -> list[int | None]:
+        nonlocal steps
+        steps += 1
+        if steps == 30:
+            text.wanted = sys.maxsize
+        return step(batch, rows)
+
+    monkeypatch.setattr(Batch, "step", counted)
+    given = sum(len(chunk.samples) for chunk in engine.stream(text, "default", ChatterboxOptions(chunk=10, seed=3)))
+    assert steps == 30
+    assert given <= 30 * 960
+    assert not threads()
+
+
+def test_in_simple_mode_as_well_and_nothing_of_it_is_decoded(
+    engine: ChatterboxEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, drawn, draw = Given(LONG), 0, Draws.draw
+
+    def counted(draws: Draws, logits: torch.Tensor) -> int | None:
+        nonlocal drawn
+        drawn += 1
+        if drawn == 30:
+            text.wanted = sys.maxsize
+        return draw(draws, logits)
+
+    monkeypatch.setattr(Draws, "draw", counted)
+    monkeypatch.setattr(S3GenDecoder, "whole", lambda *_: pytest.fail("nobody hears it"))
+    assert not list(engine.stream(text, "default", ChatterboxOptions(seed=3, mode="simple")))
+    assert drawn == 30

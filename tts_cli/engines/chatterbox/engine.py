@@ -7,8 +7,8 @@ Speaking does not import upstream's package. It needs torch, safetensors and tok
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -108,7 +108,7 @@ class ChatterboxEngine:
         listener = Listener()
         with self._budget.taking_part():
             if self._drawing is None or options.one_at_a_time:
-                speak = partial(self._segment, voice=voice, options=options, listener=listener)
+                speak = partial(self._segment, segments=segments, voice=voice, options=options, listener=listener)
                 yield from in_order(segments, speak)
             else:
                 with closing(self._drawing.text(listener)) as text:
@@ -125,7 +125,11 @@ class ChatterboxEngine:
                 return None
             # Another guard takes the tokens again when they are decoded: then is the time to say its verdict.
             stops = self._guard(segment, options).stops if options.tokens is None else _never
-            return text.begin(request, stops, self._schedule(options).first)
+
+            def ends(token: int) -> bool:  # the row is free in the step after the listener has left
+                return segment.number < segments.wanted or stops(token)
+
+            return text.begin(request, ends, self._schedule(options).first)
 
         ahead = SegmentsAhead(segments, text, options.parallel_segments, begin)
 
@@ -133,7 +137,7 @@ class ChatterboxEngine:
             try:
                 if (drawn := ahead.tokens(segment)) is None:
                     return
-                for chunk in self._segment(segment, voice, options, listener, drawn):
+                for chunk in self._segment(segment, segments, voice, options, listener, drawn):
                     yield chunk
                     ahead.look()
             finally:
@@ -144,6 +148,7 @@ class ChatterboxEngine:
     def _segment(
         self,
         segment: Segment,
+        segments: Segments,
         voice: Voice,
         options: ChatterboxOptions,
         listener: Listener,
@@ -158,10 +163,15 @@ class ChatterboxEngine:
         when = self._schedule(options)
         guard = self._guard(segment, options)
         alone = self._alone(request, options, when.first, threads)
-        tokens = _spoken(drawn or alone, guard if options.tokens is None else None)
+
+        def wanted() -> bool:
+            return segment.number >= segments.wanted
+
+        tokens = _spoken(drawn or alone, guard if options.tokens is None else None, wanted)
         marks = self._marker.stream() if self._marker else None
         turn = self._turns.of(listener)
-        with closing(self._sound(tokens, drawn, voice, options, when, threads, turn)) as sound:
+        sounding = self._sound(tokens, drawn, voice, options, when, threads, turn)
+        with suppress(_UnwantedError), closing(sounding) as sound:
             noticed = ""
             for samples in sound:
                 if len(samples):
@@ -237,12 +247,19 @@ class ChatterboxEngine:
         return Voice(conditionals, prefix, lambda: past_of(conditionals.gen, flow, self._folder, self._decoder))
 
 
-def _spoken(drawn: Iterator[int], guard: Guard | None) -> Iterator[int]:
+class _UnwantedError(Exception):
+    """The listener has left, or has skipped the segment."""
+
+
+def _spoken(drawn: Iterator[int], guard: Guard | None, wanted: Callable[[], bool]) -> Iterator[int]:
     """The tokens to decode: those of the text, and the silence that ends every utterance.
 
-    `guard` may stop the tokens; its `verdict` then says so. Without it, for measuring, no silence is added.
+    `guard` may stop the tokens; its `verdict` then says so. Without it, for measuring, no silence is added. If they
+    are not `wanted` any more, `_UnwantedError` ends everything.
     """
     for token in drawn:
+        if not wanted():
+            raise _UnwantedError
         stopped = guard is not None and guard.stops(token)
         if token < SPEECH_VOCABULARY:
             yield token
