@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import tts_cli
 from tests.harness import PCM
 from tests.server.serving import Server, say, serving
 from tts_cli.audio import to_pcm16
+from tts_cli.engines.chatterbox import ENGINE
+from tts_cli.engines.chatterbox.options import ChatterboxSettings
+from tts_cli.session import Session
 
 pytest.importorskip("torch")
 
@@ -21,7 +23,7 @@ TEXT = "It rains. It pours. The old man snores."
 
 @pytest.fixture(scope="module")
 def chatterbox(tiny: Path) -> Iterator[Server]:
-    options = ["--model-dir", str(tiny), "--no-watermark", "--precision", "fp32", "--device", "cpu"]
+    options = ["--model-dir", str(tiny), "--no-watermark", "--precision", "fp32", "--device", "cpu", "--threads", "1"]
     with serving(*options, "--max-listeners", "3", engine="chatterbox") as server:
         yield server
 
@@ -35,7 +37,8 @@ def test_listeners_who_share_the_batch_hear_what_each_hears_alone(chatterbox: Se
 
     with ThreadPoolExecutor(3) as pool:
         found = list(pool.map(listen, range(3)))
-    with tts_cli.load("chatterbox", model_dir=tiny, watermark=False, precision="fp32", device="cpu") as tts:
+    settings = ChatterboxSettings(model_dir=tiny, watermark=False, precision="fp32", device="cpu", threads=1)
+    with Session(ENGINE, settings) as tts:
         for seed, sound in enumerate(found):
             mode = "streaming" if seed else "simple"
             chunks = tts.stream(TEXT, seed=seed, chunk=5, mode=mode)
