@@ -140,6 +140,24 @@ class Utterance:
             if wanted is not None:
                 segments.wanted = max(segments.wanted, wanted)
 
+    def adjust(self, speed: float, volume: float) -> bool:
+        """Play at another pace and volume from now on, without computing anything again.
+
+        Parameters
+        ----------
+        speed
+            How many times as fast as the sound is computed: 0.25 to 4.
+        volume
+            How much louder, in dB; negative: quieter.
+
+        Returns
+        -------
+        bool
+            Whether that is possible now: the text is being spoken, and to a speaker. Files and pipes stay as they are.
+        """
+        with self._steer:
+            return self._ready is not None and self._ready.sink.adjust(speed, volume)
+
     def cancel(self) -> None:
         """Fall silent at once, and end when the engine has finished its current step."""
         self._cancelled = True

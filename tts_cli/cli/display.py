@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -29,10 +29,12 @@ class View:
     state: State
     run: Snapshot
     sink: SinkStatus
+    keys: str = ""
+    """What keys do; empty if none are read."""
 
 
-def render(view: View) -> Panel:
-    """The live display: five lines in a frame, at most 72 columns."""
+def render(view: View) -> RenderableType:
+    """The live display: five lines in a frame, at most 72 columns, and the line of keys."""
     run, sink = view.run, view.sink
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", justify="right")
@@ -47,7 +49,8 @@ def render(view: View) -> Panel:
     if bar is not None:
         table.add_row("", bar, "", "")
     title = " · ".join(filter(None, ("tts", view.engine, view.voice, view.mode)))
-    return Panel(table, title=Text(harmless(title)), title_align="left", expand=False, border_style="cyan")
+    panel = Panel(table, title=Text(harmless(title)), title_align="left", expand=False, border_style="cyan")
+    return Group(panel, Text(f" {view.keys}", style="dim", no_wrap=True, overflow="ellipsis")) if view.keys else panel
 
 
 def summary(view: View, destination: str) -> str:

@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 
 from tts_cli import signals
+from tts_cli.cli.controls import Controls
 from tts_cli.cli.defaults import chosen
 from tts_cli.cli.display import View, has_live_display, render, report, summary
 from tts_cli.cli.settings import Settings
@@ -61,6 +62,7 @@ def speak_live(
     strict: bool,
     json: bool,
     quiet: bool,
+    keys: bool,
 ) -> None:
     """Load the engine and open the sink at the same time, speak, show the display, and print the results.
 
@@ -82,6 +84,8 @@ def speak_live(
         Whether to print the measurements on standard output.
     quiet
         Whether to leave out the display and the summary.
+    keys
+        Whether keys of the terminal steer the run, if the display is shown.
 
     Raises
     ------
@@ -122,11 +126,16 @@ def speak_live(
         if ready is None:
             return View(spec.name, voice or "", options.mode, "", run.state, snapshot, SinkStatus())
         engine, status = ready.engine, ready.sink.status()
-        return View(engine.name, ready.voice, options.mode, engine.precision, run.state, snapshot, status)
+        shown = controls.line if has_keys else ""
+        return View(engine.name, ready.voice, options.mode, engine.precision, run.state, snapshot, status, shown)
 
+    controls, has_keys = Controls(run, options.speed, options.volume), False
     ended = True
     try:
-        with _display(console, quiet) as show:
+        with (
+            _display(console, quiet) as show,
+            _keys(controls, keys and not quiet and has_live_display(console)) as has_keys,
+        ):
             show(view())
             run.start()
             while not run.wait(REFRESH_SECONDS):
@@ -214,6 +223,18 @@ def _opened_sound(destination: Destination, rate: int, console: Console) -> tupl
         console.print(on_one_line(line), soft_wrap=True)
         return FileSink(destination.fallback, rate, destination.clobber), str(destination.fallback)
     return sink, "standard output" if destination.output == "-" else destination.output or ""
+
+
+@contextmanager
+def _keys(controls: Controls, wanted: bool) -> Iterator[bool]:
+    """Let keys steer the run, if they are wanted. Gives whether they do."""
+    if not wanted:
+        yield False
+        return
+    from tts_cli.cli.keys import reading_keys
+
+    with reading_keys(controls.pressed) as has_keys:
+        yield has_keys
 
 
 @contextmanager

@@ -150,7 +150,14 @@ def speak(
         strict=strict,
         json=json,
         quiet=quiet,
+        keys=(output is None or play) and not _is_typed(text, file),
     )
+
+
+def _is_typed(text: str | None, file: Path | None) -> bool:
+    """Whether the text comes from the keyboard."""
+    from_stdin = (str(file) == "-") if file is not None else text in (None, "-")
+    return from_stdin and sys.stdin is not None and sys.stdin.isatty()
 
 
 def _check_options(
@@ -211,7 +218,7 @@ def _source(text: str | None, file: Path | None, idle: float, reading: Reading) 
         return source.text_argument(text, reading)
     if not is_open(0):
         raise UsageError("standard input is closed", "give the text as an argument or with -f FILE")
-    if sys.stdin is not None and sys.stdin.isatty():
+    if _is_typed(text, file):
         print("Type a line and press Enter to hear it; Ctrl-D ends.", file=sys.stderr)  # noqa: T201
     return source.text_stdin(idle, reading)
 

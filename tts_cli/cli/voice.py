@@ -124,6 +124,7 @@ def try_(
         strict=True,
         json=False,
         quiet=False,
+        keys=output is None,
     )
 
 

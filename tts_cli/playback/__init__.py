@@ -19,6 +19,16 @@ CHECK_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """The place in the text that a listener hears."""
+
+    segment: int
+    """The number of the segment."""
+    seconds: float
+    """How much of its sound has been heard, at the pace at which it was written."""
+
+
+@dataclass(frozen=True, slots=True)
 class SinkStatus:
     """How delivery stands. All fields but `delivered` are zero or false for a sink that does not play."""
 
@@ -35,6 +45,8 @@ class SinkStatus:
     """How often the system reported that it got no sound in time, although the ring may have held some."""
     rate: int = 0
     """Frames a second of the device."""
+    heard: Heard | None = None
+    """What is heard now; None before the first sound."""
 
 
 class Sink:
@@ -75,6 +87,24 @@ class Sink:
         """
         del by
         return None
+
+    def adjust(self, speed: float, decibels: float) -> bool:
+        """Play everything that is not about to be heard at another pace and volume.
+
+        Parameters
+        ----------
+        speed
+            How many times as fast as it is written.
+        decibels
+            How much louder; negative: quieter.
+
+        Returns
+        -------
+        bool
+            Whether this sink plays. One that does not changes nothing.
+        """
+        del speed, decibels
+        return False
 
     def text_pending(self) -> None:
         """No more text is known for now. Play what was written; silence after it does not count as starved."""
@@ -140,6 +170,10 @@ class BothSinks(Sink):
     def skip(self, by: int) -> int | None:
         """Skip in the speaker. Sound that is skipped before it is computed is missing in the file."""
         return self._speaker.skip(by)
+
+    def adjust(self, speed: float, decibels: float) -> bool:
+        """Adjust the speaker; the file stays as it is."""
+        return self._speaker.adjust(speed, decibels)
 
     def text_pending(self) -> None:
         """Tell the speaker."""

@@ -38,6 +38,8 @@ class Ring:
         self._written = 0
         self._read = 0
         self._wanted: int | None = None
+        self._lost = 0
+        """Samples before this position were overwritten by some that were taken back."""
 
     @property
     def available(self) -> int:
@@ -62,9 +64,14 @@ class Ring:
         return self._read
 
     @property
+    def goal(self) -> int:
+        """The position that the reader has been asked to move to; without that, the next sample to be read."""
+        return self._read if self._wanted is None else self._wanted
+
+    @property
     def oldest(self) -> int:
         """The position of the oldest sample that is still here."""
-        return max(0, self._written - self._size)
+        return max(self._lost, self._written - self._size)
 
     def write(self, samples: Samples) -> int:
         """Copy in as many of `samples` `[n]` as fit; return how many that were."""
@@ -75,6 +82,18 @@ class Ring:
         self._data[: count - head] = samples[head:count]
         self._written += count
         return count
+
+    def take_back(self, position: int, least: int) -> bool:
+        """Take the samples from `position` on out again. Called by the writer's side.
+
+        Returns False, and does nothing, if fewer than `least` samples would be left to be read, or if the reader has
+        been asked to move.
+        """
+        if self._wanted is not None or position - self._read < least:
+            return False
+        self._lost = self.oldest
+        self._written = position
+        return True
 
     def read(self, out: Samples) -> int:
         """Copy as many samples to the beginning of `out` `[n]` as there are, and return how many that were."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from bisect import bisect_right
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +12,7 @@ from tts_cli.audio import AudioChunk, Samples, as_samples
 from tts_cli.errors import MissingError, OutputError
 from tts_cli.playback import CHECK_SECONDS, Sink, SinkStatus
 from tts_cli.playback.devices import Device, sounddevice
+from tts_cli.playback.placement import Placement
 from tts_cli.playback.playout import Playout
 from tts_cli.playback.ring import Ring
 
@@ -93,10 +93,7 @@ class SpeakerSink(Sink):
         self._needed = 0.0
         self._resampler = _resampler(rate, device.rate)
         self._held_back = False  # whether the resampler holds samples back
-        self._placing = threading.Lock()  # guards the writing side of the ring, and these three
-        self._starts: list[int] = []  # positions in the ring at which segments begin
-        self._numbers: list[int] = []  # the numbers of these segments
-        self._wanted = 0  # the first segment that may still be written
+        self._placement = Placement(self._ring, device.rate)
         sd = sounddevice()
         try:
             self._stream: Any = sd.RawOutputStream(  # OutputStream warns at each callback with NumPy 2.5
@@ -133,23 +130,14 @@ class SpeakerSink(Sink):
 
     def _put(self, samples: Samples, segment: int) -> None:
         """Place samples of a segment in the ring, unless the listener has skipped it."""
-        while len(samples) and not self._interrupted.is_set():
-            with self._placing:
-                if segment < self._wanted:
-                    return
-                if not self._numbers or self._numbers[-1] < segment:
-                    self._begin(segment)
-                samples = samples[self._ring.write(samples) :]
-            if len(samples):
-                self._playout.needed = 0  # the ring is full: play, however much was to be gathered
-                self._wait()
+        self._placement.add(samples, segment)
+        self._place()
 
-    def _begin(self, segment: int) -> None:
-        """Note where a segment begins, and forget those whose sound is gone."""
-        gone = max(0, bisect_right(self._starts, self._ring.oldest) - 1)
-        del self._starts[:gone], self._numbers[:gone]
-        self._starts.append(self._ring.written)
-        self._numbers.append(segment)
+    def _place(self) -> None:
+        """Wait until everything that was added is in the ring."""
+        while not self._placement.place() and not self._interrupted.is_set():
+            self._playout.needed = 0  # the ring is full: play, however much was to be gathered
+            self._wait()
 
     def _resampled(self, samples: Samples) -> Samples:
         if self._resampler is None:
@@ -164,11 +152,13 @@ class SpeakerSink(Sink):
         rest = as_samples(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
         self._resampler = _resampler(self._rate, self._device.rate)
         self._held_back = False
-        self._put(rest, self._numbers[-1] if self._numbers else 0)
+        self._put(rest, self._placement.segment)
 
     def text_pending(self) -> None:
         """Play what was written, to the last sample."""
         self._put_what_is_held_back()
+        self._placement.end()
+        self._place()
         self._playout.draining = True
 
     def pause(self) -> bool:
@@ -182,17 +172,12 @@ class SpeakerSink(Sink):
 
     def skip(self, by: int) -> int | None:
         """See `Sink.skip`. Sound that was played more than `HISTORY_SECONDS` ago cannot be played again."""
-        with self._placing:
-            if not self._starts:
-                return None
-            now = max(0, bisect_right(self._starts, self._ring.position) - 1)
-            there = max(0, now + by)
-            if there < len(self._starts):
-                self._ring.want(self._starts[there])
-                return self._numbers[there]
-            self._wanted = self._numbers[-1] + 1 + there - len(self._starts)
-            self._ring.want(self._ring.written)
-            return self._wanted
+        return self._placement.skip(by)
+
+    def adjust(self, speed: float, decibels: float) -> bool:
+        """See `Sink.adjust`. It is heard after `MARGIN_SECONDS` and what the device has buffered."""
+        self._placement.change(speed, decibels)
+        return True
 
     def finish(self) -> None:
         """Play to the last sample. Raises `OutputError` if the device stops asking for sound."""
@@ -201,7 +186,7 @@ class SpeakerSink(Sink):
         # heard when the device has asked for as much silence after them as it can buffer, however long that takes.
         heard = self._asked + self._buffered
         while not self._interrupted.is_set():
-            if self._ring.available or self._ring.moving:
+            if not self._placement.place() or self._ring.available or self._ring.moving:
                 heard = self._asked + self._buffered
             elif self._asked >= heard:
                 self._guarded(self._stream.stop)
@@ -224,6 +209,7 @@ class SpeakerSink(Sink):
     def check(self) -> None:
         """Raise `OutputError` if the device has stopped asking for sound."""
         if not self._interrupted.is_set():
+            self._placement.place()  # sound that was made slower waits for room while nothing is written
             self._raise_if_lost(self._seen_by_watcher)
 
     def _raise_if_lost(self, pulse: _Pulse) -> None:
@@ -277,6 +263,7 @@ class SpeakerSink(Sink):
             starved_frames=self._playout.starved_frames,
             device_underflows=self._underflows,
             rate=rate,
+            heard=self._placement.heard(self._ring.position - self._stream.latency * rate),
         )
 
 

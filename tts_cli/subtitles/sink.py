@@ -55,6 +55,10 @@ class SubtitledSink(Sink):
         """Skip in the sink. The times of cues are those of the sound in the order in which it was computed."""
         return self._sink.skip(by)
 
+    def adjust(self, speed: float, decibels: float) -> bool:
+        """Adjust the sink. The times of cues stay those of the sound as it was computed."""
+        return self._sink.adjust(speed, decibels)
+
     def text_pending(self) -> None:
         """Write the cues of the last segment: all its sound has come."""
         with self._using:
