@@ -25,6 +25,7 @@ from tts_cli.cli import app
 from tts_cli.cli.display import View, render
 from tts_cli.metrics import Snapshot
 from tts_cli.playback import SinkStatus
+from tts_cli.subtitles.following import Following
 
 ROOT = Path(__file__).resolve().parent.parent
 HELP_WIDTH = 100
@@ -40,6 +41,12 @@ The `--help` of every command, written by `scripts/make_docs.py`.
 """
 
 # As a real run showed it, on two busy cores: four sentences in a file, four seconds into the sound.
+STORY = (
+    "The harbour was quiet when the first boats came in.",
+    "Gulls circled above the fish market, and two children counted the crates.",
+    "On the quay an old man mended his nets; he had done so for forty years.",
+    "Nobody hurried, and the ferry was late again.",
+)
 PICTURED_COMMAND = "tts speak -f story.txt"
 PICTURED = View(
     engine="builtin",
@@ -49,6 +56,8 @@ PICTURED = View(
     state="finishing",
     run=Snapshot(ttfa=0.067, computed=0.317, sound=17.594, chunks=45, characters=312),
     sink=SinkStatus(delivered=17.594, playing=True, buffered=13.569, needed=0.125, rate=24_000),
+    following=Following(STORY, 1, (0, len(STORY[1])), (26, 33)),
+    keys="space pause  ←→ sentence  ↑↓ speed 1.0  +- volume +0 dB  q quit",
 )
 
 
@@ -152,7 +161,7 @@ def picture() -> str:
         legacy_windows=False,
     )
     console.print(Text.assemble(("$ ", "dim"), PICTURED_COMMAND))
-    console.print(render(PICTURED))
+    console.print(render(PICTURED, PICTURE_WIDTH))
     svg = console.export_svg(title="tts speak", unique_id="live")
     return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
 

@@ -11,7 +11,7 @@ from tts_cli.subtitles.formats import FORMATS
 from tts_cli.subtitles.placing import Cue, CueWord
 
 CUES = (
-    Cue("Fish & chips, 5 > 3.", 0.02, 1.5, "exact", (CueWord("Fish", 0.02, 0.4, True),)),
+    Cue("Fish & chips, 5 > 3.", 0.02, 1.5, "exact", (CueWord("Fish", 0.02, 0.4, True, 0),)),
     Cue("Größe – “naïve” 你好.", 3661.0004, 7325.9996, "pause", ()),
 )
 

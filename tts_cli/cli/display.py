@@ -6,15 +6,20 @@ import os
 from dataclasses import dataclass
 
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from tts_cli.cli.text_view import TextView
 from tts_cli.metrics import Snapshot, State
 from tts_cli.playback import SinkStatus
 from tts_cli.shown import harmless
+from tts_cli.subtitles.following import Following
 
 _BAR_WIDTH = 24
+NARROW = 66
+"""Columns that the frame needs with two numbers in a line. Narrower terminals get one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +34,47 @@ class View:
     state: State
     run: Snapshot
     sink: SinkStatus
+    following: Following | None = None
+    """The text that is heard; None if it is not shown."""
     keys: str = ""
     """What keys do; empty if none are read."""
 
 
-def render(view: View) -> RenderableType:
-    """The live display: five lines in a frame, at most 72 columns, and the line of keys."""
+def render(view: View, width: int) -> RenderableType:
+    """The live display for a terminal of so many columns.
+
+    A frame with the numbers, at most 72 columns wide; below it the text that is heard and the line of keys.
+    """
     run, sink = view.run, view.sink
+    cells: list[tuple[str, str, str, str | Text]] = [
+        ("TTFA", milliseconds(run.ttfa), "state", Text(_activity(view), style="bold green")),
+        ("RTF", ratio(run.rtf), "spoken", f"{_heard(sink):.1f} s"),
+        ("buffered", milliseconds(sink.buffered), "computed", f"{run.sound:.1f} s, {run.chunks} chunks"),
+        ("pre-buffer", milliseconds(sink.needed), "starved", _starved(sink.starved_frames)),
+    ]
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", justify="right")
-    table.add_column(min_width=14)
-    table.add_column(style="dim", justify="right")
-    table.add_column(min_width=16)
-    table.add_row("TTFA", milliseconds(run.ttfa), "state", Text(_activity(view), style="bold green"))
-    table.add_row("RTF", ratio(run.rtf), "spoken", f"{_heard(sink):.1f} s")
-    table.add_row("buffered", milliseconds(sink.buffered), "computed", f"{run.sound:.1f} s, {run.chunks} chunks")
-    table.add_row("pre-buffer", milliseconds(sink.needed), "starved", _starved(sink.starved_frames))
-    bar = _bar(sink)
-    if bar is not None:
-        table.add_row("", bar, "", "")
+    if width < NARROW:
+        table.add_column()
+        for left, its, right, others in cells:
+            table.add_row(left, its)
+            table.add_row(right, others)
+    else:
+        table.add_column(min_width=14)
+        table.add_column(style="dim", justify="right")
+        table.add_column(min_width=16)
+        for row in cells:
+            table.add_row(*row)
+        if (bar := _bar(sink)) is not None:
+            table.add_row("", bar, "", "")
     title = " · ".join(filter(None, ("tts", view.engine, view.voice, view.mode)))
     panel = Panel(table, title=Text(harmless(title)), title_align="left", expand=False, border_style="cyan")
-    return Group(panel, Text(f" {view.keys}", style="dim", no_wrap=True, overflow="ellipsis")) if view.keys else panel
+    parts: list[RenderableType] = [panel]
+    if view.following is not None:
+        parts.append(TextView(view.following))
+    if view.keys:
+        parts.append(Padding(Text(view.keys, style="dim"), (0, 1)))
+    return Group(*parts)
 
 
 def summary(view: View, destination: str) -> str:

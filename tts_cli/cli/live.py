@@ -27,6 +27,7 @@ from tts_cli.metrics import Meter
 from tts_cli.playback import Sink, SinkStatus
 from tts_cli.session import Session
 from tts_cli.shown import harmless, on_one_line
+from tts_cli.subtitles.following import FollowedSink
 from tts_cli.text.sources import TextSource
 from tts_cli.utterance import Ready, Utterance
 
@@ -63,6 +64,7 @@ def speak_live(
     json: bool,
     quiet: bool,
     keys: bool,
+    text_shown: bool,
 ) -> None:
     """Load the engine and open the sink at the same time, speak, show the display, and print the results.
 
@@ -86,6 +88,8 @@ def speak_live(
         Whether to leave out the display and the summary.
     keys
         Whether keys of the terminal steer the run, if the display is shown.
+    text_shown
+        Whether the display shows the text that is heard.
 
     Raises
     ------
@@ -100,9 +104,10 @@ def speak_live(
     meter = Meter()
     spec, voice, loading, options, notice = chosen(settings, engine_name, voice, given)
     output = ""
+    followed: FollowedSink | None = None
 
     def prepare(stack: ExitStack, pending: Callable[[], None]) -> Ready:
-        nonlocal output
+        nonlocal output, followed
         # Opening a device takes about as long as loading the built-in voice, so both are done at the same time.
         opening = stack.enter_context(ThreadPoolExecutor(1)).submit(_opened, destination, spec.sample_rate, console)
         stack.callback(_close_opened, opening, destination)
@@ -110,6 +115,8 @@ def speak_live(
         if session.notice and not quiet:
             console.print(f"tts: {on_one_line(session.notice)}", soft_wrap=True)
         sink, output = opening.result()
+        if text_shown and has_live_display(console) and not quiet:
+            sink = followed = FollowedSink(sink)
         segments = session.segments(source, meter, pending=pending, failed=failed, noticed=noticed, strict=strict)
         return Ready(session.engine, session.voice, options, sink, segments)
 
@@ -127,7 +134,10 @@ def speak_live(
             return View(spec.name, voice or "", options.mode, "", run.state, snapshot, SinkStatus())
         engine, status = ready.engine, ready.sink.status()
         shown = controls.line if has_keys else ""
-        return View(engine.name, ready.voice, options.mode, engine.precision, run.state, snapshot, status, shown)
+        following = followed.following() if followed is not None else None
+        return View(
+            engine.name, ready.voice, options.mode, engine.precision, run.state, snapshot, status, following, shown
+        )
 
     controls, has_keys = Controls(run, options.speed, options.volume), False
     ended = True
@@ -243,7 +253,7 @@ def _display(console: Console, quiet: bool) -> Iterator[Callable[[View], None]]:
     if quiet or not has_live_display(console):
         yield lambda _view: None
         return
-    from rich.live import Live
+    from tts_cli.cli.screen import Screen
 
-    with Live(console=console, auto_refresh=False, transient=True) as live:
-        yield lambda view: live.update(render(view), refresh=True)
+    with Screen(console) as screen:
+        yield lambda view: screen.show(render(view, console.width))

@@ -98,6 +98,7 @@ Fallback = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the measurements as one JSON object on standard output.")]
 Strict = Annotated[bool, typer.Option("--strict", help="End at the first piece of text that cannot be spoken.")]
+NoText = Annotated[bool, typer.Option("--no-text", help="Do not show the text that is heard.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No live display and no summary.")]
 
 
@@ -121,6 +122,7 @@ def speak(
     fallback: Fallback = None,
     strict: Strict = False,
     json: Json = False,
+    no_text: NoText = False,
     quiet: Quiet = False,
 ) -> None:
     """Speak text: from the argument, a file, a pipe, or line by line from the terminal.
@@ -150,6 +152,7 @@ def speak(
         strict=strict,
         json=json,
         quiet=quiet,
+        text_shown=not no_text,
         keys=(output is None or play) and not _is_typed(text, file),
     )
 

@@ -125,6 +125,7 @@ def try_(
         json=False,
         quiet=False,
         keys=output is None,
+        text_shown=True,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
@@ -45,6 +45,8 @@ class CueWord:
     start: float
     end: float
     known: bool
+    at: int
+    """Its first character in the text of the segment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ def place(
         start, stop = segment.spans[number]
         goes_on = ends[number] if number == begun - 1 and not complete else None
         found = _words(text, segment.spans[number], (first, last), words, steps, goes_on)
-        moved = tuple(CueWord(word.text, begin + word.start, begin + word.end, word.known) for word in found)
+        moved = tuple(replace(word, start=begin + word.start, end=begin + word.end) for word in found)
         exact: Placed = "exact" if len(weights) == 1 else placed
         cues.append(Cue(text[start:stop], begin + first, begin + last, exact, moved))
     return cues
@@ -186,7 +188,7 @@ def _words(
         if goes_on is not None and word.begin >= end:
             return
         at = max(begin, min(word.end, end))
-        yield CueWord(match[0], begin, at, known=True)
+        yield CueWord(match[0], begin, at, known=True, at=match.start())
     yield from _shared(waiting, at, end, steps, goes_on)
 
 
@@ -209,7 +211,7 @@ def _shared(
         # After a pause at its start, and before a pause at its end.
         heard = (after + start - steps[after], before + min(0.0, stop - steps[before]))
         first, last = (min(max(float(place) / STEPS_PER_SECOND, begin), end) for place in heard)
-        yield CueWord(match[0], first, max(first, last), known=False)
+        yield CueWord(match[0], first, max(first, last), known=False, at=match.start())
 
 
 def _weight(text: str) -> int:

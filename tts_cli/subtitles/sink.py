@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 
-from tts_cli.audio import AudioChunk, SpokenWord
-from tts_cli.playback import Sink, SinkStatus
-from tts_cli.segment import Segment
+from tts_cli.audio import AudioChunk
+from tts_cli.playback import Sink
+from tts_cli.playback.passing import PassingSink
+from tts_cli.subtitles.passage import Passage
 from tts_cli.subtitles.placing import place
-from tts_cli.subtitles.sound import SegmentSound
 from tts_cli.subtitles.target import SubtitleTarget
 
 
-class SubtitledSink(Sink):
+class SubtitledSink(PassingSink):
     """Passes sound on, and writes the cues of a segment when all its sound has come.
 
     Subtitles are complete or not there, as a sound file is: after an interruption they hold what was passed on so far,
@@ -28,10 +27,10 @@ class SubtitledSink(Sink):
     """
 
     def __init__(self, sink: Sink, target: SubtitleTarget) -> None:
-        self._sink = sink
+        super().__init__(sink)
         self._target = target
         self._before = 0.0  # seconds of sound before the segment that sounds
-        self._passage: _Passage | None = None
+        self._passage: Passage | None = None
         self._using = threading.Lock()  # `close` may come from another thread while one writes
 
     def write(self, chunk: AudioChunk, needed: float) -> None:
@@ -39,39 +38,15 @@ class SubtitledSink(Sink):
         with self._using:
             if self._passage is None or self._passage.segment.number != chunk.segment.number:
                 self._end_segment()
-                self._passage = _Passage(chunk.segment, chunk.sample_rate)
+                self._passage = Passage(chunk.segment, chunk.sample_rate)
             self._passage.add(chunk)
         self._sink.write(chunk, needed)
-
-    def pause(self) -> bool:
-        """Pause the sink."""
-        return self._sink.pause()
-
-    def resume(self) -> None:
-        """Resume the sink."""
-        self._sink.resume()
-
-    def skip(self, by: int) -> int | None:
-        """Skip in the sink. The times of cues are those of the sound in the order in which it was computed."""
-        return self._sink.skip(by)
-
-    def adjust(self, speed: float, decibels: float) -> bool:
-        """Adjust the sink. The times of cues stay those of the sound as it was computed."""
-        return self._sink.adjust(speed, decibels)
 
     def text_pending(self) -> None:
         """Write the cues of the last segment: all its sound has come."""
         with self._using:
             self._end_segment()
         self._sink.text_pending()
-
-    def check(self) -> None:
-        """Ask the sink."""
-        self._sink.check()
-
-    def play_out(self) -> None:
-        """Tell the sink."""
-        self._sink.play_out()
 
     def finish(self) -> None:
         """Finish the sink, then complete the subtitles."""
@@ -99,10 +74,6 @@ class SubtitledSink(Sink):
                 finally:
                     self._target.close()
 
-    def status(self) -> SinkStatus:
-        """The status of the sink."""
-        return self._sink.status()
-
     def _end_segment(self, complete: bool = True) -> None:
         passage, self._passage = self._passage, None
         if passage is None:
@@ -110,23 +81,3 @@ class SubtitledSink(Sink):
         before, self._before = self._before, self._before + passage.sound.seconds
         for cue in place(passage.segment, passage.sound, passage.words, before, complete):
             self._target.write(cue)
-
-
-class _Passage:
-    """The sound of one segment so far."""
-
-    def __init__(self, segment: Segment, rate: int) -> None:
-        self.segment = segment
-        self.sound = SegmentSound(rate)
-        self._words: list[SpokenWord] = []
-
-    @property
-    def words(self) -> Sequence[SpokenWord]:
-        """Its known words, with times from the beginning of the segment's sound."""
-        return self._words
-
-    def add(self, chunk: AudioChunk) -> None:
-        """Add a chunk of the segment."""
-        at = self.sound.seconds
-        self._words += (SpokenWord(word.start, word.stop, at + word.begin, at + word.end) for word in chunk.words)
-        self.sound.add(chunk.samples)

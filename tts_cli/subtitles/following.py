@@ -1,0 +1,109 @@
+"""Follows what a listener hears: which sentence and which word of the text, while more of it is computed."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Final
+
+from tts_cli.audio import AudioChunk
+from tts_cli.playback import Heard, Sink
+from tts_cli.playback.passing import PassingSink
+from tts_cli.subtitles.passage import Passage
+from tts_cli.subtitles.placing import Cue, place
+
+BEFORE: Final = 100
+"""How many segments before the one that is heard are stored. More are not reached by going back."""
+SHOWN_BEFORE: Final = 8
+SHOWN_AFTER: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """What is heard, in its text.
+
+    Attributes
+    ----------
+    texts
+        The segments around the one that is heard, in order.
+    present
+        Which of them is heard.
+    sentence
+        Where the sentence that is heard is in that text: its first character, and the one after its last.
+    word
+        The same of the word that is heard; None in a pause.
+    """
+
+    texts: tuple[str, ...]
+    present: int
+    sentence: tuple[int, int]
+    word: tuple[int, int] | None
+
+
+class FollowedSink(PassingSink):
+    """Passes sound on to a speaker, and knows which text is heard.
+
+    Parameters
+    ----------
+    sink
+        A sink whose status says what is heard.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        super().__init__(sink)
+        self._passages: dict[int, Passage] = {}  # by the numbers of their segments, in order
+        self._complete = False  # whether all sound of the last one has come
+        self._using = threading.Lock()
+        self._placed: tuple[tuple[int, int, bool], list[Cue]] | None = None  # the last result, and what it is of
+
+    def write(self, chunk: AudioChunk, needed: float) -> None:
+        """Note which text the chunk says, and pass it on."""
+        with self._using:
+            number = chunk.segment.number
+            if number not in self._passages:
+                self._passages[number] = Passage(chunk.segment, chunk.sample_rate)
+            self._passages[number].add(chunk)
+            self._complete = False
+        super().write(chunk, needed)
+
+    def text_pending(self) -> None:
+        """Note that all sound of the last segment has come."""
+        with self._using:
+            self._complete = True
+        super().text_pending()
+
+    def finish(self) -> None:
+        """The same, and finish the sink."""
+        with self._using:
+            self._complete = True
+        super().finish()
+
+    def following(self) -> Following | None:
+        """What is heard now; None if nothing is."""
+        heard = self.status().heard
+        with self._using:
+            if heard is None or heard.segment not in self._passages:
+                return None
+            for number in [number for number in self._passages if number < heard.segment - BEFORE]:
+                del self._passages[number]
+            numbers = list(self._passages)
+            at = numbers.index(heard.segment)
+            first = max(0, at - SHOWN_BEFORE)
+            texts = tuple(self._passages[number].segment.text for number in numbers[first : at + SHOWN_AFTER + 1])
+            sentence, word = self._heard_in(self._passages[heard.segment], heard, at + 1 < len(numbers))
+            return Following(texts, at - first, sentence, word)
+
+    def _heard_in(
+        self, passage: Passage, heard: Heard, followed: bool
+    ) -> tuple[tuple[int, int], tuple[int, int] | None]:
+        complete = followed or self._complete
+        of = heard.segment, passage.sound.samples, complete
+        if self._placed is None or self._placed[0] != of:
+            self._placed = of, place(passage.segment, passage.sound, passage.words, complete=complete)
+        spans = passage.segment.spans
+        begun = [(span, cue) for span, cue in zip(spans, self._placed[1], strict=False) if cue.start <= heard.seconds]
+        if not begun:
+            return spans[0], None
+        span, cue = begun[-1]
+        words = [word for word in cue.words if word.start <= heard.seconds < word.end]
+        return span, (words[-1].at, words[-1].at + len(words[-1].text)) if words else None

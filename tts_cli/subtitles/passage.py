@@ -1,0 +1,37 @@
+"""The sound of one segment as far as it has come, and the words whose times its engine knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tts_cli.audio import AudioChunk, SpokenWord
+from tts_cli.segment import Segment
+from tts_cli.subtitles.sound import SegmentSound
+
+
+class Passage:
+    """The sound of one segment so far.
+
+    Parameters
+    ----------
+    segment
+        The text.
+    rate
+        Samples a second.
+    """
+
+    def __init__(self, segment: Segment, rate: int) -> None:
+        self.segment = segment
+        self.sound = SegmentSound(rate)
+        self._words: list[SpokenWord] = []
+
+    @property
+    def words(self) -> Sequence[SpokenWord]:
+        """Its known words, with times from the beginning of the segment's sound."""
+        return self._words
+
+    def add(self, chunk: AudioChunk) -> None:
+        """Add a chunk of the segment."""
+        at = self.sound.seconds
+        self._words += (SpokenWord(word.start, word.stop, at + word.begin, at + word.end) for word in chunk.words)
+        self.sound.add(chunk.samples)
