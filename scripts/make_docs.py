@@ -56,7 +56,7 @@ PICTURED = View(
     state="finishing",
     run=Snapshot(ttfa=0.067, computed=0.317, sound=17.594, chunks=45, characters=312),
     sink=SinkStatus(delivered=17.594, playing=True, buffered=13.569, needed=0.125, rate=24_000),
-    following=Following(STORY, 1, (0, len(STORY[1])), (26, 33)),
+    following=Following(STORY, 1, (0, len(STORY[1])), (STORY[1].index("market"), STORY[1].index(", and"))),
     keys="space pause  ←→ sentence  ↑↓ speed 1.0  +- volume +0 dB  q quit",
 )
 

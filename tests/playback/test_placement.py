@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tts_cli.audio import Samples
+from tts_cli.playback import Heard
 from tts_cli.playback.placement import MARGIN_SECONDS, Placement
 from tts_cli.playback.ring import Ring
 
@@ -155,11 +156,14 @@ def test_what_is_heard_is_known_at_every_pace() -> None:
     listener = Listener()
     for segment in range(3):
         listener.write(2, segment)
-    assert listener.placement.heard(0.5 * RATE).seconds == pytest.approx(0.5)  # type: ignore[union-attr]
+    listener.play(RATE)
+    early = listener.placement.heard(0.5 * RATE)
+    assert early is not None
+    assert early.seconds == pytest.approx(0.5)
     listener.placement.change(2.0, 0.0)
     last = (0, 0.0)
     while listener.ring.available:
-        heard = listener.placement.heard(listener.ring.position)
+        heard = listener.placement.heard(0)
         assert heard is not None
         assert (heard.segment, heard.seconds) >= last
         last = heard.segment, heard.seconds
@@ -179,7 +183,7 @@ def test_skips_find_segments_that_were_placed_again() -> None:
     listener.placement.change(2.0, 0.0)
     assert listener.placement.skip(2) == 2
     listener.play(400)
-    heard = listener.placement.heard(listener.ring.position - 400)
+    heard = listener.placement.heard(400)
     assert heard is not None
     assert heard.segment == 2
     assert heard.seconds < 0.06
@@ -189,6 +193,23 @@ def test_skips_find_segments_that_were_placed_again() -> None:
     listener.play(0)
     listener.write(1, segment=4)
     assert listener.ring.available == 0, "a segment that is skipped is not placed"
+
+
+def test_a_place_in_the_text_is_found_at_every_pace() -> None:
+    listener = Listener()
+    for segment in range(3):
+        listener.write(2, segment)
+    listener.placement.change(2.0, 0.0)
+    for place in (Heard(2, 1.0), Heard(1, 0.5), Heard(0, 0.1)):
+        assert listener.placement.seek(place)
+        listener.play(0)
+        for _ in range(2):  # before the reader has moved, and after it
+            heard = listener.placement.heard(800)
+            assert heard is not None
+            assert heard.segment == place.segment
+            assert abs(heard.seconds - place.seconds) < 0.05
+            listener.play(0)
+    assert not listener.placement.seek(Heard(3, 0.0))
 
 
 def test_a_change_while_a_skip_is_under_way_applies_to_what_comes() -> None:

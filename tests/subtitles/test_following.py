@@ -20,6 +20,10 @@ class Speaker(Sink):
 
     heard: Heard | None = None
 
+    def seek(self, place: Heard) -> bool:
+        self.heard = place
+        return True
+
     def status(self) -> SinkStatus:
         return SinkStatus(heard=self.heard)
 
@@ -82,6 +86,33 @@ def test_a_sentence_is_followed_while_it_is_computed(chunks: list[AudioChunk]) -
     assert following is not None
     assert following.word is not None
     assert TEXTS[0][slice(*following.word)] == "The"
+
+
+def test_skips_go_from_sentence_to_sentence() -> None:
+    engine = BuiltinEngine(EngineSettings())
+    alone = [list(engine.stream(Given(text), "heart", SpeakOptions())) for text in TEXTS]
+    together = [Segment(number, tuple(Sentence(text) for text in TEXTS)) for number in range(2)]
+    speaker, sink = followed(
+        [AudioChunk(each.samples, 24_000, segment) for segment in together for chunks in alone for each in chunks]
+    )
+    sink.text_pending()
+    speaker.heard = Heard(0, 0.2)
+    found = []
+    for by in (1, 1, 1, 1, -2, -1, -9):
+        assert sink.skip_sentence(by)
+        following = sink.following()
+        assert following is not None
+        found.append((following.present, together[0].text[slice(*following.sentence)]))
+    assert found == [
+        (0, TEXTS[1]),
+        (0, TEXTS[2]),
+        (1, TEXTS[0]),
+        (1, TEXTS[1]),
+        (0, TEXTS[2]),
+        (0, TEXTS[1]),
+        (0, TEXTS[0]),
+    ]
+    assert not sink.skip_sentence(6), "which is not there"
 
 
 def test_nothing_is_followed_where_nothing_is_heard(chunks: list[AudioChunk]) -> None:

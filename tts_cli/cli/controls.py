@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from tts_cli.cli.keys import Key
+from tts_cli.subtitles.following import FollowedSink
 from tts_cli.utterance import Utterance
 
 SPEED_STEP: Final = 0.1
@@ -29,12 +30,14 @@ class Controls:
 
     def __init__(self, run: Utterance, speed: float, volume: float) -> None:
         self._run = run
+        self.followed: FollowedSink | None = None
+        """What knows the sentences that are heard, when there is one. Without it, skips go by segments."""
         self._own = speed, volume
         self._speed, self._volume = speed, volume
         self._actions: Mapping[Key, Callable[[], None]] = {
             "space": self._pause,
-            "left": lambda: run.skip(-1),
-            "right": lambda: run.skip(1),
+            "left": lambda: self._skip(-1),
+            "right": lambda: self._skip(1),
             "up": lambda: self._adjust(SPEED_STEP, 0),
             "down": lambda: self._adjust(-SPEED_STEP, 0),
             "plus": lambda: self._adjust(0, VOLUME_STEP),
@@ -56,6 +59,10 @@ class Controls:
             self._run.resume()
         else:
             self._run.pause()
+
+    def _skip(self, by: int) -> None:
+        if self.followed is None or not self.followed.skip_sentence(by):
+            self._run.skip(by)
 
     def _adjust(self, faster: float, louder: float) -> None:
         speed = min(max(round(self._speed + faster, 2), SLOWEST), FASTEST)

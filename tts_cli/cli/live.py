@@ -104,10 +104,9 @@ def speak_live(
     meter = Meter()
     spec, voice, loading, options, notice = chosen(settings, engine_name, voice, given)
     output = ""
-    followed: FollowedSink | None = None
 
     def prepare(stack: ExitStack, pending: Callable[[], None]) -> Ready:
-        nonlocal output, followed
+        nonlocal output
         # Opening a device takes about as long as loading the built-in voice, so both are done at the same time.
         opening = stack.enter_context(ThreadPoolExecutor(1)).submit(_opened, destination, spec.sample_rate, console)
         stack.callback(_close_opened, opening, destination)
@@ -115,8 +114,8 @@ def speak_live(
         if session.notice and not quiet:
             console.print(f"tts: {on_one_line(session.notice)}", soft_wrap=True)
         sink, output = opening.result()
-        if text_shown and has_live_display(console) and not quiet:
-            sink = followed = FollowedSink(sink)
+        if has_live_display(console) and not quiet:
+            sink = controls.followed = FollowedSink(sink)
         segments = session.segments(source, meter, pending=pending, failed=failed, noticed=noticed, strict=strict)
         return Ready(session.engine, session.voice, options, sink, segments)
 
@@ -134,7 +133,7 @@ def speak_live(
             return View(spec.name, voice or "", options.mode, "", run.state, snapshot, SinkStatus())
         engine, status = ready.engine, ready.sink.status()
         shown = controls.line if has_keys else ""
-        following = followed.following() if followed is not None else None
+        following = controls.followed.following() if text_shown and controls.followed is not None else None
         return View(
             engine.name, ready.voice, options.mode, engine.precision, run.state, snapshot, status, following, shown
         )

@@ -88,6 +88,11 @@ class Sink:
         del by
         return None
 
+    def seek(self, place: Heard) -> bool:
+        """Go to a place in the text. Returns whether this sink plays and has stored its sound."""
+        del place
+        return False
+
     def adjust(self, speed: float, decibels: float) -> bool:
         """Play everything that is not about to be heard at another pace and volume.
 
@@ -170,6 +175,10 @@ class BothSinks(Sink):
     def skip(self, by: int) -> int | None:
         """Skip in the speaker. Sound that is skipped before it is computed is missing in the file."""
         return self._speaker.skip(by)
+
+    def seek(self, place: Heard) -> bool:
+        """Seek in the speaker."""
+        return self._speaker.seek(place)
 
     def adjust(self, speed: float, decibels: float) -> bool:
         """Adjust the speaker; the file stays as it is."""

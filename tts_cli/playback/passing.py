@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tts_cli.audio import AudioChunk
-from tts_cli.playback import Sink, SinkStatus
+from tts_cli.playback import Heard, Sink, SinkStatus
 
 
 class PassingSink(Sink):
@@ -33,6 +33,10 @@ class PassingSink(Sink):
     def skip(self, by: int) -> int | None:
         """Skip in the sink."""
         return self._sink.skip(by)
+
+    def seek(self, place: Heard) -> bool:
+        """Seek in the sink."""
+        return self._sink.seek(place)
 
     def adjust(self, speed: float, decibels: float) -> bool:
         """Adjust the sink."""

@@ -96,6 +96,7 @@ class Placement:
         self._end = 0  # where the next piece begins: the end of the ring and of `_shaped`
         self._segment, self._taken = -1, 0.0  # the segment that is being written, and how many seconds it has so far
         self._wanted = 0
+        self._went_to = 0  # where the reader was sent last: what lies before it is not what is heard
 
     @property
     def segment(self) -> int:
@@ -162,16 +163,29 @@ class Placement:
             )
             there = max(0, max(0, bisect_right(starts, self._ring.goal) - 1) + by)
             if there < len(starts):
-                self._ring.want(starts[there])
+                self._go_to(starts[there])
                 return int(numbers[there])
             self._wanted = int(numbers[-1]) + 1 + there - len(starts)
             self._shaped, self._end = self._shaped[:0], self._ring.written
-            self._ring.want(self._ring.written)
+            self._go_to(self._ring.written)
             return self._wanted
 
-    def heard(self, position: float) -> Heard | None:
-        """What lies at a position of the ring; None before the first sound."""
+    def seek(self, place: Heard) -> bool:
+        """Let the ring go to a place in the text. Returns False if its sound is not in the ring."""
         with self._lock:
+            for index, piece in enumerate(self._placed):
+                length = len(piece.samples) / self._rate
+                if piece.segment == place.segment and piece.seconds <= place.seconds < piece.seconds + length:
+                    end = self._starts[index + 1] if index + 1 < len(self._starts) else self._end
+                    within = round((end - piece.start) * (place.seconds - piece.seconds) / length)
+                    self._go_to(min(piece.start + within, self._ring.written))
+                    return True
+            return False
+
+    def heard(self, buffered: float) -> Heard | None:
+        """What is heard while the reader is so many samples ahead of the listener; None before the first sound."""
+        with self._lock:
+            position = max(self._ring.goal - buffered, self._went_to)
             index = bisect_right(self._starts, position) - 1
             if index < 0:
                 return None
@@ -179,6 +193,9 @@ class Placement:
             end = self._starts[index + 1] if index + 1 < len(self._starts) else self._end
             part = min(1.0, (position - piece.start) / max(1, end - piece.start))
             return Heard(piece.segment, piece.seconds + part * len(piece.samples) / self._rate)
+
+    def _go_to(self, position: int) -> None:
+        self._went_to = self._ring.want(position)
 
     def _begins_segment(self, index: int) -> bool:
         return index == 0 or self._placed[index].segment != self._placed[index - 1].segment

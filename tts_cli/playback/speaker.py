@@ -10,7 +10,7 @@ import numpy as np
 
 from tts_cli.audio import AudioChunk, Samples, as_samples
 from tts_cli.errors import MissingError, OutputError
-from tts_cli.playback import CHECK_SECONDS, Sink, SinkStatus
+from tts_cli.playback import CHECK_SECONDS, Heard, Sink, SinkStatus
 from tts_cli.playback.devices import Device, sounddevice
 from tts_cli.playback.placement import Placement
 from tts_cli.playback.playout import Playout
@@ -174,6 +174,10 @@ class SpeakerSink(Sink):
         """See `Sink.skip`. Sound that was played more than `HISTORY_SECONDS` ago cannot be played again."""
         return self._placement.skip(by)
 
+    def seek(self, place: Heard) -> bool:
+        """See `Sink.seek`."""
+        return self._placement.seek(place)
+
     def adjust(self, speed: float, decibels: float) -> bool:
         """See `Sink.adjust`. It is heard after `MARGIN_SECONDS` and what the device has buffered."""
         self._placement.change(speed, decibels)
@@ -263,7 +267,7 @@ class SpeakerSink(Sink):
             starved_frames=self._playout.starved_frames,
             device_underflows=self._underflows,
             rate=rate,
-            heard=self._placement.heard(self._ring.position - self._stream.latency * rate),
+            heard=self._placement.heard(self._stream.latency * rate),
         )
 
 

@@ -90,13 +90,31 @@ class FollowedSink(PassingSink):
             at = numbers.index(heard.segment)
             first = max(0, at - SHOWN_BEFORE)
             texts = tuple(self._passages[number].segment.text for number in numbers[first : at + SHOWN_AFTER + 1])
-            sentence, word = self._heard_in(self._passages[heard.segment], heard, at + 1 < len(numbers))
+            sentence, word = self._heard_in(self._passages[heard.segment], heard)
             return Following(texts, at - first, sentence, word)
 
-    def _heard_in(
-        self, passage: Passage, heard: Heard, followed: bool
-    ) -> tuple[tuple[int, int], tuple[int, int] | None]:
-        complete = followed or self._complete
+    def skip_sentence(self, by: int) -> bool:
+        """Go `by` sentences on, or back if `by` is negative.
+
+        Returns False, and does nothing, if that sentence is unknown so far, or its sound is not stored any more.
+        """
+        heard = self.status().heard
+        with self._using:
+            if heard is None or heard.segment not in self._passages:
+                return False
+            begins: list[Heard] = []
+            for number, passage in self._passages.items():
+                cues = place(passage.segment, passage.sound, passage.words, complete=self._is_complete(number))
+                begins += [Heard(number, 0.0 if cue is cues[0] else cue.start) for cue in cues]
+        now = sum((begin.segment, begin.seconds) <= (heard.segment, heard.seconds) for begin in begins) - 1
+        there = max(0, now + by)
+        return there < len(begins) and self.seek(begins[there])
+
+    def _is_complete(self, number: int) -> bool:
+        return self._complete or number != next(reversed(self._passages))
+
+    def _heard_in(self, passage: Passage, heard: Heard) -> tuple[tuple[int, int], tuple[int, int] | None]:
+        complete = self._is_complete(heard.segment)
         of = heard.segment, passage.sound.samples, complete
         if self._placed is None or self._placed[0] != of:
             self._placed = of, place(passage.segment, passage.sound, passage.words, complete=complete)
