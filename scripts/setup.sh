@@ -77,7 +77,7 @@ install_system_packages() {
     if [ "$wanted" = everything ] && command -v dpkg-query >/dev/null; then
         browser= # Ubuntu has no such package; the tests of the page are skipped there
         ! grep -qs '^ID=debian' /etc/os-release || browser=chromium
-        for package in pulseaudio pulseaudio-utils libasound2-plugins speech-dispatcher tmux vim $browser; do
+        for package in pulseaudio pulseaudio-utils libasound2-plugins fish speech-dispatcher tmux vim zsh $browser; do
             dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
                 missing="$missing $package"
         done

@@ -253,3 +253,20 @@ def test_weights_are_pulled_listed_found_and_speak_what_a_pipe_says(
     assert b"chatterbox/default" in done.stderr
     sound, _ = soundfile.read(io.BytesIO(done.stdout))
     assert len(sound) == TRAILING_SILENCE * SAMPLES_PER_TOKEN
+
+
+def test_subtitles_place_the_sentences_of_a_group_by_its_pauses_and_lengths(
+    tts: Run, tiny: Path, tmp_path: Path
+) -> None:
+    text = "It rained. Nobody went out, and nobody came in."
+    weights = ("--model-dir", str(tiny), "--no-watermark")
+    done = tts("speak", text, *weights, "-o", "x.wav", "--subtitles", "x.json", "-q")
+    assert done.returncode == 0, done.stderr
+    cues = json.loads((tmp_path / "x.json").read_text())["sentences"]
+    assert " ".join(cue["text"] for cue in cues) == text
+    seconds = soundfile.info(tmp_path / "x.wav").duration
+    times = [time for cue in cues for time in (cue["start"], cue["end"])]
+    assert times == sorted(times)
+    assert 0 <= times[0] < times[-1] <= seconds
+    assert {cue["placed"] for cue in cues} <= {"pause", "estimate"}
+    assert all(word["estimate"] for cue in cues for word in cue["words"])

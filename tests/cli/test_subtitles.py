@@ -14,7 +14,7 @@ import pysubs2
 import pytest
 import soundfile
 
-from tests.harness import PATIENCE, TTS, Run, complaint
+from tests.harness import PATIENCE, TTS, Run, Speaker, complaint
 
 TONE = ("--engine", "tests.sample_engines:ToneEngine")
 TEXT = "It rained. Nobody went out, and nobody came in.\n\nThe next day was dry."
@@ -167,3 +167,24 @@ def test_a_pipe_that_nobody_reads_is_given_up_on_ctrl_c(environment: dict[str, s
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 130
     assert [path.name for path in tmp_path.iterdir()] == ["pipe.srt"]
+
+
+@pytest.mark.speaker
+def test_sound_that_is_played_and_written_has_the_subtitles_of_the_file(
+    speaker: Speaker, tts: Run, tmp_path: Path
+) -> None:
+    text = ("speak", "It rained. It poured.", *TONE)
+    assert tts(*text, "-o", "x.wav", "--subtitles", "x.vtt").returncode == 0
+    played = ("-o", "y.wav", "--play", "--subtitles", "y.vtt")
+    assert tts(*text, *played, env=speaker.environment).returncode == 0
+    assert (tmp_path / "y.vtt").read_text() == (tmp_path / "x.vtt").read_text()
+    assert tts(*text, "--subtitles", "z.vtt", env=speaker.environment).returncode == 0
+    assert (tmp_path / "z.vtt").read_text() == (tmp_path / "x.vtt").read_text()
+
+
+def test_the_file_that_replaces_a_missing_speaker_has_subtitles(tts: Run, tmp_path: Path) -> None:
+    done = tts("speak", "It rained.", *TONE, "--fallback", "x.wav", "--subtitles", "x.srt", "-q")
+    assert done.returncode == 0
+    assert pysubs2.load(str(tmp_path / "x.srt"))[0].end == pytest.approx(
+        1000 * soundfile.info(tmp_path / "x.wav").duration, abs=10
+    )
