@@ -304,6 +304,23 @@ def test_an_engine_with_one_pace_is_stretched_and_its_pauses_stay(mode: Mode) ->
     assert seconds(pause=10.0, speed=1.5)[1] == pytest.approx(two / 1.5 + 10 / 1.5, abs=0.001), "at most 10 s"
 
 
+def test_shaped_sound_comes_while_more_is_computed() -> None:
+    computed = 0
+
+    class Counting(ToneEngine):
+        def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
+            nonlocal computed
+            for chunk in super().speak(segment, options):
+                computed += 1
+                yield chunk
+
+    meter, options = Meter(), SpeakOptions(speed=1.5, volume=3.0, normalize=True, chunk=3)
+    source = segments(text_argument("This is a sentence of many chunks."), meter)
+    with closing(synthesize(Counting(EngineSettings()), "sine", options, source, meter)) as chunks:
+        for given, _ in zip(range(1, 6), chunks, strict=False):
+            assert computed == given
+
+
 class Waited(NullSink):
     """Keeps the sound, and how much there was of it whenever text was waited for."""
 

@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tts_cli.audio import SAMPLES_PER_TOKEN, Samples, as_samples
+from tts_cli.audio import SAMPLE_RATE, SAMPLES_PER_TOKEN, AudioChunk, Samples, as_samples
 from tts_cli.engines.chatterbox import watermark
 from tts_cli.engines.chatterbox.watermark import FADE, Watermarker
 from tts_cli.errors import MissingError
+from tts_cli.segment import Segment
+from tts_cli.shaping.shaper import Shape, Shaper
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,14 @@ def test_a_streamed_mark_is_found(perth: Any, marker: Watermarker, speech: Sampl
     assert marked.dtype == np.float32
     assert confidence(perth, speech) < 0.1
     assert confidence(perth, marked) >= 0.9
+
+
+@pytest.mark.parametrize("shape", [Shape(0.5), Shape(0.8), Shape(2.0), Shape(1.25, 6.0, normalize=True)])
+def test_the_mark_is_found_in_shaped_sound(perth: Any, marker: Watermarker, speech: Samples, shape: Shape) -> None:
+    shaper = Shaper(SAMPLE_RATE, shape)
+    chunk = AudioChunk(streamed(marker, speech, 9600), SAMPLE_RATE, Segment.of("A stream."))
+    shaped = [each.samples for each in (*shaper.add(chunk), *shaper.rest())]
+    assert confidence(perth, np.concatenate(shaped)) > 0.8
 
 
 @pytest.mark.parametrize("chunk", [960, 2880, 9600, 5000])
