@@ -34,9 +34,11 @@ Make = Callable[..., "subprocess.CompletedProcess[str]"]
 # The workers fill the cores: more threads than that only wait for each other. Read when torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A shell starts what it runs in the background deaf to Ctrl-C, and every process that we start would inherit that.
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell starts what it runs in the background deaf to Ctrl-C and Ctrl-\, and every process that we start would inherit
+# that.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, handler)
 
 
 HAS_TORCH = find_spec("torch") is not None
