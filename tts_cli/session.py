@@ -41,6 +41,8 @@ class Session:
         Its settings.
     voice
         The voice of the session; None for the engine's default.
+    load
+        Loads the engine.
 
     Attributes
     ----------
@@ -60,9 +62,15 @@ class Session:
     True
     """
 
-    def __init__(self, spec: EngineSpec, settings: EngineSettings, voice: str | None = None) -> None:
+    def __init__(
+        self,
+        spec: EngineSpec,
+        settings: EngineSettings,
+        voice: str | None = None,
+        load: Callable[[EngineSpec, EngineSettings], Engine] = load_engine,
+    ) -> None:
         self.spec = spec
-        self.engine: Engine = load_engine(spec, settings)
+        self.engine: Engine = load(spec, settings)
         self._running: WeakSet[Utterance] = WeakSet()
         self._starting = threading.Lock()
         self._closed = False

@@ -17,6 +17,7 @@ SUMMARIES = {
     "doctor": "Check whether tts can speak on this machine; each line is ✓ or says what to do.",
     "bench": "Measure speaking in a warm process: nothing is played.",
     "serve": "Load an engine once and let programs on this machine speak with it, over WebSockets and HTTP.",
+    "server": "Show and end the processes that tts speak --keep-warm keeps.",
     "client": "Speak through the WebSocket of a server, and show what it and this client have measured.",
     "voice": "Make, record, try, list, show, move and remove voices.",
     "config": "Show and edit the settings of tts speak.",

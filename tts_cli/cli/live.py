@@ -22,6 +22,8 @@ from tts_cli.cli.controls import Controls
 from tts_cli.cli.defaults import chosen
 from tts_cli.cli.display import View, has_live_display, render, report, summary
 from tts_cli.cli.settings import Settings
+from tts_cli.engines import Engine, EngineSettings, EngineSpec
+from tts_cli.engines.registry import load_engine
 from tts_cli.errors import MissingError, SegmentError, UnspokenError
 from tts_cli.metrics import Meter
 from tts_cli.playback import Sink, SinkStatus
@@ -65,6 +67,7 @@ def speak_live(
     quiet: bool,
     keys: bool,
     text_shown: bool,
+    load: Callable[[EngineSpec, EngineSettings], Engine] = load_engine,
 ) -> None:
     """Load the engine and open the sink at the same time, speak, show the display, and print the results.
 
@@ -90,6 +93,8 @@ def speak_live(
         Whether keys of the terminal steer the run, if the display is shown.
     text_shown
         Whether the display shows the text that is heard.
+    load
+        Loads the engine.
 
     Raises
     ------
@@ -110,7 +115,7 @@ def speak_live(
         # Opening a device takes about as long as loading the built-in voice, so both are done at the same time.
         opening = stack.enter_context(ThreadPoolExecutor(1)).submit(_opened, destination, spec.sample_rate, console)
         stack.callback(_close_opened, opening, destination)
-        session = stack.enter_context(Session(spec, loading, voice))
+        session = stack.enter_context(Session(spec, loading, voice, load))
         if session.notice and not quiet:
             console.print(f"tts: {on_one_line(session.notice)}", soft_wrap=True)
         sink, output = opening.result()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from tts_cli.doctor import machine, sound, voices
+from tts_cli.doctor import kept, machine, sound, voices
 from tts_cli.engines import EngineSpec
 from tts_cli.finding import Finding
 
@@ -43,3 +43,4 @@ def findings(
     yield from machine.findings()
     yield from sound.findings(device, tone)
     yield from voices.findings(engine, given, preset, thorough)
+    yield from kept.findings()

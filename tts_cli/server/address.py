@@ -39,10 +39,14 @@ def bind(host: str, port: int, token: str) -> socket.socket:
 
 def is_local(bound: socket.socket) -> bool:
     """Whether only this machine reaches the socket."""
+    if bound.family == socket.AF_UNIX:
+        return True
     return ipaddress.ip_address(bound.getsockname()[0].partition("%")[0]).is_loopback
 
 
 def url_of(bound: socket.socket) -> str:
-    """The URL of a server at this socket."""
+    """The URL of a server at this socket; its path, if it is a file."""
+    if bound.family == socket.AF_UNIX:
+        return str(bound.getsockname())
     host, port = bound.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

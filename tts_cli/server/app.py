@@ -39,6 +39,7 @@ def make_app(
     token: str,
     voice_maker: VoiceMakerOf | None,
     started: Callable[[], None],
+    add: Callable[[FastAPI, Service], None] | None,
 ) -> ASGIApp:
     """The whole app.
 
@@ -52,6 +53,8 @@ def make_app(
         As for `add_voice_making`.
     started
         Called in the event loop when it runs.
+    add
+        Adds further routes.
     """
 
     @asynccontextmanager
@@ -66,6 +69,8 @@ def make_app(
     add_openai_api(app, service)
     add_voice_making(app, service, voice_maker)
     add_page(app, service)
+    if add is not None:
+        add(app, service)
     _add_errors(app)
     _describe_errors(app)
     uploads = frozenset() if voice_maker is None else frozenset({PATH})

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from tts_cli import signals
@@ -49,6 +50,8 @@ class Plan:
     """Seconds without anybody to serve after which the server ends; 0: never."""
     voice_maker: VoiceMakerOf | None
     """Returns what makes voices for clients; None if they may make none."""
+    add: Callable[[FastAPI, Service], None] | None = None
+    """Adds routes."""
 
 
 def serve(
@@ -92,7 +95,7 @@ def serve(
         ready(session, url_of(bound))
         with panel or nullcontext():
             running.wait(panel)
-        log.line(f"nobody was served for {plan.idle_stop:g} s: ending")
+        log.line("nobody was served for long: ending")
         running.end_in_time()
     except KeyboardInterrupt:
         running.end_in_time()
@@ -165,7 +168,7 @@ class _Running:
     def wait(self, panel: Panel | None) -> None:
         """Show what happens, until nobody has used the server for long."""
         assert self._service is not None
-        while not self._plan.idle_stop or self._service.idle < self._plan.idle_stop:
+        while not self._service.idle_stop or self._service.idle < self._service.idle_stop:
             if panel is not None:
                 panel.show(self._service.monitor.glance())
             self._thread.join(LOOK_SECONDS)
@@ -204,14 +207,15 @@ class _Running:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         plan = self._plan
-        self._service = Service(plan.listeners, plan.queue, self._log)
+        self._service = Service(plan.listeners, plan.queue, self._log, plan.idle_stop)
         hosts = LOCAL if is_local(self._bound) else None
         config = uvicorn.Config(
-            make_app(self._service, hosts, plan.token, plan.voice_maker, self._started.set),
+            make_app(self._service, hosts, plan.token, plan.voice_maker, self._started.set, plan.add),
             http=PatientProtocol,
             ws=WebSocketsSansIOProtocol,
             ws_max_size=FIELDS_BYTES,
             ws_per_message_deflate=False,
+            ws_ping_interval=None if self._bound.family == socket.AF_UNIX else 20.0,  # over a file, no host vanishes
             lifespan="on",
             log_config=None,
             access_log=False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from tts_cli.errors import TTSError
 from tts_cli.metrics import Meter
@@ -22,6 +22,14 @@ CANCEL_SECONDS: Final = 2.0
 """How long a cancelled engine may take to finish its step when the server ends."""
 
 
+class Cancellable(Protocol):
+    """What is being spoken."""
+
+    def cancel(self, why: TTSError | None = None) -> None:
+        """End it after the engine's present step."""
+        ...
+
+
 class Service:
     """An engine that listeners share. Used in the event loop only, unless a method says otherwise.
 
@@ -33,11 +41,15 @@ class Service:
         How many may wait for a place.
     log
         Takes a line for each utterance.
+    idle_stop
+        Seconds without anybody to serve after which the server ends; 0: never.
     """
 
-    def __init__(self, listeners: int | None, waiting: int, log: Log) -> None:
+    def __init__(self, listeners: int | None, waiting: int, log: Log, idle_stop: float) -> None:
         self.log = log
-        self.speeches: set[Speech] = set()
+        self.speeches: set[Cancellable] = set()
+        self.opened = asyncio.Event()
+        self.idle_stop = idle_stop
         self.admission = Admission(0, waiting)
         self.monitor = Monitor(self.admission)
         self.use = Use()
@@ -52,6 +64,7 @@ class Service:
         """The engine is loaded. From now on, it speaks."""
         self._session, self._defaults = session, defaults
         self.admission.places = session.engine.capacity if self._listeners is None else self._listeners
+        self.opened.set()
 
     @property
     def session(self) -> Session:
@@ -116,6 +129,24 @@ class Service:
             self._notice_silence()
             self.monitor.ended(speech)
             self.log.line(speech.summary())
+
+    @asynccontextmanager
+    async def lending(self, borrower: Cancellable) -> AsyncIterator[Session]:
+        """Lend the engine, after waiting for a place. `borrower` is cancelled when the server ends.
+
+        Raises
+        ------
+        RefusedError
+            If there is no place, or the server ends.
+        """
+        await self.admission.enter()
+        self.speeches.add(borrower)
+        self._silent.clear()
+        try:
+            yield self.session
+        finally:
+            self.speeches.discard(borrower)
+            self._computed()
 
     def _computed(self) -> None:
         """An utterance has ended. Its place is free, though its listener may have some sound to take."""

@@ -1,0 +1,257 @@
+"""`tts speak --keep-warm`: real processes that stay, are used again, die and end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests import warm
+from tests.harness import PATIENCE, ROOT, TTS, Run, complaint
+from tts_cli.engines.builtin import ENGINE
+from tts_cli.engines.chatterbox import ENGINE as CHATTERBOX
+from tts_cli.engines.chatterbox.options import ChatterboxSettings
+from tts_cli.resident.place import place_of
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+TEXT = "It rains. It pours. The old man snores."
+SAMPLES = "tests.sample_engines:"
+LONG = "And so on and on, without an end to it, until somebody has had enough of it. "
+
+
+@pytest.fixture
+def environment(environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """With a folder for sockets, whose path is short, and without processes afterwards."""
+    folder = tempfile.mkdtemp(prefix="tts")
+    try:
+        yield environment | {"XDG_RUNTIME_DIR": folder}
+        for pid in pids(folder):
+            os.kill(pid, signal.SIGKILL)
+    finally:
+        shutil.rmtree(folder)
+
+
+def pids(folder: str) -> list[int]:
+    """The processes that hold a lock there."""
+    locks = {path.stat().st_ino for path in Path(folder, "tts").glob("*.lock")}
+    held = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    return [int(fields[4]) for fields in held if int(fields[5].rpartition(":")[2]) in locks]
+
+
+def kept(tts: Run) -> list[str]:
+    """What `tts server status` prints."""
+    shown = tts("server", "status")
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    return shown.stdout.decode().splitlines()
+
+
+def pid_of(line: str) -> int:
+    return int(line.split("process ")[1].split(",", maxsplit=1)[0])
+
+
+def wait_for(tts: Run, words: str) -> str:
+    """Until `tts server status` says so."""
+    deadline = time.monotonic() + PATIENCE
+    while words not in (line := kept(tts)[0]):
+        assert time.monotonic() < deadline, line
+    return line
+
+
+def wait_until_gone(pid: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    with suppress(ProcessLookupError):
+        while Path(f"/proc/{pid}/stat").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
+            assert time.monotonic() < deadline
+
+
+def speak(tts: Run, *arguments: str, **options: object) -> subprocess.CompletedProcess[bytes]:
+    return tts("speak", *arguments, "-q", "-o", "-", "--raw", **{"cwd": ROOT, **options})
+
+
+def test_the_samples_are_those_without_it_and_the_process_is_used_again(tts: Run) -> None:
+    cold = speak(tts, TEXT, "--engine", "builtin", "--keep-warm", "off")
+    assert "no engine is kept" in kept(tts)[0]
+    first = speak(tts, TEXT, "--engine", "builtin", "--keep-warm", "10m")
+    (line,) = kept(tts)
+    assert line.startswith("builtin, process ")
+    assert "ends after 600 s without use" in line
+    second = speak(tts, "--engine", "builtin", input=TEXT.encode())
+    assert pid_of(kept(tts)[0]) == pid_of(line)
+    assert cold.stdout == first.stdout == second.stdout
+    assert (first.returncode, first.stderr) == (second.returncode, second.stderr) == (0, b"")
+    stopped = tts("server", "stop")
+    assert stopped.stdout.decode() == f"ended: builtin, process {pid_of(line)}\n"
+    wait_until_gone(pid_of(line))
+    assert "no engine is kept" in kept(tts)[0]
+
+
+def test_doctor_shows_it(tts: Run) -> None:
+    speak(tts, "Hi.", "--engine", "builtin", "--keep-warm", "10m")
+    lines = tts("doctor").stdout.decode().splitlines()
+    assert [line for line in lines if line.startswith("✓ kept engine ")] != []
+
+
+@pytest.mark.parametrize(
+    ("engine", "text"),
+    [
+        ("PickyEngine", "This is good. This is bad. So is this."),
+        ("PickyEngine", "This is bad."),
+        ("CurtEngine", "This is long and goes on. This is not."),
+        ("RefusingEngine", "Hi."),
+        ("BrokenEngine", "Hi. Ho."),
+        ("ToneEngine", "..."),
+    ],
+)
+def test_errors_notices_and_exit_codes_are_those_without_it(tts: Run, engine: str, text: str) -> None:
+    cold = speak(tts, text, "--engine", SAMPLES + engine, "--keep-warm", "off")
+    there = speak(tts, text, "--engine", SAMPLES + engine, "--keep-warm", "10m")
+    assert (there.returncode, there.stderr.decode()) == (cold.returncode, cold.stderr.decode())
+    assert there.stdout == cold.stdout
+    if text != "...":
+        assert "process" in kept(tts)[0]
+
+
+def begun(environment: dict[str, str], *arguments: str, **streams: int) -> subprocess.Popen[bytes]:
+    """`tts speak` with a slow engine that is kept, whose sound comes through a pipe."""
+    command = [*TTS, "speak", *arguments, "--engine", f"{SAMPLES}SlowEngine", "--keep-warm", "10m", "-q", "-o", "-"]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
+    return warm.popen([*command, "--raw"], env=environment, cwd=ROOT, **pipes)  # type: ignore[arg-type]
+
+
+def test_when_the_process_dies_the_segment_is_said_again_once(tts: Run, environment: dict[str, str]) -> None:
+    text = "It rains and pours. It snows."
+    whole = speak(tts, text, "--engine", f"{SAMPLES}SlowEngine", "--keep-warm", "off").stdout
+    with begun(environment, text) as process:
+        assert process.stdout is not None
+        start = process.stdout.read(9600)
+        os.kill(pid_of(kept(tts)[0]), signal.SIGKILL)
+        rest, said = process.communicate(timeout=PATIENCE)
+    heard = start + rest
+    assert process.returncode == 0
+    assert heard.endswith(whole)
+    before = heard[: -len(whole)]
+    assert before
+    assert whole.startswith(before)
+    assert len(before) < len(whole)
+    (line,) = said.decode().splitlines()
+    assert "the process that held the engine has ended" in line
+    # Its socket is there, and does not disturb: it is swept, and another process can begin.
+    assert speak(tts, text, "--engine", f"{SAMPLES}SlowEngine").stdout == whole
+    assert "no engine is kept" in kept(tts)[0]
+    assert not list(Path(environment["XDG_RUNTIME_DIR"], "tts").glob("*.sock"))
+
+
+def test_text_is_spoken_while_it_arrives(environment: dict[str, str]) -> None:
+    with begun(environment, stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for sentence in (b"It rains. ", b"It pours. "):
+            process.stdin.write(sentence)
+            process.stdin.flush()
+            assert len(process.stdout.read(9600)) == 9600
+        process.stdin.close()
+        assert process.stdout.read()
+        assert process.wait(PATIENCE) == 0
+
+
+def test_ctrl_c_ends_what_is_spoken_and_not_the_process(tts: Run, environment: dict[str, str]) -> None:
+    with begun(environment, LONG * 20) as process:
+        assert process.stdout is not None
+        process.stdout.read(9600)
+        assert "speaks 1" in kept(tts)[0]
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=PATIENCE)[1] == b""
+    assert process.returncode == 130
+    wait_for(tts, "not used for")
+
+
+def test_it_ends_when_it_is_not_used(tts: Run, environment: dict[str, str]) -> None:
+    speak(tts, "Hi.", "--engine", f"{SAMPLES}ToneEngine", "--keep-warm", "1s")
+    folder = Path(environment["XDG_RUNTIME_DIR"], "tts")
+    deadline = time.monotonic() + PATIENCE
+    while list(folder.glob("*.sock")):
+        assert time.monotonic() < deadline
+    assert "no engine is kept" in kept(tts)[0]
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_of_processes_that_begin_at_once_one_stays(tts: Run, environment: dict[str, str]) -> None:
+    command = [*TTS, "speak", "Hi.", "--engine", f"{SAMPLES}ToneEngine", "--keep-warm", "10m", "-q", "-o", "-", "--raw"]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    processes = [warm.popen(command, env=environment, cwd=ROOT, **pipes) for _ in range(4)]  # type: ignore[arg-type]
+    results = [process.communicate(timeout=PATIENCE) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4
+    assert len({sound for sound, _ in results}) == 1
+    assert {said for _, said in results} == {b""}
+    assert len(kept(tts)) == 1
+
+
+@pytest.mark.parametrize("what", ["a file", "open to all"])
+def test_a_folder_that_is_not_the_users_own_is_refused_and_never_used(
+    tts: Run, environment: dict[str, str], what: str
+) -> None:
+    folder = Path(environment["XDG_RUNTIME_DIR"], "tts")
+    if what == "a file":
+        folder.touch()
+    else:
+        folder.mkdir()
+        folder.chmod(0o777)
+    options = ["Hi.", "--engine", f"{SAMPLES}ToneEngine"]
+    refused = speak(tts, *options, "--keep-warm", "10m")
+    assert refused.returncode == 2
+    assert "XDG_RUNTIME_DIR" in complaint(refused)
+    assert speak(tts, *options).returncode == 0
+    assert "no engine is kept" in kept(tts)[0]
+
+
+@pytest.mark.parametrize("value", ["", "0", "10 m", "soon", "-1", "1d"])
+def test_a_time_that_is_none_is_one_line(tts: Run, value: str) -> None:
+    refused = tts("speak", "Hi.", "-o", "x.wav", f"--keep-warm={value}")
+    assert refused.returncode == 2
+    assert "--keep-warm" in complaint(refused)
+
+
+def test_a_setting_in_the_file_keeps_it(tts: Run, environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('keep-warm = "10m"\nengine = "builtin"\n')
+    changed = environment | {"TTS_CONFIG_DIR": str(tmp_path)}
+    assert speak(tts, "Hi.", env=changed).returncode == 0
+    assert "process" in kept(tts)[0]
+
+
+def test_without_the_packages_it_is_said_what_to_install(tts: Run, environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "websockets").mkdir()
+    (tmp_path / "websockets" / "__init__.py").write_text("raise ImportError('No module named websockets')")
+    changed = environment | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    refused = tts("speak", "Hi.", "--engine", "builtin", "--keep-warm", "10m", "-o", "x.wav", env=changed)
+    assert refused.returncode == 3
+    assert "pip install '.[serve]'" in complaint(refused)
+
+
+def test_other_settings_are_another_place(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", environment["XDG_RUNTIME_DIR"])
+    settings = [ChatterboxSettings(), ChatterboxSettings(threads=1), ChatterboxSettings(model_dir=Path("/x"))]
+    keys = [place_of(CHATTERBOX, each).key for each in settings] + [place_of(ENGINE, ENGINE.settings()).key]
+    monkeypatch.setenv("TTS_MODEL_DIR", "/y")
+    keys.append(place_of(CHATTERBOX, settings[0]).key)
+    assert len(set(keys)) == 5
+    assert place_of(CHATTERBOX, ChatterboxSettings()).key == keys[-1]
+
+
+def test_chatterbox_sounds_the_same(tts: Run, tiny: Path) -> None:
+    options = ["--model-dir", str(tiny), "--precision", "fp32", "--threads", "1", "--seed", "7"]
+    cold = speak(tts, TEXT, *options, "--keep-warm", "off")
+    there = speak(tts, TEXT, *options, "--keep-warm", "10m")
+    assert (there.returncode, there.stderr) == (cold.returncode, cold.stderr)
+    assert there.stdout == cold.stdout
+    assert there.stdout
+    assert kept(tts)[0].startswith("chatterbox, ")

@@ -1,0 +1,30 @@
+"""The commands `tts server`: show and end the processes that `tts speak --keep-warm` keeps."""
+
+from __future__ import annotations
+
+import typer
+
+from tts_cli.shown import on_one_line
+
+app = typer.Typer(help="Show and end the processes that tts speak --keep-warm keeps.", no_args_is_help=True)
+
+
+@app.command("status")
+def status() -> None:
+    """Show which engines are kept."""
+    from tts_cli.resident.control import residents
+
+    lines = [on_one_line(str(each)) for each in residents()]
+    for line in lines or ["no engine is kept; keep one with: tts speak --keep-warm 10m"]:
+        typer.echo(line)
+
+
+@app.command("stop")
+def stop() -> None:
+    """End them. Texts that they speak are finished first, for some seconds."""
+    from tts_cli.resident.control import residents
+    from tts_cli.resident.control import stop as end
+
+    for each in list(residents()):
+        end(each)
+        typer.echo(f"ended: {on_one_line(each.engine)}, process {each.pid}")
