@@ -247,8 +247,9 @@ def test_other_settings_are_another_place(environment: dict[str, str], monkeypat
     assert place_of(CHATTERBOX, ChatterboxSettings()).key == keys[-1]
 
 
-def test_chatterbox_sounds_the_same(tts: Run, tiny: Path) -> None:
-    options = ["--model-dir", str(tiny), "--precision", "fp32", "--threads", "1", "--seed", "7"]
+@pytest.mark.parametrize("speed", ["1", "1.5"])
+def test_chatterbox_sounds_the_same(tts: Run, tiny: Path, speed: str) -> None:
+    options = ["--model-dir", str(tiny), "--precision", "fp32", "--threads", "1", "--seed", "7", "--speed", speed]
     cold = speak(tts, TEXT, *options, "--keep-warm", "off")
     there = speak(tts, TEXT, *options, "--keep-warm", "10m")
     assert (there.returncode, there.stderr) == (cold.returncode, cold.stderr)

@@ -98,6 +98,7 @@ class ResidentEngine:
         self.capacity: int = about["capacity"]
         self.precision: str = about["precision"]
         self.strategy: str = about["strategy"]
+        self.paced: bool = about["paced"]
         self.notice: str = about["notice"]
         self._voices: list[str] = about["voices"]
         self._place = place

@@ -175,6 +175,7 @@ def _about(session: Session) -> dict[str, Any]:
         "capacity": engine.capacity,
         "precision": engine.precision,
         "strategy": engine.strategy,
+        "paced": getattr(engine, "paced", True),
         "notice": session.notice,
         "voices": engine.voices(),
     }
