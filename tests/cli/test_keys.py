@@ -14,10 +14,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from tests.harness import Speaker
 from tests.terminal import Terminal, terminal
+from tts_cli.cli.controls import Controls
 from tts_cli.cli.keys import KEYS, split
+from tts_cli.metrics import Meter
+from tts_cli.text.sources import text_argument
+from tts_cli.utterance import Utterance
 
 SENTENCES = "This sentence is spoken as a tone. " * 15
 TONE = ("--engine", "tests.sample_engines:ToneEngine")
@@ -124,6 +129,25 @@ def test_an_error_leaves_the_terminal_as_it_was(speaker: Speaker, tmp_path: Path
     with speaking(*arguments, environment=speaker.environment, folder=tmp_path) as shown:
         assert shown.end() == 1
         assert settings(shown)[3] & termios.ICANON
+
+
+@pytest.mark.speaker
+def test_keys_are_read_again_after_a_shell_had_the_terminal(shown: Terminal) -> None:
+    """As after `kill -STOP` and `fg`, or Ctrl-Z, `bg` and `fg`: the shell has put its own settings back."""
+    changed = settings(shown)
+    changed[3] |= termios.ICANON | termios.ECHO
+    termios.tcsetattr(shown._descriptor, termios.TCSANOW, changed)
+    shown.type(b" ")
+    shown.wait_for("paused")
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_the_keys_are_shown_in_one_line(width: int) -> None:
+    line = Controls(
+        Utterance(lambda *_: pytest.fail("not started"), text_argument("Hello."), Meter()), 2.0, -40.0
+    ).line(width)
+    assert cell_len(line) <= width - 2
+    assert "-40 dB" in line
 
 
 def test_no_keys_are_read_where_nothing_is_played(environment: dict[str, str], tmp_path: Path) -> None:

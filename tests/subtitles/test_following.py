@@ -125,7 +125,7 @@ def test_nothing_is_followed_where_nothing_is_heard(chunks: list[AudioChunk]) ->
 def test_what_was_heard_long_ago_is_forgotten(chunks: list[AudioChunk]) -> None:
     speaker, sink = followed([])
     for number in range(2 * BEFORE):
+        speaker.heard = Heard(number, 0)
         sink.write(AudioChunk(chunks[0].samples, 24_000, Segment.of("One.", number)), 0.0)
-    speaker.heard = Heard(2 * BEFORE - 1, 0)
+    assert len(sink._passages) == BEFORE + 1, "also where the text is not shown"
     assert sink.following() is not None
-    assert len(sink._passages) == BEFORE + 1

@@ -13,6 +13,8 @@ from tts_cli.utterance import Utterance
 
 SPEED_STEP: Final = 0.1
 SLOWEST, FASTEST = 0.5, 2.0
+NARROW: Final = 70
+"""Columns that the long line needs, with a space at either end."""
 VOLUME_STEP: Final = 2.0
 QUIETEST, LOUDEST = -40.0, 20.0
 
@@ -49,9 +51,10 @@ class Controls:
         """Do what a key means."""
         self._actions[key]()
 
-    @property
-    def line(self) -> str:
-        """The keys, in one line of at most 68 columns."""
+    def line(self, width: int) -> str:
+        """The keys, in one line for a terminal of so many columns: of at most 68, or of at most 38."""
+        if width < NARROW:
+            return f"space pause ←→ ↑↓ {self._speed:.1f} +- {self._volume:+.0f} dB q quit"
         return f"space pause  ←→ sentence  ↑↓ speed {self._speed:.1f}  +- volume {self._volume:+.0f} dB  q quit"
 
     def _pause(self) -> None:

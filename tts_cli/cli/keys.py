@@ -34,7 +34,9 @@ KEYS: Final[Mapping[bytes, Key]] = {
 """What a terminal sends for each key. Arrows come in two ways (ECMA-48; DEC's cursor key mode)."""
 LONGEST: Final = max(map(len, KEYS))
 LOOK_SECONDS: Final = 0.2
-"""How often to look whether the terminal is ours again, while another program has it."""
+"""How often to look whether the terminal is ours, and still set as we need it: a shell may have had it meanwhile."""
+SHOW_CURSOR: Final = b"\x1b[?25h"
+HIDE_CURSOR: Final = b"\x1b[?25l"
 
 
 @contextmanager
@@ -106,15 +108,17 @@ class _Reader:
         self._pressed = pressed
         self._before = termios.tcgetattr(terminal)
         self._closing, self._close = os.pipe()
+        self._setting = threading.RLock()  # a signal may come while its thread holds it
+        self._wanted = True
         self._set()
         self._thread = threading.Thread(target=self._work, name="read keys", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread, and put the terminal back."""
+        """Put the terminal back, and end the thread. A second Ctrl-C may end the wait for it."""
+        self._put_back()
         os.write(self._close, b"x")
         self._thread.join()
-        self._put_back()
         for each in (self._terminal, self._closing, self._close):
             os.close(each)
 
@@ -124,10 +128,13 @@ class _Reader:
 
         def stop(number: int, _frame: FrameType | None) -> None:
             self._put_back()
+            self._write(SHOW_CURSOR)  # the display has hidden it, and the shell needs it
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)  # stops or ends the process here
             signal.signal(number, stop)
-            if _is_ours(self._terminal):
+            self._write(HIDE_CURSOR)
+            with self._setting:
+                self._wanted = True
                 self._set()
 
         before: dict[signal.Signals, Any] = {}
@@ -141,29 +148,38 @@ class _Reader:
                 signal.signal(number, handler)
 
     def _set(self) -> None:
-        """Let keys come one by one, without an echo. `TCSANOW` keeps what was typed before."""
-        changed = termios.tcgetattr(self._terminal)
-        changed[3] &= ~(termios.ICANON | termios.ECHO)
-        changed[6][termios.VMIN], changed[6][termios.VTIME] = 1, 0
-        with contextlib.suppress(termios.error):  # the terminal is gone
-            termios.tcsetattr(self._terminal, termios.TCSANOW, changed)
+        """Let keys come one by one, without an echo, if they do not. `TCSANOW` keeps what was typed before."""
+        with self._setting, contextlib.suppress(termios.error):  # the terminal is gone
+            if not (self._wanted and _is_ours(self._terminal)):
+                return
+            changed = termios.tcgetattr(self._terminal)
+            if changed[3] & (termios.ICANON | termios.ECHO):
+                changed[3] &= ~(termios.ICANON | termios.ECHO)
+                changed[6][termios.VMIN], changed[6][termios.VTIME] = 1, 0
+                termios.tcsetattr(self._terminal, termios.TCSANOW, changed)
 
     def _put_back(self) -> None:
-        if _is_ours(self._terminal):  # otherwise another program uses it, and we would be stopped
-            with contextlib.suppress(termios.error):
-                termios.tcsetattr(self._terminal, termios.TCSANOW, self._before)
+        with self._setting:
+            self._wanted = False
+            if _is_ours(self._terminal):  # otherwise another program uses it, and we would be stopped
+                with contextlib.suppress(termios.error):
+                    termios.tcsetattr(self._terminal, termios.TCSANOW, self._before)
+
+    def _write(self, code: bytes) -> None:
+        if _is_ours(self._terminal):
+            with contextlib.suppress(OSError):
+                os.write(self._terminal, code)
 
     def _work(self) -> None:
         rest = b""
         ours = True
         while True:
             wanted = [self._closing, self._terminal] if ours else [self._closing]
-            ready, _, _ = select.select(wanted, [], [], None if ours else LOOK_SECONDS)
+            ready, _, _ = select.select(wanted, [], [], LOOK_SECONDS)
             if self._closing in ready:
                 return
-            was, ours = ours, _is_ours(self._terminal)
-            if ours and not was:
-                self._set()
+            ours = _is_ours(self._terminal)
+            self._set()
             if not (ours and self._terminal in ready):
                 continue
             try:

@@ -137,7 +137,7 @@ def speak_live(
         if ready is None:
             return View(spec.name, voice or "", options.mode, "", run.state, snapshot, SinkStatus())
         engine, status = ready.engine, ready.sink.status()
-        shown = controls.line if has_keys else ""
+        shown = controls.line(console.width) if has_keys else ""
         following = controls.followed.following() if text_shown and controls.followed is not None else None
         return View(
             engine.name, ready.voice, options.mode, engine.precision, run.state, snapshot, status, following, shown

@@ -58,8 +58,12 @@ class FollowedSink(PassingSink):
 
     def write(self, chunk: AudioChunk, needed: float) -> None:
         """Note which text the chunk says, and pass it on."""
+        number = chunk.segment.number
+        heard = None if number in self._passages else self.status().heard
         with self._using:
-            number = chunk.segment.number
+            if heard is not None:
+                for old in [old for old in self._passages if old < heard.segment - BEFORE]:
+                    del self._passages[old]
             if number not in self._passages:
                 self._passages[number] = Passage(chunk.segment, chunk.sample_rate)
             self._passages[number].add(chunk)
@@ -84,8 +88,6 @@ class FollowedSink(PassingSink):
         with self._using:
             if heard is None or heard.segment not in self._passages:
                 return None
-            for number in [number for number in self._passages if number < heard.segment - BEFORE]:
-                del self._passages[number]
             numbers = list(self._passages)
             at = numbers.index(heard.segment)
             first = max(0, at - SHOWN_BEFORE)
