@@ -75,20 +75,24 @@ def test_in_a_window_that_becomes_narrow(speaker: Speaker, tmp_path: Path) -> No
         done = subprocess.run([*tmux, *arguments], env=speaker.environment, capture_output=True, text=True, check=True)
         return done.stdout
 
-    def wait_for(part: str) -> list[str]:
+    def wait_for(*parts: str) -> list[str]:
+        """Until the screen has these parts, and nothing of an earlier frame."""
         deadline = time.monotonic() + PATIENCE
-        while part not in (screen := run("capture-pane", "-p")):
+        while True:
+            screen = run("capture-pane", "-p")
+            lines = [line for line in screen.splitlines() if line.strip()]
+            tidy = screen.count("TTFA") == screen.count("╭") == 1 and lines[0].startswith("╭")
+            if tidy and all(part in screen for part in parts):
+                return lines
             assert time.monotonic() < deadline, screen
-        return [line for line in screen.splitlines() if line.strip()]
 
     run("new-session", "-d", "-x", "200", "-y", "30", *command)
     try:
         wait_for("Two children counted the crates by the water, and an old man watched.")
         for width in (80, 40):
             run("resize-window", "-x", str(width))
-            lines = wait_for("─" * (width // 4) + "╮" if width < 72 else "space pause")
-            while sum("TTFA" in line for line in lines) != 1 or "╭" not in lines[0]:
-                lines = wait_for("space pause")
+            frame = "─" * (width // 4) + "╮" if width < 72 else "╮"
+            lines = wait_for(frame, "space pause")
             assert any("counted the" in line for line in lines)
             assert all(cell_len(line) <= width for line in lines)
         run("send-keys", "q")
