@@ -161,6 +161,11 @@ class TextSegments:
         return self._sounding
 
     @property
+    def coming(self) -> tuple[Segment, ...]:
+        """The segments that were taken and have no sound so far. Any thread may ask."""
+        return tuple(self._silent.copy())
+
+    @property
     def begun_characters(self) -> int:
         """Characters of all segments up to the sounding one."""
         return self._characters

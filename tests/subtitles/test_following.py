@@ -115,6 +115,14 @@ def test_skips_go_from_sentence_to_sentence() -> None:
     assert not sink.skip_sentence(6), "which is not there"
 
 
+def test_text_that_is_known_is_shown_before_it_has_sound(chunks: list[AudioChunk]) -> None:
+    speaker, sink = followed([chunk for chunk in chunks if chunk.segment.number == 0])
+    speaker.heard = Heard(0, 0.1)
+    following = sink.following([Segment.of(text, number) for number, text in enumerate(TEXTS)])
+    assert following is not None
+    assert following.texts == TEXTS
+
+
 def test_nothing_is_followed_where_nothing_is_heard(chunks: list[AudioChunk]) -> None:
     speaker, sink = followed(chunks)
     assert sink.following() is None

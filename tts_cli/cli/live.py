@@ -138,7 +138,8 @@ def speak_live(
             return View(spec.name, voice or "", options.mode, "", run.state, snapshot, SinkStatus())
         engine, status = ready.engine, ready.sink.status()
         shown = controls.line(console.width) if has_keys else ""
-        following = controls.followed.following() if text_shown and controls.followed is not None else None
+        followed = controls.followed if text_shown else None
+        following = followed.following(ready.segments.coming) if followed is not None else None
         return View(
             engine.name, ready.voice, options.mode, engine.precision, run.state, snapshot, status, following, shown
         )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from tts_cli.audio import AudioChunk
 from tts_cli.playback import Heard, Sink
 from tts_cli.playback.passing import PassingSink
+from tts_cli.segment import Segment
 from tts_cli.subtitles.passage import Passage
 from tts_cli.subtitles.placing import Cue, place
 
@@ -82,8 +84,14 @@ class FollowedSink(PassingSink):
             self._complete = True
         super().finish()
 
-    def following(self) -> Following | None:
-        """What is heard now; None if nothing is."""
+    def following(self, coming: Sequence[Segment] = ()) -> Following | None:
+        """What is heard now; None if nothing is.
+
+        Parameters
+        ----------
+        coming
+            Segments that are known and have no sound so far.
+        """
         heard = self.status().heard
         with self._using:
             if heard is None or heard.segment not in self._passages:
@@ -91,7 +99,9 @@ class FollowedSink(PassingSink):
             numbers = list(self._passages)
             at = numbers.index(heard.segment)
             first = max(0, at - SHOWN_BEFORE)
-            texts = tuple(self._passages[number].segment.text for number in numbers[first : at + SHOWN_AFTER + 1])
+            known = [self._passages[number].segment for number in numbers]
+            known += [segment for segment in coming if segment.number > numbers[-1]]
+            texts = tuple(segment.text for segment in known[first : at + SHOWN_AFTER + 1])
             sentence, word = self._heard_in(self._passages[heard.segment], heard)
             return Following(texts, at - first, sentence, word)
 
