@@ -93,3 +93,20 @@ def test_a_writer_and_a_reader_in_two_threads_lose_nothing() -> None:
         position += ring.read(received[position : position + 128])
     writer.join()
     assert np.array_equal(sent, received)
+
+
+def test_what_was_overwritten_by_samples_that_are_taken_back_stays_lost() -> None:
+    ring = Ring(capacity=10, history=10)
+    out = np.zeros(8, np.float32)
+    for start in (0, 8, 16):
+        ring.write(np.arange(start, start + 8, dtype=np.float32))
+        ring.read(out)
+    ring.write(np.arange(24, 34, dtype=np.float32))
+    assert ring.oldest == 14
+    assert not ring.take_back(26, least=3)
+    assert ring.take_back(28, least=3)
+    assert (ring.oldest, ring.written) == (14, 28)
+    assert ring.want(0) == 14
+    ring.move()
+    ring.read(out)
+    assert out.tolist() == [14, 15, 16, 17, 18, 19, 20, 21]

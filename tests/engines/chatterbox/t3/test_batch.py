@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import torch
@@ -180,6 +181,22 @@ def test_rows_may_join_and_leave_at_every_step(
     for index, visit in enumerate(visits):
         expected = drawn_alone[visit.voice, visit.text, visit.seed][: min(visit.budget, visit.stays)]
         assert drawn[index] == expected
+
+
+def test_rows_in_one_voice_stand_together_so_that_its_prefix_is_read_once(
+    prefixes: list[T3Prefix], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[list[T3Prefix]] = []
+    step = BatchStep.__call__
+
+    def noted(self: BatchStep, voices: list[T3Prefix], *others: Any) -> torch.Tensor:
+        given.append(voices)
+        return step(self, voices, *others)
+
+    monkeypatch.setattr(BatchStep, "__call__", noted)
+    batch = Batch(T3_FOR_VISITS)
+    batch.step([batch.row(TokenRequest(prefixes[voice], TEXTS[0])) for voice in (0, 1, 0, 2, 1, 0)])
+    assert list(map(id, given[0])) == [id(prefixes[voice]) for voice in (0, 0, 0, 1, 1, 2)]
 
 
 def test_a_row_whose_logits_are_not_finite_fails_alone(
