@@ -41,6 +41,8 @@ class Ended:
     """A process that has ended. Memory is in megabytes, at its peak."""
 
     wall: float
+    cpu: float
+    """Seconds that it computed."""
     resident: float
     anonymous: float
     """Of its own: no mapped file. 0 where the system does not tell."""
@@ -73,7 +75,8 @@ def run(*arguments: str) -> Ended:
         sys.exit(f"python {' '.join(arguments)} ended with {os.waitstatus_to_exitcode(status)}")
     kilobyte = 1 if sys.platform == "darwin" else 1024
     resident = usage.ru_maxrss * kilobyte / 1e6
-    return Ended(time.perf_counter() - began, resident, peaks["RssAnon"], peaks["RssFile"], text)
+    wall, cpu = time.perf_counter() - began, usage.ru_utime + usage.ru_stime
+    return Ended(wall, cpu, resident, peaks["RssAnon"], peaks["RssFile"], text)
 
 
 def _watch(process: int, peaks: dict[str, float], ended: threading.Event) -> None:
@@ -132,7 +135,7 @@ def told(ended: Sequence[Ended], field: str, scale: float = 1.0) -> list[float]:
 def builtin(runs: int, speaker: bool) -> None:
     speak = (*TTS, "speak", "--engine", "builtin", "--json")
     hello, aloud = (*speak, "Hello.", *NOWHERE), (*speak, "Hello.")
-    print(row("`tts --help`, wall seconds", [each.wall for each in counted(runs, lambda: run(*TTS, "--help"))], ".3f"))
+    _helps(runs)
     short = counted(runs, lambda: run(*hello))
     print(row('cold start of `tts speak "Hello."`, seconds', told(short, "cold_start_ms", 1e-3), ".3f"))
     if speaker:
@@ -142,6 +145,18 @@ def builtin(runs: int, speaker: bool) -> None:
     long = counted(runs, lambda: run(*speak, TEXT, *NOWHERE))
     print(row("RTF, 13 s of speech", told(long, "rtf"), ".4f"))
     print(row("peak memory, 13 s of speech, MB", [each.resident for each in long], ".0f"))
+
+
+def _helps(runs: int) -> None:
+    """The help, and its two libraries alone; one after the other, so that a busy moment meets all."""
+    commands = {
+        "`import typer, rich`": ("-c", "import typer, rich"),
+        "`tts --help`": (*TTS, "--help"),
+        "`tts speak --help`": (*TTS, "speak", "--help"),
+    }
+    turns = [{name: run(*command).cpu for name, command in commands.items()} for _ in range(runs + 1)][1:]
+    for name in commands:
+        print(row(f"{name}, CPU seconds", [turn[name] for turn in turns], ".3f"))
 
 
 def chatterbox(runs: int, folder: Path, options: Sequence[str], strategy: str, tokens: int) -> None:

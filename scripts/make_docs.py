@@ -142,7 +142,6 @@ def help_of(words: list[str]) -> str:
         "PYTHONPATH": path,
         "PYTHONUTF8": "1",
         "NO_COLOR": "1",
-        "TERMINAL_WIDTH": str(HELP_WIDTH),
         "COLUMNS": str(HELP_WIDTH),
     }
     command = [sys.executable, "-c", code]

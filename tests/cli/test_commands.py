@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 from typer.core import TyperGroup
 from typer.main import get_command
 
@@ -21,14 +18,3 @@ def test_the_list_says_what_each_command_says_of_itself() -> None:
             assert command is not None
             assert command.help is not None
             assert command.help.partition("\n")[0] == summary
-
-
-def test_the_list_of_commands_imports_none_of_them() -> None:
-    code = """
-import sys
-from tts_cli.cli import app
-app(["--help"], standalone_mode=False, prog_name="tts")
-print(sorted(name for name in sys.modules if name.startswith(("tts_cli.engines", "tts_cli.text"))))
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("[]\n")

@@ -183,22 +183,6 @@ def test_a_ten_megabyte_line_is_spoken_from_its_start(environment: dict[str, str
         assert process.wait(PATIENCE) == 130
 
 
-def test_help_names_every_command_and_loads_nothing_heavy(environment: dict[str, str]) -> None:
-    code = (
-        "import sys\ntry:\n    sys.argv = ['tts', '--help']\n    from tts_cli.__main__ import main\n    main()\n"
-        "except SystemExit:\n    pass\n"
-        "print([name for name in ('numpy', 'torch', 'sounddevice', 'onnxruntime', 'hibari') if name in sys.modules])"
-    )
-    output = subprocess.check_output([TTS[0], "-c", code], env=environment, text=True)
-    assert output.splitlines()[-1] == "[]"
-    assert all(command in output for command in ("speak", "voice", "devices"))
-    # Typer's own help loads markdown-it-py, so we ask what loads before that.
-    ours = (
-        "import sys, tts_cli.cli.speak; print([name for name in sys.modules if name.startswith(('markdown', 'pygm'))])"
-    )
-    assert subprocess.check_output([TTS[0], "-c", ours], env=environment, text=True).strip() == "[]"
-
-
 def test_voices_are_listed(tts: Run) -> None:
     assert b"heart" in tts("voice", "list").stdout
     info = tts("voice", "info", "heart").stdout.decode()

@@ -13,15 +13,15 @@ import typer
 
 from tts_cli import __version__, signals
 from tts_cli.cli.commands import Commands
+from tts_cli.cli.help import App
 from tts_cli.cli.streams import discard_results, own_streams
 from tts_cli.errors import TTSError
 from tts_cli.memory import share_arenas
 from tts_cli.shown import on_one_line
 
-app = typer.Typer(
+app = App(
     name="tts",
     cls=Commands,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

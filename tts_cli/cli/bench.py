@@ -92,8 +92,12 @@ def bench(
 ) -> None:
     """Measure speaking in a warm process: nothing is played.
 
-    Examples: tts bench · tts bench --mode simple · tts bench --strategy all --tokens 75 --plot timeline.png
-    · tts bench --compare upstream,independent --tokens 75 --runs 3 · tts bench --fidelity
+    Examples:
+      tts bench
+      tts bench --mode simple
+      tts bench --strategy all --tokens 75 --plot timeline.png
+      tts bench --compare upstream,independent --tokens 75 --runs 3
+      tts bench --fidelity
     """
     from rich.console import Console
 

@@ -6,7 +6,8 @@ from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+
+from tts_cli.cli.help import App, Command, Group
 
 # The first line of each command's help. A command is a function of the same name in the module of that name, or all
 # of that module's `app`.
@@ -25,12 +26,12 @@ SUMMARIES = {
 }
 
 
-class Commands(TyperGroup):
+class Commands(Group):
     """The group of all commands. Listing them imports none of them."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = {name: TyperCommand(name, help=summary) for name, summary in SUMMARIES.items()}
+        self.commands = {name: Command(name, help=summary) for name, summary in SUMMARIES.items()}
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002  Click's own signature
         """Import a command. None if there is none of this name."""
@@ -39,7 +40,7 @@ class Commands(TyperGroup):
         module = import_module(f"tts_cli.cli.{cmd_name}")
         if group := getattr(module, "app", None):
             return typer.main.get_group(group)
-        alone = typer.Typer(add_completion=False)
+        alone = App(add_completion=False)
         alone.command(cmd_name)(getattr(module, cmd_name))
         return typer.main.get_command(alone)
 
@@ -51,11 +52,10 @@ class Commands(TyperGroup):
         """Complete the names of commands and options, without an import of the commands."""
         return self._listed().shell_complete(ctx, incomplete)
 
-    def _listed(self) -> TyperGroup:
-        return TyperGroup(
+    def _listed(self) -> Group:
+        return Group(
             name=self.name,
             commands=list(self.commands.values()),
             params=self.params,
             help=self.help,
-            rich_markup_mode=self.rich_markup_mode,
         )

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from tts_cli.cli.help import App
 from tts_cli.cli.streams import print_path
 from tts_cli.shown import harmless
 
-app = typer.Typer(help="Show and edit the settings of tts speak.", no_args_is_help=True)
+app = App(help="Show and edit the settings of tts speak.")
 
 if TYPE_CHECKING:
     from tts_cli.config import Config

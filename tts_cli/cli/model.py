@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from tts_cli.cli.help import App
 from tts_cli.cli.streams import print_path
 from tts_cli.shown import harmless
 
-app = typer.Typer(help="Download the weights of Chatterbox, and show where they are.", no_args_is_help=True)
+app = App(help="Download the weights of Chatterbox, and show where they are.")
 
 Name = Annotated[Literal["turbo", "nano"], typer.Argument(help="Which model.")]
 ModelDir = Annotated[

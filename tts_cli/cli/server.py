@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from tts_cli.cli.help import App
 from tts_cli.shown import on_one_line
 
-app = typer.Typer(help="Show and end the processes that tts speak --keep-warm keeps.", no_args_is_help=True)
+app = App(help="Show and end the processes that tts speak --keep-warm keeps.")
 
 
 @app.command("status")

@@ -88,7 +88,9 @@ NoClobber = Annotated[
     bool,
     typer.Option("--no-clobber", "-n", help="With -o, --subtitles or --fallback: do not replace an existing file."),
 ]
-Raw = Annotated[bool, typer.Option("--raw", help="With -o -: 16-bit PCM, 24 kHz, mono, without a WAV header.")]
+Raw = Annotated[
+    bool, typer.Option("--raw", help="With -o -: 16-bit mono PCM at the engine's sample rate, without a WAV header.")
+]
 Play = Annotated[bool, typer.Option("--play", help="With -o: play the sound as well.")]
 Fallback = Annotated[
     Path | None,
@@ -139,8 +141,11 @@ def speak(
 ) -> None:
     """Speak text: from the argument, a file, a pipe, or line by line from the terminal.
 
-    Examples: tts speak "Hello, world." · llm "Tell me a story" | tts speak · tts speak -f article.md
-    · tts speak -f book.txt -o book.mp3
+    Examples:
+      tts speak "Hello, world."
+      llm "Tell me a story" | tts speak
+      tts speak -f article.md
+      tts speak -f book.txt -o book.mp3
     """
     _check_options(text, file, output, subtitles, no_clobber, raw, play, output_device, fallback, json)
     for line in settings.unknown if not quiet else ():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from tts_cli.cli import completion
+from tts_cli.cli.help import App
 from tts_cli.cli.output_device import OutputDevice
 from tts_cli.cli.streams import print_path
 from tts_cli.errors import UsageError
@@ -17,7 +18,7 @@ from tts_cli.shown import harmless
 if TYPE_CHECKING:
     from tts_cli.engines import EngineSpec, VoiceInfo
 
-app = typer.Typer(help="Make, record, try, list, show, move and remove voices.", no_args_is_help=True)
+app = App(help="Make, record, try, list, show, move and remove voices.")
 
 SENTENCE: Final = "This is how I sound when I read a sentence to you."
 
