@@ -16,17 +16,9 @@ from typing import Any
 import pytest
 
 from tests import warm
-from tests.harness import (
-    PATIENCE,
-    ROOT,
-    TTS,
-    Run,
-    Speaker,
-    clean_environment,
-    null_sink,
-    read_dictionaries_once,
-)
+from tests.harness import PATIENCE, ROOT, TTS, Run, clean_environment, read_dictionaries_once
 from tests.hub import Hub, HubServer
+from tests.loudspeaker import Speaker, null_sink
 from tests.pulling import FILES, PULL, REPO, Machine, start
 
 Make = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -1,10 +1,13 @@
-"""Segments for an engine that is spoken to directly."""
+"""Segments for an engine: given directly, or taken from a text source."""
 
 from __future__ import annotations
 
 from collections import deque
 
-from tts_cli.segment import Segment
+from tts_cli.metrics import Meter
+from tts_cli.segment import MAX_CHARS, Segment
+from tts_cli.segments import TextSegments
+from tts_cli.text.sources import TextSource
 
 
 class Given:
@@ -21,3 +24,12 @@ class Given:
 
     def failed(self, segment: Segment, error: Exception) -> None:
         raise error
+
+
+def segments(source: TextSource, meter: Meter, grouped: bool = False) -> TextSegments:
+    """The segments of a source: one sentence each, or as many as fit into `MAX_CHARS`."""
+    return TextSegments(source, meter, together=_fits if grouped else None)
+
+
+def _fits(segment: Segment) -> bool:
+    return len(segment.text) <= MAX_CHARS

@@ -52,6 +52,18 @@ class ToneEngine:
         self.closed = True
 
 
+class RecordingEngine(ToneEngine):
+    """Says what it was given."""
+
+    def __init__(self, settings: EngineSettings | None = None) -> None:
+        super().__init__(settings or EngineSettings())
+        self.given: list[str] = []
+
+    def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
+        self.given.append(segment.text)
+        return super().speak(segment, options)
+
+
 class LowEngine(ToneEngine):
     """The same tone at 16 kHz."""
 

@@ -19,7 +19,8 @@ from _pytest.mark import ParameterSet
 from typer.core import TyperGroup
 
 import tts_cli
-from tests.harness import PATIENCE, ROOT, TTS, Run, Speaker
+from tests.harness import PATIENCE, ROOT, TTS, Run
+from tests.loudspeaker import Speaker
 from tts_cli import errors, signals
 from tts_cli.cli import app
 from tts_cli.cli.display import View, report

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from integrations import block, dispatching, put_command
 
-from tests.harness import PATIENCE, Speaker, despite_stalls
+from tests.harness import PATIENCE
+from tests.loudspeaker import Speaker, despite_stalls
 
 Program = Callable[..., "subprocess.CompletedProcess[bytes]"]
 

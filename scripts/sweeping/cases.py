@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # the suite's loudspeaker and hub
 
 if TYPE_CHECKING:
-    from tests.harness import Recording
+    from tests.loudspeaker import Recording
 
 TEXT = (
     "The harbour was quiet when the first boats came in. Gulls circled above the fish market, and two children counted "
@@ -188,7 +188,7 @@ def _standard_output(_: Path, __: ExitStack) -> Case:
 
 
 def _loudspeaker(scratch: Path, stack: ExitStack) -> Case:
-    from tests.harness import null_sink
+    from tests.loudspeaker import null_sink
 
     runtime = scratch / "speaker"
     runtime.mkdir()

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.harness import PATIENCE, ROOT, TTS, Run, Speaker, clean_environment, complaint, despite_stalls, gaps
+from tests.harness import PATIENCE, ROOT, TTS, Run, clean_environment, complaint
+from tests.loudspeaker import Speaker, despite_stalls, gaps
 from tests.server.serving import SLOW, Server, serving, spoken
 
 TEXT = "It rains. It pours."

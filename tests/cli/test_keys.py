@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tests.harness import Speaker
+from tests.loudspeaker import Speaker
 from tests.terminal import Terminal, terminal
 from tts_cli.cli.controls import Controls
 from tts_cli.cli.keys import KEYS, split

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.harness import PATIENCE, Run, Speaker, complaint, despite_stalls
+from tests.harness import PATIENCE, Run, complaint
+from tests.loudspeaker import Speaker, despite_stalls
 from tests.terminal import terminal
 from tts_cli.audio import as_samples
 from tts_cli.cli.record import SENTENCES, meter, text_for

@@ -22,8 +22,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests import warm
-from tests.harness import PATIENCE, PCM, TTS, Run, clean_environment, complaint
+from tests.harness import PATIENCE, TTS, Run, clean_environment, complaint
 from tests.hub import COMMIT, Hub, HubServer
+from tests.loudspeaker import PCM
 from tts_cli.audio import SAMPLES_PER_TOKEN
 from tts_cli.engines.chatterbox.schedule.due import FIRST
 from tts_cli.engines.chatterbox.t3.sampling import TRAILING_SILENCE, token_budget

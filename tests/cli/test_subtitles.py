@@ -14,7 +14,8 @@ import pysubs2
 import pytest
 import soundfile
 
-from tests.harness import PATIENCE, TTS, Run, Speaker, complaint
+from tests.harness import PATIENCE, TTS, Run, complaint
+from tests.loudspeaker import Speaker
 
 TONE = ("--engine", "tests.sample_engines:ToneEngine")
 TEXT = "It rained. Nobody went out, and nobody came in.\n\nThe next day was dry."

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Speaker
+from tests.loudspeaker import Speaker
 from tests.terminal import terminal
 
 speaking = partial(terminal, "speak")

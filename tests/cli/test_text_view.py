@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from tests.harness import PATIENCE, TTS, Speaker
+from tests.harness import PATIENCE, TTS
+from tests.loudspeaker import Speaker
 from tts_cli.cli.text_view import LEAST_LINES, MOST_LINES, TextView
 from tts_cli.subtitles.following import Following
 

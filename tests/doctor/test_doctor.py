@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.harness import PATIENCE, TTS, Run, Speaker, despite_stalls
+from tests.harness import PATIENCE, TTS, Run
+from tests.loudspeaker import Speaker, despite_stalls
 from tts_cli.doctor import machine
 from tts_cli.errors import UsageError
 from tts_cli.finding import Finding, finding

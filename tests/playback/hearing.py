@@ -10,7 +10,8 @@ import numpy as np
 import soundfile
 
 from tests import warm
-from tests.harness import PCM, TTS, Recording, Speaker
+from tests.harness import TTS
+from tests.loudspeaker import PCM, Recording, Speaker
 
 
 def say(speaker: Speaker, *arguments: str, **options: Any) -> tuple[Recording, dict[str, Any]]:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from tests import warm
-from tests.harness import PATIENCE, TTS, Speaker
+from tests.harness import PATIENCE, TTS
+from tests.loudspeaker import Speaker
 from tts_cli.playback.speaker import _Pulse
 
 pytestmark = pytest.mark.speaker

@@ -10,7 +10,7 @@ import pytest
 import soxr
 
 from tests import warm
-from tests.harness import PCM, Speaker, despite_stalls
+from tests.loudspeaker import PCM, Speaker, despite_stalls
 from tests.playback.hearing import silences
 from tts_cli.audio import to_pcm16
 

@@ -13,7 +13,8 @@ import pytest
 import soundfile
 
 from tests import warm
-from tests.harness import PATIENCE, TTS, Speaker, despite_stalls, gaps
+from tests.harness import PATIENCE, TTS
+from tests.loudspeaker import Speaker, despite_stalls, gaps
 from tests.playback.hearing import say, silences, written
 
 pytestmark = pytest.mark.speaker

@@ -9,7 +9,7 @@ import pytest
 
 import tts_cli
 from tests import warm
-from tests.harness import PCM, Recording, Speaker, despite_stalls
+from tests.loudspeaker import PCM, Recording, Speaker, despite_stalls
 from tts_cli.audio import to_pcm16
 from tts_cli.playback.playout import FADE_SECONDS
 

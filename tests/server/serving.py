@@ -23,11 +23,15 @@ from websockets.sync.client import ClientConnection, connect
 
 import tts_cli
 from tests import warm
-from tests.harness import PATIENCE, PCM, ROOT, TTS, clean_environment
+from tests.harness import PATIENCE, ROOT, TTS, clean_environment
+from tests.loudspeaker import PCM
 from tts_cli.audio import to_pcm16
 
 TONE = "tests.sample_engines:ToneEngine"
 SLOW = "tests.sample_engines:SlowEngine"
+
+ENDLESS = "And so on and on, without an end to it. " * 100
+"""The slow engine would need minutes for it, and the clients here would not wait so long."""
 
 
 @dataclass

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.harness import PCM
+from tests.loudspeaker import PCM
 from tests.server.serving import Server, say, serving
 from tts_cli.audio import to_pcm16
 from tts_cli.engines.chatterbox import ENGINE

@@ -5,8 +5,7 @@ from __future__ import annotations
 import urllib.request
 
 from tests.harness import PATIENCE
-from tests.server.serving import Server, hear, say, send
-from tests.server.test_websocket import ENDLESS
+from tests.server.serving import ENDLESS, Server, hear, say, send
 
 
 def test_what_was_spoken_and_what_failed_is_counted(tone: Server) -> None:

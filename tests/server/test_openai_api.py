@@ -17,9 +17,9 @@ import numpy as np
 import openai
 import pytest
 
-from tests.harness import PATIENCE, PCM, ROOT
-from tests.server.serving import Server, hear, send, serving, spoken
-from tests.server.test_websocket import ENDLESS
+from tests.harness import PATIENCE, ROOT
+from tests.loudspeaker import PCM
+from tests.server.serving import ENDLESS, Server, hear, send, serving, spoken
 from tts_cli.server.encoding import MEDIA_TYPES, encoder_for
 
 TEXT = "It rains. It pours."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.harness import PCM, DamagedError, Gap, gaps
+from tests.loudspeaker import PCM, DamagedError, Gap, gaps
 
 
 def joined(*parts: PCM | int) -> PCM:
