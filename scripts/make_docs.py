@@ -27,12 +27,15 @@ from tts_cli.metrics import Snapshot
 from tts_cli.playback import SinkStatus
 from tts_cli.subtitles.following import Following
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 ROOT = Path(__file__).resolve().parent.parent
 HELP_WIDTH = 100
 PICTURE_WIDTH = 76
 
-MODULES_BEGIN = "<!-- The modules: written by scripts/make_docs.py. -->"
-MODULES_END = "<!-- The end of the modules. -->"
 
 CLI_HEAD = """\
 # Commands
@@ -91,11 +94,22 @@ def cli_markdown() -> str:
 
 
 def architecture() -> str:
-    """The page on the architecture, with the table of modules between its two marks."""
+    """The page on the architecture, with the table of modules and the list of layers between their marks."""
     page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
-    before, _, rest = page.partition(MODULES_BEGIN)
-    _, _, after = rest.partition(MODULES_END)
-    return f"{before}{MODULES_BEGIN}\n{modules()}{MODULES_END}{after}"
+    for name, content in (("modules", modules()), ("layers", layers())):
+        begin, end = f"<!-- The {name}: written by scripts/make_docs.py. -->", f"<!-- The end of the {name}. -->"
+        before, _, rest = page.partition(begin)
+        _, _, after = rest.partition(end)
+        page = f"{before}{begin}\n{content}{end}{after}"
+    return page
+
+
+def layers() -> str:
+    """The layers of the package, the highest first, from the contract in `pyproject.toml`."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = project["tool"]["importlinter"]["contracts"]
+    (found,) = (each["layers"] for each in contracts if each.get("containers") == ["tts_cli"])
+    return "\n" + "".join(f"    {layer}\n" for layer in found) + "\n"
 
 
 def modules() -> str:

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from tts_cli.audio import AudioChunk
+from tts_cli.collect import collected
 from tts_cli.engines import Engine, Mode, SpeakOptions
 from tts_cli.engines.options import MAX_PAUSE
 from tts_cli.errors import NothingToSayError, UnspokenError
@@ -26,7 +27,8 @@ from tts_cli.shaping.shaper import AS_IT_IS, Shape, Shaper
 def synthesize(
     engine: Engine, voice: str, options: SpeakOptions, segments: TextSegments, meter: Meter
 ) -> Generator[AudioChunk, None, None]:
-    """Compute the sound of all segments. In `simple` mode, all of it is computed before the first chunk is given.
+    """Compute the sound of all segments. In `simple` mode, all of it is computed before the first chunk is given
+    (`collected`).
 
     What the engine does not do itself of `speed`, `volume` and `normalize` is done here.
 
@@ -56,13 +58,15 @@ def synthesize(
         At the end, if the engine failed on some of the segments.
     SegmentError
         If the engine fails on a segment and `segments` is strict, or on five in a row.
+    OutputError
+        If `simple` mode cannot store the sound.
     TTSError
         If the text cannot be read, after the sound of what was read; if the request is wrong; if this machine lacks
         something.
     """
     with closing(_computed(engine, voice, options, segments, meter)) as chunks:
         sound = False
-        for chunk in list(chunks) if options.mode == "simple" else chunks:
+        for chunk in collected(chunks) if options.mode == "simple" else chunks:
             sound = True
             yield chunk
     if segments.unreadable is not None:
