@@ -139,13 +139,13 @@ install_packages() {
         say "Installing what speaking needs (about 50 MB to load), once: half a minute to two minutes ..."
         set -- .
     elif cpu_is_enough; then
-        say "Installing Chatterbox, torch for the CPU, the server and the test tools (about 2 GB on disk), once: 2 to 10 minutes ..."
-        pip_install '.[chatterbox,serve,test]' --extra-index-url "$cpu_index" && installed && return
+        say "Installing Chatterbox, torch for the CPU, the server, Ray and the test tools (about 2.3 GB on disk), once: 2 to 10 minutes ..."
+        pip_install '.[chatterbox,cluster,serve,test]' --extra-index-url "$cpu_index" && installed && return
         say "That failed; once more, with PyPI alone (up to 7 GB on disk): 3 to 15 minutes ..."
-        set -- '.[chatterbox,serve,test]'
+        set -- '.[chatterbox,cluster,serve,test]'
     else
-        say "Installing Chatterbox, torch, the server and the test tools (up to 7 GB on disk), once: 3 to 15 minutes ..."
-        set -- '.[chatterbox,serve,test]'
+        say "Installing Chatterbox, torch, the server, Ray and the test tools (up to 7 GB on disk), once: 3 to 15 minutes ..."
+        set -- '.[chatterbox,cluster,serve,test]'
     fi
     pip_install "$@" && installed && return
     # pip loads everything before it changes anything: what was there still is.

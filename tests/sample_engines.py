@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -171,3 +173,30 @@ class TellingEngine(SlowEngine):
     def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
         print("computing", file=sys.stderr, flush=True)  # noqa: T201
         yield from super().speak(segment, options)
+
+
+class ReplicaEngine(ToneEngine):
+    """Says in a notice which process has spoken. Some words make it wait for a test, or fail from then on."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        super().__init__(settings)
+        self.dead = False
+
+    def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
+        self.dead |= "die" in segment.text
+        if self.dead:
+            raise ModelError(f"the model of process {os.getpid()} has died", "start again")
+        if "before" in segment.text:
+            self.wait("gate")
+        for number, chunk in enumerate(super().speak(segment, options)):
+            notice = "" if number else f"process {os.getpid()}"
+            yield AudioChunk(chunk.samples, self.sample_rate, segment, notice=notice)
+            if number == 0 and "between" in segment.text:
+                self.wait("gate")
+            if number == 1 and "finally" in segment.text:
+                self.wait("last gate")
+
+    def wait(self, gate: str) -> None:
+        """Go on when a test reads from a pipe which process this is."""
+        with Path(os.environ["TTS_TEST_GATES"], gate).open("w") as pipe:
+            pipe.write(f"{os.getpid()}\n")

@@ -192,7 +192,7 @@ def test_the_test_command_sets_up_everything_then_checks(checkout: Path) -> None
     steps = done.stderr.splitlines()
     assert "GB" in steps[1]
     assert "minutes" in steps[1]
-    assert "pip -m pip install -q -e .[chatterbox,serve,test]\n" in (checkout / ".venv/setup.log").read_text()
+    assert "pip -m pip install -q -e .[chatterbox,cluster,serve,test]\n" in (checkout / ".venv/setup.log").read_text()
 
 
 def asked_of_pip(checkout: Path, machine: str, nvidia: bool, script: str, **environment: str) -> str:
@@ -213,7 +213,7 @@ def asked_of_pip(checkout: Path, machine: str, nvidia: bool, script: str, **envi
 @pytest.mark.skipif(Path("/proc/driver/nvidia").exists(), reason="this machine has an NVIDIA driver")
 def test_without_an_nvidia_driver_the_tests_take_torch_for_the_cpu(checkout: Path) -> None:
     asked = asked_of_pip(checkout, "Linux x86_64", False, "test", CPU_BUILDS_IN_REACH="yes")
-    assert "-e .[chatterbox,serve,test] --extra-index-url https://download.pytorch.org/whl/cpu\n" in asked
+    assert "-e .[chatterbox,cluster,serve,test] --extra-index-url https://download.pytorch.org/whl/cpu\n" in asked
 
 
 @pytest.mark.skipif(Path("/proc/driver/nvidia").exists(), reason="this machine has an NVIDIA driver")
@@ -221,7 +221,7 @@ def test_where_torch_for_the_cpu_does_not_install_the_ordinary_index_serves(chec
     reached = {"CPU_BUILDS_IN_REACH": "yes", "CPU_BUILDS_BROKEN": "yes"}
     asked = asked_of_pip(checkout, "Linux x86_64", False, "test", **reached).splitlines()
     assert "extra-index-url" in asked[-2]
-    assert asked[-1].endswith("-e .[chatterbox,serve,test]")
+    assert asked[-1].endswith("-e .[chatterbox,cluster,serve,test]")
     assert (checkout / ".venv/setup-state").read_text().startswith("everything ")
 
 

@@ -12,7 +12,7 @@ import typer
 from tts_cli.cli import completion
 from tts_cli.cli.options import with_engine_options
 from tts_cli.cli.speak import EngineName
-from tts_cli.errors import MissingError, UsageError
+from tts_cli.errors import MissingError
 from tts_cli.shown import on_one_line
 
 INSTALL: Final = "run: pip install '.[serve]'"
@@ -72,10 +72,9 @@ def serve(
 
     Options of the engine are the defaults of requests. See docs/server.md.
     """
-    if token and not (token.isascii() and token.isprintable() and " " not in token):
-        raise UsageError("a token has no spaces and only ASCII characters", "choose another token")
-    from tts_cli.server.address import bind
+    from tts_cli.server.address import bind, check_token
 
+    check_token(token)
     with closing(bind(host, port, token)) as bound:
         try:
             from tts_cli.server.running import Plan, serve

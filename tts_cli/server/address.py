@@ -8,6 +8,12 @@ import socket
 from tts_cli.errors import UsageError
 
 
+def check_token(token: str) -> None:
+    """Raise `UsageError` if a token, which may be empty, cannot be sent in a header."""
+    if token and not (token.isascii() and token.isprintable() and " " not in token):
+        raise UsageError("a token has no spaces and only ASCII characters", "choose another token")
+
+
 def bind(host: str, port: int, token: str) -> socket.socket:
     """A socket that listens at an address.
 
