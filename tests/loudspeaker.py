@@ -97,13 +97,13 @@ class Gap:
     """Where in the sound it is."""
     silence: int
     lost: int
-    """How much of the sound is missing behind it."""
+    """How much of the sound is missing after it."""
 
 
 def gaps(heard: PCM, sound: PCM) -> list[Gap]:
     """Where a player that got no more samples in time made a pause in `sound`; both int16.
 
-    Everything else has to be there, equal to the last bit and in its order, with silence before and behind it: raises
+    Everything else has to be there, equal to the last bit and in its order, with silence before and after it: raises
     `DamagedError` otherwise.
     """
     start, begin = int((heard != 0).argmax()), int((sound != 0).argmax())
@@ -116,7 +116,7 @@ def gaps(heard: PCM, sound: PCM) -> list[Gap]:
         rest = np.flatnonzero(heard[start:])
         if not sound[begin:].any():
             if len(rest):
-                raise DamagedError(f"something follows the end of the sound, {rest[0]} samples behind it")
+                raise DamagedError(f"something follows the end of the sound, {rest[0]} samples after it")
             return found
         resumed = start + int(rest[0]) if len(rest) else len(heard)
         lost = _lost(heard[resumed:], sound[begin:])
@@ -232,7 +232,7 @@ def null_sink(runtime: Path) -> Iterator[Speaker]:
         [
             *("pulseaudio", "-n", "--daemonize=yes", "--exit-idle-time=-1", "--load=module-native-protocol-unix"),
             # As float, what is heard is bit for bit what was played. Without rewinds, since a rewound sink's monitor
-            # leaves out some milliseconds behind every underrun.
+            # leaves out some milliseconds after every underrun.
             "--load=module-null-sink sink_name=speaker rate=24000 format=float32le norewinds=1",
             *("--log-level=debug", f"--log-target=file:{log}"),
         ],

@@ -46,8 +46,8 @@ def test_the_comparison_knows_an_underrun(heard: PCM, found: list[Gap]) -> None:
     ids=[
         "lost",
         "doubled",
-        "doubled behind a gap",
-        "lost behind a gap",
+        "doubled after a gap",
+        "lost after a gap",
         "swapped",
         "clicked",
         "cut",

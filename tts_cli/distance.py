@@ -84,7 +84,22 @@ def distance(found: Samples, reference: Samples, rate: int) -> float:
 
 
 def chunk_distances(found: Samples, reference: Samples, joins: Sequence[int], rate: int) -> list[float]:
-    """`distance` of each chunk. `joins` are the indices of the samples at which all chunks but the first begin."""
+    """Measure each chunk of a sound alone.
+
+    Parameters
+    ----------
+    found, reference
+        Sounds `[n]`.
+    joins
+        The indices of the samples at which all chunks but the first begin.
+    rate
+        Samples a second.
+
+    Returns
+    -------
+    list of float
+        `distance` of each chunk, in dB. Chunks shorter than a frame are left out.
+    """
     squares = (log_mel(found, rate) - log_mel(reference, rate)) ** 2
     frames = [0, *(join // frame_of(rate) for join in joins), len(squares)]
     return [float(np.sqrt(squares[start:stop].mean())) for start, stop in pairwise(frames) if stop > start]

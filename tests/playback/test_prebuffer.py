@@ -45,7 +45,7 @@ def test_a_slow_engine_waits_for_no_more_than_it_must() -> None:
     assert 20 <= began <= 1.25 * 1.5 * 20
 
 
-def test_text_that_waits_behind_counts_as_sound_to_come() -> None:
+def test_text_that_waits_counts_as_sound_to_come() -> None:
     run = Snapshot(computed=0.8, sound=0.4, chunks=1)
     alone = Forecast().needed(run, 0.4, 10, 0)
     assert Forecast().needed(run, 0.4, 10, 100) > alone + 100 * SECONDS_PER_CHARACTER * 0.9

@@ -2,7 +2,7 @@
 
 Segments of text come in, and chunks of sound come out (`Engine.stream`). Modules outside use the names in `__all__`
 and `registry`. Engines of other packages may use `in_order` and `prefetch`, too. Each engine has a package of its own
-here (`builtin`, `chatterbox`), which only `registry` and the command line name.
+here (`builtin`, `chatterbox`, `remote`), which only `registry` and the command line name.
 """
 
 from __future__ import annotations

@@ -23,8 +23,7 @@ HISTORY_SECONDS: Final = 60
 LATENCY_SECONDS: Final = 0.15
 """What the device buffers after the ring. Ctrl-C drops it; after a pause it is still heard.
 
-A shorter buffer runs dry on two busy cores: with 0.05 s PulseAudio counted 57 underruns in 20 s of sound, with 0.15 s
-at most one."""
+A shorter buffer runs dry on two busy cores: docs/playback.md has the measurements."""
 SERVER_SECONDS: Final = 0.3
 """What a sound server may buffer after the device: how much later the last sample may be heard."""
 POLL_SECONDS: Final = 0.01

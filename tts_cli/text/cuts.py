@@ -20,10 +20,19 @@ class Cut(NamedTuple):
 
 
 def best_cut(text: str, start: int, limit: int) -> Cut:
-    """Where to cut `text[start:]`, at `limit` at the latest.
+    """Find where to cut a sentence that is too long.
 
     After the last clause mark in the second half. If there is none, at the last space. If there is none, anywhere but
-    inside a tag or inside a character of several code points. `text` must be longer than `limit`.
+    inside a tag or inside a character of several code points.
+
+    Parameters
+    ----------
+    text
+        Longer than `limit`.
+    start
+        Where the sentence begins in `text`.
+    limit
+        Where it is cut at the latest. Both are indices.
 
     Examples
     --------

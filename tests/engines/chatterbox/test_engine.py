@@ -137,7 +137,7 @@ def test_closing_ends_the_thread(engine: ChatterboxEngine) -> None:
 
 
 @pytest.mark.parametrize("parallel", [False, True])
-def test_an_error_while_drawing_reaches_the_listener_behind_the_sound(
+def test_an_error_while_drawing_reaches_the_listener_after_the_sound(
     engine: ChatterboxEngine, monkeypatch: pytest.MonkeyPatch, parallel: bool
 ) -> None:
     error = ModelError("the weights are damaged")

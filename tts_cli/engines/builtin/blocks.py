@@ -18,8 +18,27 @@ def trim_silence(
 ) -> Iterator[Samples]:
     """Drop the silence before a sentence, and put `pause` seconds after its last audible sample.
 
-    Silence inside the sentence is held back until sound follows it. Blocks without sound give nothing. `begins` is
-    called before the first sample is given, with the number of samples that were dropped.
+    Silence inside the sentence is held back until sound follows it. Blocks without sound give nothing.
+
+    Parameters
+    ----------
+    blocks
+        The sound of one sentence, float32 `[n]` each, at 24 kHz.
+    pause
+        Seconds. The sentence's own silence at its end fades out within them.
+    begins
+        Called before the first sample is given, with the number of samples that were dropped.
+
+    Yields
+    ------
+    Samples
+        Float32 `[n]`.
+
+    Examples
+    --------
+    >>> silence, sound = np.zeros(4800, np.float32), np.ones(960, np.float32)
+    >>> [len(samples) for samples in trim_silence([silence, sound], pause=0.1)]
+    [1440, 2400]
     """
     started = False
     held = np.zeros(0, np.float32)

@@ -101,8 +101,8 @@ def test_outliers_cost_little_with_another_voice_too() -> None:
     def middle(rows: list[MapError], *names: str) -> float:
         return median(row.error for row in rows if row.map in names)
 
-    behind_norms = "attn.c_attn", "mlp.c_fc", "speech_head"
-    assert middle(after, *behind_norms) < middle(before, *behind_norms) / 2
+    after_norms = "attn.c_attn", "mlp.c_fc", "speech_head"
+    assert middle(after, *after_norms) < middle(before, *after_norms) / 2
     assert middle(after, "attn.c_proj", "mlp.c_proj") == middle(before, "attn.c_proj", "mlp.c_proj")
     many = torch.randint(SPEECH_VOCABULARY, (60,), generator=generator).tolist()  # of few, one can be all of the mean
     assert kl(smooth, full, prefix, many) < kl(plain, full, prefix, many) / 1.5

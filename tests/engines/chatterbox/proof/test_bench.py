@@ -57,7 +57,7 @@ def test_modes_and_wrong_wishes(tiny: Path, tmp_path: Path) -> None:
 
 
 def test_one_chunk_is_the_whole(tiny: Path, tmp_path: Path) -> None:
-    """But for `cached`, whose voice does not hear what is said behind it."""
+    """But for `cached`, whose voice does not hear what is said after it."""
     settings = ChatterboxSettings(voices_dir=tmp_path, model_dir=tiny, device="cpu", watermark=False, precision="fp32")
     session = Session(ENGINE, settings)
     options = ChatterboxOptions(tokens=8, chunk=30)

@@ -8,9 +8,9 @@ The rule, with p prompt tokens, a window of R tokens and an utterance cut into b
 
 - the prompt sees the prompt alone, also in the convolution that looks ahead;
 - a block sees all of the prompt and of the utterance the tokens from w = max(0, e - R) to e, its own included;
-- the window's positions are counted as if it stood right behind the prompt: from token i to prompt token k it is
+- the window's positions are counted as if it stood right after the prompt: from token i to prompt token k it is
   (i - w) + (p - k);
-- convolutions that look behind see all that came before, prompt included;
+- convolutions that look back see all that came before, prompt included;
 - at frame rate all of these numbers double.
 
 CosyVoice 2 trains its flow with masks of this kind (Du et al. 2024, arXiv:2412.10117, section 2.4).
@@ -53,7 +53,7 @@ def everything(n: int) -> Sight:
 
 
 def block_causal(p: int, blocks: Sequence[tuple[int, int]], window: int) -> Sight:
-    """What the rule lets p positions of the prompt, and those of the blocks behind them, see."""
+    """What the rule lets p positions of the prompt, and those of the blocks after them, see."""
     n = p + sum(end - start for start, end in blocks)
     sight = everything(n)
     visible, distance = torch.zeros_like(sight.visible), sight.distance

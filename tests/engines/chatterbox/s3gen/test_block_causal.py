@@ -95,7 +95,7 @@ def test_a_block_attends_as_if_window_and_prompt_were_all_there_is(decoder: S3Ge
         assert torch.allclose(two[rows], placeless(beside, NoPast())[0, start - end :], atol=1e-5)
 
 
-def test_a_block_hears_of_three_tokens_behind_it_and_of_no_more(decoder: S3GenDecoder, prompt: Prompt) -> None:
+def test_a_block_hears_of_three_tokens_after_it_and_of_no_more(decoder: S3GenDecoder, prompt: Prompt) -> None:
     blocks = [(0, 4), (4, 10), (10, 11), (11, 21), (21, 30)]
     decode = partial(block_causal_mels, decoder.flow, prompt, noise=NOISE, blocks=blocks, window=30)
     before = decode(tokens=TOKENS[:30])

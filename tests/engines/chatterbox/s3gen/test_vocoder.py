@@ -95,7 +95,7 @@ def test_streamed_equals_whole_at_full_size(full_decoder: S3GenDecoder, sizes: l
 )
 @settings(max_examples=40, deadline=None)
 def test_samples_reach_up_to_the_frames_held(vocoder: Vocoder, pushes: list[tuple[int, int, int]], rest: int) -> None:
-    """Whatever is held and foreseen, and however that changes: none comes twice, and behind a join all are exact
+    """Whatever is held and foreseen, and however that changes: none comes twice, and after a join all are exact
     whose context was known.
     """
     mels = some_mels(sum(size for size, _, _ in pushes) + rest)
@@ -156,7 +156,7 @@ def test_the_next_push_takes_over_within_a_frame(vocoder: Vocoder) -> None:
     assert (second[JOIN:exact] - truth[JOIN:exact]).abs().max() < 1e-5
 
 
-def test_what_was_foreseen_leaves_no_trace_behind_the_join(vocoder: Vocoder) -> None:
+def test_what_was_foreseen_leaves_no_trace_after_the_join(vocoder: Vocoder) -> None:
     mels = some_mels(70)
     *_, last = streamed(vocoder, mels, [9, 1, 20, 10], 1)
     expected = whole(vocoder, mels)[-len(last) :]

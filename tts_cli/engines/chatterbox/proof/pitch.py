@@ -71,6 +71,13 @@ def _correlations(stretches: Floats, part: int, longest: int) -> Floats:
 def compare(found: Samples, reference: Samples, rate: int) -> tuple[float, float]:
     """How far the pitch of two sounds of one length is apart.
 
+    Parameters
+    ----------
+    found, reference
+        Sounds, float32 `[n]`.
+    rate
+        Samples a second.
+
     Returns
     -------
     cents, voicing : float

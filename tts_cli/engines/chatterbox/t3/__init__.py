@@ -4,4 +4,7 @@
 Python between the layers, `batch_step` one step of several utterances at once, `sampling` draws the next token, `model`
 loads T3 and generates, and `batch` generates several utterances together. The sampler follows upstream's order of
 steps, and tests compare the tokens with upstream's.
+
+Modules outside use `T3` and `TokenRequest` of `model`, `Batch` and `Row` of `batch`, `T3Prefix` and `SPEAKER_WIDTH` of
+`network`, `TextTokenizer` and `normalise` of `prompt`, and the guard and its constants of `sampling`.
 """
