@@ -12,6 +12,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from tests.harness import PATIENCE, TTS, Run, clean_environment, complaint
 from tests.hub import COMMIT, Hub, HubServer
 from tests.loudspeaker import PCM
 from tts_cli.audio import SAMPLES_PER_TOKEN
-from tts_cli.engines.chatterbox.schedule.due import FIRST
+from tts_cli.engines.chatterbox.schedule.sizes import FIRST, chunk_sizes
 from tts_cli.engines.chatterbox.t3.sampling import TRAILING_SILENCE, token_budget
 from tts_cli.engines.chatterbox.weights.config import STOP
 
@@ -126,10 +127,13 @@ class TestSpeaking:
         # The lookahead of three tokens comes out with the last chunk.
         assert report["chunks"] == TOKENS - 3 + 1
 
-    def test_chunks_by_deadline(self, spoken: Spoken) -> None:
+    def test_chunks_that_grow(self, spoken: Spoken) -> None:
         samples, report = spoken("--chunk", "auto")
         assert len(samples) == TOKENS * SAMPLES_PER_TOKEN
-        assert report["chunks"] > 1
+        whole = [sum(islice(chunk_sizes(None, soon=True), number)) for number in range(1, TOKENS)]
+        assert report["chunks"] == sum(end <= TOKENS for end in whole) + 1, "each as large as it says, and the rest"
+        assert report["chunks"] < spoken("--chunk", "10")[1]["chunks"]
+        assert np.array_equal(samples, spoken("--chunk", "auto", "--seed", "0")[0]), "chunks do not depend on time"
 
     def test_a_shorter_reference_and_other_precisions_give_as_much_sound(self, spoken: Spoken) -> None:
         for options in (

@@ -226,8 +226,7 @@ class SpeakOptions:
     chunk: Annotated[
         int | None,
         Option(
-            "Speech tokens (40 ms of sound each) decoded at a time; auto: few at first, then more while enough sound "
-            "waits to be played.",
+            "Speech tokens (40 ms of sound each) decoded at a time; auto: few at first, then more and more.",
             minimum=1,
             maximum=MAX_CHUNK,
             none="auto",

@@ -20,8 +20,8 @@ from tts_cli.engines.chatterbox.placed import place
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenStream
 from tts_cli.engines.chatterbox.schedule.ahead import SegmentsAhead
 from tts_cli.engines.chatterbox.schedule.drawing import Drawing, DrawnText, Tokens
-from tts_cli.engines.chatterbox.schedule.due import MOST, Schedule, schedule
 from tts_cli.engines.chatterbox.schedule.policy import Listener
+from tts_cli.engines.chatterbox.schedule.sizes import MOST, chunk_sizes
 from tts_cli.engines.chatterbox.schedule.stages import in_turn, side_by_side
 from tts_cli.engines.chatterbox.schedule.threads import Budget, Threads, use, with_own_threads
 from tts_cli.engines.chatterbox.schedule.turns import Turn, Turns
@@ -129,7 +129,7 @@ class ChatterboxEngine:
             def ends(token: int) -> bool:  # the row is free in the step after the listener has left
                 return segment.number < segments.wanted or stops(token)
 
-            return text.begin(request, ends, self._schedule(options).first)
+            return text.begin(request, ends, next(_sizes(options)))
 
         ahead = SegmentsAhead(segments, text, options.parallel_segments, begin)
 
@@ -160,9 +160,8 @@ class ChatterboxEngine:
             return
         options = replace(options, seed=request.seed)
         threads = self._budget.share()
-        when = self._schedule(options)
         guard = self._guard(segment, options)
-        alone = self._alone(request, options, when.first, threads)
+        alone = self._alone(request, options, threads)
 
         def wanted() -> bool:
             return segment.number >= segments.wanted
@@ -170,7 +169,7 @@ class ChatterboxEngine:
         tokens = _spoken(drawn or alone, guard if options.tokens is None else None, wanted)
         marks = self._marker.stream() if self._marker else None
         turn = self._turns.of(listener)
-        sounding = self._sound(tokens, drawn, voice, options, when, threads, turn)
+        sounding = self._sound(tokens, drawn, voice, options, threads, turn)
         with suppress(_UnwantedError), closing(sounding) as sound:
             noticed = ""
             for samples in sound:
@@ -198,14 +197,10 @@ class ChatterboxEngine:
             return Guard(None)
         return Guard(token_budget(normalise(segment.text, segment.ending)))
 
-    @staticmethod
-    def _schedule(options: ChatterboxOptions) -> Schedule:
-        # With the other strategies, the first chunk is not made smaller, so that they are compared as they are.
-        return schedule(options.chunk, soon=options.strategy == "cached", speed=options.speed)
-
-    def _alone(self, request: TokenRequest, options: ChatterboxOptions, first: int, threads: Threads) -> Iterator[int]:
-        """The tokens of one segment, the `first` of them drawn with all threads."""
+    def _alone(self, request: TokenRequest, options: ChatterboxOptions, threads: Threads) -> Iterator[int]:
+        """The tokens of one segment, those of the first chunk drawn with all threads."""
         use(threads.all)  # the other stages have no work before the first chunk is drawn
+        first = next(_sizes(options))
         for number, token in enumerate(self._t3.tokens(request), start=1):
             if options.mode == "streaming" and options.parallel and number == first:
                 use(threads.t3)
@@ -217,7 +212,6 @@ class ChatterboxEngine:
         drawn: Tokens | None,
         voice: Voice,
         options: ChatterboxOptions,
-        when: Schedule,
         threads: Threads,
         turn: Turn,
     ) -> Generator[Samples, None, None]:
@@ -231,12 +225,12 @@ class ChatterboxEngine:
             return self._decoder.stream(gen, options.strategy, options.seed, past=past)
 
         if not options.parallel:
-            yield from in_turn(tokens, begin(), when, turn)
+            yield from in_turn(tokens, begin(), _sizes(options), turn)
         elif drawn is not None:
-            yield from side_by_side(tokens, lambda: drawn.waiting, begin, when, threads, turn)
+            yield from side_by_side(tokens, begin, _sizes(options), threads, turn)
         else:
             with closing(Prefetch(tokens, room=2 * (options.chunk or MOST))) as ahead:
-                yield from side_by_side(ahead, lambda: ahead.waiting, begin, when, threads, turn)
+                yield from side_by_side(ahead, begin, _sizes(options), threads, turn)
 
     def _load_voice(self, name: str, path: Path) -> Voice:
         conditionals = Conditionals.load(path)
@@ -267,6 +261,11 @@ def _spoken(drawn: Iterator[int], guard: Guard | None, wanted: Callable[[], bool
             break
     if guard is not None:
         yield from [SILENCE] * TRAILING_SILENCE
+
+
+def _sizes(options: ChatterboxOptions) -> Iterator[int]:
+    # With the other strategies, the first chunk is not made smaller, so that they are compared as they are.
+    return chunk_sizes(options.chunk, soon=options.strategy == "cached")
 
 
 def _never(_token: int) -> bool:

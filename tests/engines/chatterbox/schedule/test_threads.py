@@ -16,7 +16,7 @@ from tts_cli.audio import AudioChunk
 from tts_cli.cores import cores
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
 from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings
-from tts_cli.engines.chatterbox.schedule.threads import Budget
+from tts_cli.engines.chatterbox.schedule.threads import Budget, Threads
 
 CALLERS = 3
 OPTIONS = ChatterboxOptions(chunk=4, strategy="cached", tokens=16)
@@ -106,3 +106,8 @@ def test_what_the_caller_sets_between_chunks_stays(engine: ChatterboxEngine) -> 
 def test_threads_are_as_many_as_cores_unless_said() -> None:
     assert Budget(None).share().all == cores() >= 1
     assert Budget(3).share().all == 3
+
+
+@pytest.mark.parametrize(("number", "t3", "s3gen"), [(1, 1, 1), (2, 1, 1), (3, 1, 2), (4, 2, 2), (9, 4, 5)])
+def test_threads_are_shared_between_the_stages(number: int, t3: int, s3gen: int) -> None:
+    assert Threads.share(number) == Threads(t3, s3gen, number)

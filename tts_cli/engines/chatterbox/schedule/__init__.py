@@ -1,9 +1,9 @@
-"""Schedule: which thread computes which stage of an utterance, and when a chunk is decoded.
+"""Schedule: which thread computes which stage of an utterance, and how many tokens a chunk has.
 
-Speech tokens come in, and chunks of sound go out (`stages`). `due` decides when the tokens drawn so far are decoded,
-`drawing` draws the tokens of several segments and texts at once in the order of `policy`, `ahead` takes these segments,
+Speech tokens come in, and chunks of sound go out (`stages`). `sizes` decides how many tokens each chunk has, `drawing`
+draws the tokens of several segments and texts at once in the order of `policy`, `ahead` takes these segments,
 `turns` lets the flow and the vocoder of several texts compute in turns, and `threads` shares an engine's threads among
-utterances and stages. The models themselves are in `t3` and `s3gen`. Modules outside use `schedule`, `Schedule` and
-`MOST` of `due`, `in_turn` and `side_by_side` of `stages`, `SegmentsAhead`, `Drawing`, `DrawnText`, `Tokens`,
+utterances and stages. The models themselves are in `t3` and `s3gen`. Modules outside use `chunk_sizes` and `MOST`
+of `sizes`, `in_turn` and `side_by_side` of `stages`, `SegmentsAhead`, `Drawing`, `DrawnText`, `Tokens`,
 `Listener`, `Turn`, `Turns`, and all of `threads`.
 """

@@ -1,9 +1,10 @@
 """Decides which rows T3 draws in the next step, from how much sound each listener has in hand.
 
 A batch of several rows costs each row time. So the segment that is heard is drawn without the next ones while its
-listener has little sound in hand, and all take part when there is slack, or when T3 would otherwise wait. They also
-take part when the listener has had to wait for sound: then drawing alone is too slow, and only a larger batch makes the
-rest faster. The texts of the next segments are read one after another, in pieces.
+listener has little sound in hand, and all take part when there is slack, or when T3 would otherwise wait. When the
+listener has had to wait for sound, drawing alone is too slow. Then the next segment takes part, which makes a step
+hardly longer; more would leave the decoder without tokens. The texts of the next segments are read one after another,
+in pieces.
 
 Of several texts that are spoken at the same time, those whose first chunk is not drawn come first, without the others.
 Each text begins once, and the engine's `capacity` bounds how many there are.
@@ -21,7 +22,7 @@ SLACK: Final = 0.5
 PLENTY: Final = 50
 """Drawn tokens that wait to be decoded (2 s). With more, the segments after them take part in any case."""
 WAITED: Final = 0.5
-"""Seconds that the listener has waited for sound. After more, the segments take part in any case."""
+"""Seconds that the listener has waited for sound. After more, the next segment takes part in any case."""
 MOST_ROWS: Final = 8
 """Rows in one step. More rows make a token hardly cheaper, and each of them later."""
 
@@ -113,8 +114,8 @@ def taking_part(rows: Sequence[Standing], slack: float, waited: float = 0.0) -> 
     drawing = [index for index, row in enumerate(rows) if not row.ended]
     first, others = drawing[:1], drawing[1:]
     in_hand = sum(row.waiting for row in rows[: drawing[0] + 1]) if drawing else 0
-    if slack < SLACK and in_hand < PLENTY and waited < WAITED:
-        return first
+    if slack < SLACK and in_hand < PLENTY:
+        return first + others[:1] if waited >= WAITED else first
     next_to_read = next((index for index in others if rows[index].reading), None)
     return first + [index for index in others if index == next_to_read or not rows[index].reading]
 

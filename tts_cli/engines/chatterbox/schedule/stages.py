@@ -6,15 +6,12 @@ The thread that takes the chunks runs the vocoder. The flow and T3 can run ahead
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
-from functools import partial
 from typing import TypeAlias
 
 from tts_cli.audio import Samples
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenStream
-from tts_cli.engines.chatterbox.schedule.due import Schedule
 from tts_cli.engines.chatterbox.schedule.threads import Threads, use
 from tts_cli.engines.chatterbox.schedule.turns import Turn
 from tts_cli.engines.prefetch import Prefetch
@@ -23,7 +20,7 @@ PendingSamples: TypeAlias = Callable[[], Samples]
 """A chunk whose mel frames are computed. A call computes its samples."""
 
 
-def in_turn(tokens: Iterator[int], stream: S3GenStream, when: Schedule, turn: Turn) -> Iterator[Samples]:
+def in_turn(tokens: Iterator[int], stream: S3GenStream, sizes: Iterator[int], turn: Turn) -> Iterator[Samples]:
     """Compute the sound of an utterance in one thread: each stage waits for the others.
 
     Parameters
@@ -32,8 +29,8 @@ def in_turn(tokens: Iterator[int], stream: S3GenStream, when: Schedule, turn: Tu
         The speech tokens. They are drawn as they are needed.
     stream
         A new stream.
-    when
-        Decides how many tokens a chunk has.
+    sizes
+        The tokens of each chunk.
     turn
         Waits for the other utterances.
 
@@ -42,7 +39,7 @@ def in_turn(tokens: Iterator[int], stream: S3GenStream, when: Schedule, turn: Tu
     Samples
         The samples of one chunk, float32 `[n]`; n may be 0.
     """
-    for sound in _chunks(tokens, lambda: 0, stream, when, turn):
+    for sound in _chunks(tokens, stream, sizes, turn):
         with turn:
             samples = sound()
         yield samples
@@ -50,9 +47,8 @@ def in_turn(tokens: Iterator[int], stream: S3GenStream, when: Schedule, turn: Tu
 
 def side_by_side(
     tokens: Iterator[int],
-    waiting: Callable[[], int],
     begin: Callable[[], S3GenStream],
-    when: Schedule,
+    sizes: Iterator[int],
     threads: Threads,
     turn: Turn,
 ) -> Generator[Samples, None, None]:
@@ -62,12 +58,10 @@ def side_by_side(
     ----------
     tokens
         The speech tokens, which another thread draws.
-    waiting
-        Counts the tokens that are drawn and not taken.
     begin
         Makes the stream, which can take long. It is called while T3 reads the text.
-    when
-        Decides how many tokens a chunk has. The flow is at most one chunk ahead of the vocoder.
+    sizes
+        The tokens of each chunk. The flow is at most one chunk ahead of the vocoder.
     threads
         How many threads torch uses in each stage.
     turn
@@ -80,7 +74,7 @@ def side_by_side(
     """
     with ExitStack() as stack:
         use(threads.s3gen)
-        chunks = _chunks(tokens, waiting, begin(), when, turn)
+        chunks = _chunks(tokens, begin(), sizes, turn)
         sounds = stack.enter_context(closing(Prefetch(_with_threads(threads.s3gen, chunks), room=1)))
         stack.callback(turn.close)  # runs before the others, so that the flow begins no further chunk
         for sound in sounds:
@@ -95,21 +89,19 @@ def _with_threads(number: int, chunks: Iterator[PendingSamples]) -> Iterator[Pen
     yield from chunks
 
 
-def _chunks(
-    tokens: Iterator[int], waiting: Callable[[], int], stream: S3GenStream, when: Schedule, turn: Turn
-) -> Iterator[PendingSamples]:
-    """Run the flow for each chunk of `tokens`, until `turn` is closed. `waiting` counts the tokens already drawn."""
+def _chunks(tokens: Iterator[int], stream: S3GenStream, sizes: Iterator[int], turn: Turn) -> Iterator[PendingSamples]:
+    """Run the flow for each chunk of `tokens`, until `turn` is closed."""
     held: list[int] = []
+    size = next(sizes)
     for token in tokens:
         held.append(token)
-        if when.due(len(held), waiting()):
-            begun = time.perf_counter()
+        if len(held) == size:
             with turn:
                 if turn.closed:
                     return
                 mels = stream.begin(held)
-            yield partial(_finish, mels, len(held), begun, when)
-            held = []
+            yield mels
+            held, size = [], next(sizes)
         if turn.closed:
             return
     with turn:
@@ -117,9 +109,3 @@ def _chunks(
             return
         mels = stream.begin(held, final=True)
     yield mels
-
-
-def _finish(sound: PendingSamples, tokens: int, begun: float, when: Schedule) -> Samples:
-    samples = sound()
-    when.decoded(tokens, len(samples), time.perf_counter() - begun)
-    return samples
