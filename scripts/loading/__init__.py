@@ -1,0 +1,1 @@
+"""The parts of `scripts/load.py`: servers and listeners, and whose fault a gap is."""
