@@ -6,6 +6,7 @@ import json
 import socket
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
 from tests.harness import PATIENCE
-from tests.server.serving import ENDLESS, Server, hear, send
+from tests.server.serving import ENDLESS, TONE, Server, hear, send, serving
+from tts_cli.server.address import SENT_BYTES, bind
 
 
 def test_who_leaves_frees_the_place_at_once(slow: Server) -> None:
@@ -114,3 +116,24 @@ def test_a_client_that_waits_can_cancel(slow: Server) -> None:
 def say_error(client: ClientConnection, message: dict[str, object]) -> None:
     send(client, message)
     assert hear(client).last["type"] == "error"
+
+
+def test_who_plays_while_it_reads_is_not_taken_for_gone() -> None:
+    """Pings are behind the sound that was sent before them, and so are not answered in time."""
+    often = "import functools, uvicorn; from tts_cli.server import running; running.PING_SECONDS = 0.1"
+    hasty = "uvicorn.Config.__init__ = functools.partialmethod(uvicorn.Config.__init__, ws_ping_timeout=0.2)"
+    with serving(engine=TONE, before=f"{often}; {hasty}") as server, server.connect() as player:
+        send(player, {"text": ENDLESS})
+        player.recv(PATIENCE)
+        time.sleep(1)  # it plays, and reads nothing
+        assert hear(player).last["state"] == "done"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux counts twice what is asked for")
+def test_the_system_holds_some_seconds_of_sound_for_a_client() -> None:
+    with (
+        closing(bind("127.0.0.1", 0, "")) as bound,
+        socket.create_connection(bound.getsockname()),
+        closing(bound.accept()[0]) as accepted,
+    ):
+        assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 2 * SENT_BYTES <= 6 * 48_000

@@ -30,6 +30,7 @@ from tts_cli.session import Session
 
 MOST_CONNECTIONS: Final = 1000
 LOOK_SECONDS: Final = 0.2
+PING_SECONDS: Final = 20.0
 ENDING_SECONDS: Final = 3.0
 """How long connections may take to close at the end."""
 
@@ -215,7 +216,8 @@ class _Running:
             ws=WebSocketsSansIOProtocol,
             ws_max_size=FIELDS_BYTES,
             ws_per_message_deflate=False,
-            ws_ping_interval=None if self._bound.family == socket.AF_UNIX else 20.0,  # over a file, no host vanishes
+            ws_ping_interval=None if self._bound.family == socket.AF_UNIX else PING_SECONDS,  # a file: no host vanishes
+            ws_ping_timeout=None,  # who plays while it reads finds the ping behind all sound that was sent before it
             lifespan="on",
             log_config=None,
             access_log=False,
