@@ -1,81 +1,23 @@
-"""`tts speak --keep-warm`: real processes that stay, are used again, die and end."""
+"""`tts speak --keep-warm`: real processes that stay, are used again and end."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests import warm
 from tests.harness import PATIENCE, ROOT, TTS, Run, complaint
-from tts_cli.engines.builtin import ENGINE
-from tts_cli.engines.chatterbox import ENGINE as CHATTERBOX
-from tts_cli.engines.chatterbox.options import ChatterboxSettings
-from tts_cli.resident.place import place_of
+from tests.resident.keeping import SAMPLES, begun, kept, pid_of, speak, wait_for, wait_until_gone
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 TEXT = "It rains. It pours. The old man snores."
-SAMPLES = "tests.sample_engines:"
 LONG = "And so on and on, without an end to it, until somebody has had enough of it. "
-
-
-@pytest.fixture
-def environment(environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    """With a folder for sockets, whose path is short, and without processes afterwards."""
-    folder = tempfile.mkdtemp(prefix="tts")
-    try:
-        yield environment | {"XDG_RUNTIME_DIR": folder}
-        for pid in pids(folder):
-            os.kill(pid, signal.SIGKILL)
-    finally:
-        shutil.rmtree(folder)
-
-
-def pids(folder: str) -> list[int]:
-    """The processes that hold a lock there."""
-    locks = {path.stat().st_ino for path in Path(folder, "tts").glob("*.lock")}
-    held = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
-    return [int(fields[4]) for fields in held if int(fields[5].rpartition(":")[2]) in locks]
-
-
-def kept(tts: Run) -> list[str]:
-    """What `tts server status` prints."""
-    shown = tts("server", "status")
-    assert (shown.returncode, shown.stderr) == (0, b"")
-    return shown.stdout.decode().splitlines()
-
-
-def pid_of(line: str) -> int:
-    return int(line.split("process ")[1].split(",", maxsplit=1)[0])
-
-
-def wait_for(tts: Run, words: str) -> str:
-    """Until `tts server status` says so."""
-    deadline = time.monotonic() + PATIENCE
-    while words not in (line := kept(tts)[0]):
-        assert time.monotonic() < deadline, line
-    return line
-
-
-def wait_until_gone(pid: int) -> None:
-    deadline = time.monotonic() + PATIENCE
-    with suppress(ProcessLookupError):
-        while Path(f"/proc/{pid}/stat").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z":
-            assert time.monotonic() < deadline
-
-
-def speak(tts: Run, *arguments: str, **options: object) -> subprocess.CompletedProcess[bytes]:
-    return tts("speak", *arguments, "-q", "-o", "-", "--raw", **{"cwd": ROOT, **options})
 
 
 def test_the_samples_are_those_without_it_and_the_process_is_used_again(tts: Run) -> None:
@@ -119,36 +61,6 @@ def test_errors_notices_and_exit_codes_are_those_without_it(tts: Run, engine: st
     assert there.stdout == cold.stdout
     if text != "...":
         assert "process" in kept(tts)[0]
-
-
-def begun(environment: dict[str, str], *arguments: str, **streams: int) -> subprocess.Popen[bytes]:
-    """`tts speak` with a slow engine that is kept, whose sound comes through a pipe."""
-    command = [*TTS, "speak", *arguments, "--engine", f"{SAMPLES}SlowEngine", "--keep-warm", "10m", "-q", "-o", "-"]
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
-    return warm.popen([*command, "--raw"], env=environment, cwd=ROOT, **pipes)  # type: ignore[arg-type]
-
-
-def test_when_the_process_dies_the_segment_is_said_again_once(tts: Run, environment: dict[str, str]) -> None:
-    text = "It rains and pours. It snows."
-    whole = speak(tts, text, "--engine", f"{SAMPLES}SlowEngine", "--keep-warm", "off").stdout
-    with begun(environment, text) as process:
-        assert process.stdout is not None
-        start = process.stdout.read(9600)
-        os.kill(pid_of(kept(tts)[0]), signal.SIGKILL)
-        rest, said = process.communicate(timeout=PATIENCE)
-    heard = start + rest
-    assert process.returncode == 0
-    assert heard.endswith(whole)
-    before = heard[: -len(whole)]
-    assert before
-    assert whole.startswith(before)
-    assert len(before) < len(whole)
-    (line,) = said.decode().splitlines()
-    assert "the process that held the engine has ended" in line
-    # Its socket is there, and does not disturb: it is swept, and another process can begin.
-    assert speak(tts, text, "--engine", f"{SAMPLES}SlowEngine").stdout == whole
-    assert "no engine is kept" in kept(tts)[0]
-    assert not list(Path(environment["XDG_RUNTIME_DIR"], "tts").glob("*.sock"))
 
 
 def test_text_is_spoken_while_it_arrives(environment: dict[str, str]) -> None:
@@ -196,24 +108,6 @@ def test_of_processes_that_begin_at_once_one_stays(tts: Run, environment: dict[s
     assert len(kept(tts)) == 1
 
 
-@pytest.mark.parametrize("what", ["a file", "open to all"])
-def test_a_folder_that_is_not_the_users_own_is_refused_and_never_used(
-    tts: Run, environment: dict[str, str], what: str
-) -> None:
-    folder = Path(environment["XDG_RUNTIME_DIR"], "tts")
-    if what == "a file":
-        folder.touch()
-    else:
-        folder.mkdir()
-        folder.chmod(0o777)
-    options = ["Hi.", "--engine", f"{SAMPLES}ToneEngine"]
-    refused = speak(tts, *options, "--keep-warm", "10m")
-    assert refused.returncode == 2
-    assert "XDG_RUNTIME_DIR" in complaint(refused)
-    assert speak(tts, *options).returncode == 0
-    assert "no engine is kept" in kept(tts)[0]
-
-
 @pytest.mark.parametrize("value", ["", "0", "10 m", "soon", "-1", "1d"])
 def test_a_time_that_is_none_is_one_line(tts: Run, value: str) -> None:
     refused = tts("speak", "Hi.", "-o", "x.wav", f"--keep-warm={value}")
@@ -235,16 +129,6 @@ def test_without_the_packages_it_is_said_what_to_install(tts: Run, environment: 
     refused = tts("speak", "Hi.", "--engine", "builtin", "--keep-warm", "10m", "-o", "x.wav", env=changed)
     assert refused.returncode == 3
     assert "pip install '.[serve]'" in complaint(refused)
-
-
-def test_other_settings_are_another_place(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", environment["XDG_RUNTIME_DIR"])
-    settings = [ChatterboxSettings(), ChatterboxSettings(threads=1), ChatterboxSettings(model_dir=Path("/x"))]
-    keys = [place_of(CHATTERBOX, each).key for each in settings] + [place_of(ENGINE, ENGINE.settings()).key]
-    monkeypatch.setenv("TTS_MODEL_DIR", "/y")
-    keys.append(place_of(CHATTERBOX, settings[0]).key)
-    assert len(set(keys)) == 5
-    assert place_of(CHATTERBOX, ChatterboxSettings()).key == keys[-1]
 
 
 @pytest.mark.parametrize("speed", ["1", "1.5"])

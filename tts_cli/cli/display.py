@@ -38,6 +38,8 @@ class View:
     """The text that is heard; None if it is not shown."""
     keys: str = ""
     """What keys do; empty if none are read."""
+    repeated: int = 0
+    """Segments that were said again from their start, because the process that kept the engine has died."""
 
 
 def render(view: View, width: int) -> RenderableType:
@@ -91,6 +93,8 @@ def summary(view: View, destination: str) -> str:
         parts.append(view.precision)
     if sink.starved_frames:
         parts.insert(3, f"starved {_starved(sink.starved_frames)}")
+    if view.repeated:
+        parts.insert(1, f"{view.repeated} {'segment' if view.repeated == 1 else 'segments'} said again")
     if run.failed_segments:
         parts.insert(1, f"{run.failed_segments} {'piece' if run.failed_segments == 1 else 'pieces'} not spoken")
     if view.state == "interrupted":
@@ -110,6 +114,7 @@ def report(view: View, characters: int, destination: str) -> dict[str, object]:
         "output": destination or "speaker",
         "text_chars": characters,
         "failed_segments": run.failed_segments,
+        "repeated_segments": view.repeated,
         "notices": list(run.notices),
         "chunks": run.chunks,
         "ttfa_ms": _ms(run.ttfa),

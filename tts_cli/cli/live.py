@@ -141,7 +141,16 @@ def speak_live(
         followed = controls.followed if text_shown else None
         following = followed.following(ready.segments.coming) if followed is not None else None
         return View(
-            engine.name, ready.voice, options.mode, engine.precision, run.state, snapshot, status, following, shown
+            engine.name,
+            ready.voice,
+            options.mode,
+            engine.precision,
+            run.state,
+            snapshot,
+            status,
+            following,
+            shown,
+            getattr(engine, "repeated", 0),
         )
 
     controls, has_keys = Controls(run, options.speed, options.volume), False

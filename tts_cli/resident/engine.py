@@ -106,6 +106,8 @@ class ResidentEngine:
         self._connection: Connection | None = connection
         self._load = load
         self._loaded: Engine | None = None
+        self.repeated = 0
+        """How many segments were said again from their start, because the process died within them."""
 
     def voices(self) -> list[str]:
         """Names of the voices when the process was asked."""
@@ -119,6 +121,7 @@ class ResidentEngine:
         except _DiedError:
             if self._loaded is None:
                 self._loaded = self._load()
+            self.repeated += kept.is_within
             notice = AGAIN
             for chunk in self._loaded.stream(kept.replayed(), voice, options):
                 yield replace(chunk, notice="; ".join(filter(None, (notice, chunk.notice))))

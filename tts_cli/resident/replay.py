@@ -21,6 +21,8 @@ class Kept:
         self._segments = segments
         self._kept: deque[Segment] = deque()
         self._again: deque[Segment] = deque()
+        self._sounding = -1
+        """The number of the segment that a chunk was given of last."""
 
     @property
     def wanted(self) -> int:
@@ -45,8 +47,14 @@ class Kept:
 
     def given(self, segment: Segment) -> None:
         """A chunk of `segment` was given: those before it are complete."""
+        self._sounding = segment.number
         while self._kept and self._kept[0].number < segment.number:
             self._kept.popleft()
+
+    @property
+    def is_within(self) -> bool:
+        """Whether a segment is kept of which some sound was given."""
+        return any(each.number == self._sounding for each in self._kept)
 
     def replayed(self) -> Segments:
         """The segments whose sound is not complete, and then the rest of the text."""
