@@ -45,6 +45,15 @@ def test_it_writes_the_samples_and_shows_both_ends(tts: Run, server: Server, tmp
     assert float(cells["first"][0]) < float(cells["first"][2])
 
 
+def test_the_speed_is_the_servers(tts: Run, server: Server, tmp_path: Path) -> None:
+    done = tts("client", url(server), TEXT, "--seed", "7", "--speed", "1.5", "-o", "a.wav")
+    assert done.returncode == 0, done.stderr
+    sound, _ = soundfile.read(tmp_path / "a.wav", dtype="int16")
+    np.testing.assert_array_equal(sound, spoken(TEXT, seed=7, speed=1.5))
+    refused = tts("client", url(server), TEXT, "--speed", "3", "-o", "a.wav")
+    assert (refused.returncode, "--speed" in complaint(refused)) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("address", "code", "words"),
     [

@@ -109,7 +109,7 @@ def test_it_works_by_keyboard_alone(page: Page, tone: Server) -> None:
     keys.insert_text("One two three four. Five six seven eight. " * 20)  # sounds until it is stopped
     keys.press("Control+Enter")
     expect(page.locator("#pause")).to_be_enabled()
-    for name in ("voice", "chunk", "speak", "pause"):
+    for name in ("voice", "chunk", "speed", "speak", "pause"):
         keys.press("Tab")
         assert page.evaluate("document.activeElement.id") == name
     keys.press("Space")
@@ -119,6 +119,22 @@ def test_it_works_by_keyboard_alone(page: Page, tone: Server) -> None:
     keys.press("Escape")
     wait_for_end(page)
     expect(page.locator("#message")).to_have_text("Stopped")
+
+
+def test_the_speed_is_chosen_by_keys_and_heard(page: Page, tone: Server) -> None:
+    page.goto(tone.url)
+    expect(page.locator("#pace")).to_have_text("1.00")
+    page.fill("#text", "It rains.")
+    received = []
+    for pace in ("1.00", "2.00", "0.50"):
+        page.focus("#speed")
+        page.keyboard.press({"1.00": "Shift", "2.00": "End", "0.50": "Home"}[pace])
+        expect(page.locator("#pace")).to_have_text(pace)
+        page.click("#speak")
+        wait_for_end(page)
+        received.append(number(page, "received"))
+        assert number(page, "heard") == received[-1]
+    assert received == [15_600, 7_800, 31_200]
 
 
 def test_a_pause_keeps_the_place_and_a_skip_goes_to_the_next_sentence(page: Page, tone: Server) -> None:

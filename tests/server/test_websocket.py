@@ -169,6 +169,21 @@ def test_what_is_computed_already_does_not_come_during_a_pause(tone: Server) -> 
         assert isinstance(client.recv(PATIENCE), bytes)
 
 
+def test_what_waits_for_the_connection_stays_during_a_pause(tone: Server) -> None:
+    with tone.connect() as lazy, tone.connect() as eager:
+        send(lazy, {"text": ENDLESS})
+        lazy.recv(PATIENCE)
+        for _ in range(20):  # meanwhile, sound waits for the one who does not read
+            say(eager, text="Hi.")
+        send(lazy, {"type": "pause"})
+        say_error_after_sound(lazy)
+        for _ in range(20):  # the connection has room again, and nothing comes
+            send(lazy, {"type": "end"})
+            assert not len(hear(lazy).sound)
+        send(lazy, {"type": "resume"})
+        assert isinstance(lazy.recv(PATIENCE), bytes)
+
+
 def say_error_after_sound(client: ClientConnection) -> None:
     """The answer to a message shows that those before it were read."""
     send(client, {"type": "end"})

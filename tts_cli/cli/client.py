@@ -33,6 +33,10 @@ Text = Annotated[
 ]
 Voice = Annotated[str | None, typer.Option(help="Voice to speak with.", show_default=False)]
 Chunk = Annotated[int | None, typer.Option(min=1, metavar="N", help="Tokens of 40 ms in a chunk.", show_default=False)]
+Speed = Annotated[
+    float | None,
+    typer.Option(min=0.5, max=2, metavar="X", help="How fast to speak; 1: the voice's own pace.", show_default=False),
+]
 Seed = Annotated[int | None, typer.Option(help="Seed of the random numbers.", show_default=False)]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write a sound file instead of playing.", show_default=False)
@@ -73,6 +77,7 @@ def client(
     file: TextFile = None,
     voice: Voice = None,
     chunk: Chunk = None,
+    speed: Speed = None,
     seed: Seed = None,
     output: Output = None,
     output_device: Device = None,
@@ -97,7 +102,7 @@ def client(
     spoken = whole_or_pieces(text, file)
     if compare and not isinstance(spoken, str):
         spoken = "".join(spoken)
-    fields = {"voice": voice, "chunk": chunk, "seed": seed}
+    fields = {"voice": voice, "chunk": chunk, "speed": speed, "seed": seed}
     request = Wanted(spoken, {name: value for name, value in fields.items() if value is not None})
 
     def sink(rate: int) -> Sink:
@@ -141,7 +146,13 @@ def _heard(address: str, token: str, request: Wanted, sink: Any) -> Heard:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         connection = connect(
-            address, proxy=None, additional_headers=headers, open_timeout=OPEN_SECONDS, close_timeout=1, max_size=None
+            address,
+            proxy=None,
+            additional_headers=headers,
+            open_timeout=OPEN_SECONDS,
+            close_timeout=1,
+            ping_timeout=None,  # it plays while it reads, and the answer comes behind all sound that was sent before
+            max_size=None,
         )
     except InvalidStatus as error:
         raise _refused(error.response.status_code, bytes(error.response.body or b"")) from error

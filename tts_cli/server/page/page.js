@@ -226,6 +226,8 @@ function speak() {
   const wish = { text: $("text").value, voice: $("voice").value };
   if ($("strategy").value) wish.strategy = $("strategy").value;
   if (chunk) wish.chunk = chunk;
+  const speed = $("speed").valueAsNumber;
+  if (speed !== 1) wish.speed = speed;
   run = new Run(wish);
   run.draw();
 }
@@ -262,6 +264,9 @@ $("wish").addEventListener("submit", (event) => {
   event.preventDefault();
   speak();
 });
+const showSpeed = () => ($("pace").textContent = $("speed").valueAsNumber.toFixed(2));
+$("speed").addEventListener("input", showSpeed);
+showSpeed(); // the browser may have kept another value
 $("pause").addEventListener("click", async () => showPaused(await run.player.toggle()));
 $("skip").addEventListener("click", () => run.skip());
 $("stop").addEventListener("click", () => run.stop());
