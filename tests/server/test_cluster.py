@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse
@@ -113,6 +114,17 @@ def test_sound_is_sent_while_it_is_computed(cluster: Cluster) -> None:
     assert rest.last["state"] == "done"
     assert rest.last["audio_duration_ms"] == 1000 * (len(rest.sound) + CHUNK) / 24_000
     assert len(sound) == 2 * len(rest.sound)
+
+
+def test_a_slow_reader_is_waited_for(cluster: Cluster) -> None:
+    """It reads nothing, while others are spoken to. What it was sent is what sockets hold, and not the whole text."""
+    with posted(cluster, "And so on and on, without an end. " * 2900):
+        for _ in range(10):
+            cluster.wait_for_replicas(1)
+    deadline = time.monotonic() + PATIENCE
+    while not (found := re.search(r"\d{3,} characters, sent ([\d.]+) s", cluster.log)):
+        assert time.monotonic() < deadline, cluster.log
+    assert float(found[1]) < 300
 
 
 def test_one_replica_becomes_two_under_load(cluster: Cluster) -> None:

@@ -130,6 +130,20 @@ def test_serve_run_says_in_a_line_what_is_wrong(environment: dict[str, str], arg
 
 
 @pytest.mark.skipif(find_spec("ray") is None, reason="needs pip install '.[cluster]'")
+def test_proxies_that_serve_run_starts_find_their_layer() -> None:
+    program = (
+        "import os; from tts_cli.server.cluster import app; from ray.serve._private.utils import "
+        "call_function_from_import_path as call; app({}); "
+        "print(call(os.environ['RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH']))"
+    )
+    variables = {key: value for key, value in clean_environment().items() if key != "PYTHONWARNINGS"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=variables, capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
+    assert "Telling" in done.stdout
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs pip install '.[cluster]'")
 def test_the_package_imports_no_ray() -> None:
     program = "import sys, tts_cli, tts_cli.cli, tts_cli.server.running; print('ray' in sys.modules)"
     done = subprocess.run(

@@ -26,6 +26,8 @@ FULL: Final = 0.75
 LOOK_BACK_SECONDS: Final = 15.0
 """Ray decides by the most listeners within these seconds, so a rush is not averaged away."""
 HEALTH_TIMEOUT: Final = 30.0
+IN_PROXY: Final = ("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "tts_cli.server.flow:in_proxy")
+"""The variable by which Ray's proxies find their layers."""
 LOOK_SECONDS: Final = 1.0
 """How often a replica that is ended looks whether it still has listeners."""
 
@@ -64,6 +66,7 @@ def app(arguments: Mapping[str, str]) -> Application:
         _check_host(os.environ.get("RAY_SERVE_DEFAULT_HTTP_HOST", ""), settings.token)
     except TTSError as error:
         raise SettingsError(error) from error
+    os.environ.setdefault(*IN_PROXY)  # for the Ray that `serve run` starts
     return application(settings)
 
 
