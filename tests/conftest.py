@@ -40,6 +40,7 @@ NEED_TORCH = (
     "cli/test_model.py",
     "cli/test_record.py",
     "cli/test_speak_chatterbox.py",
+    "cli/test_tune.py",
     "cli/test_voice_chatterbox.py",
     "engines/chatterbox",
     "scripts/test_make_checkpoint.py",

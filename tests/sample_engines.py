@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -82,6 +83,19 @@ class SlowEngine(ToneEngine):
     """Needs one and a half times as long as its sound lasts."""
 
     rtf = 1.5
+
+
+class ChoosingEngine(ToneEngine):
+    """Has chosen something by itself, and knows what to do about `SlowChoosingEngine`."""
+
+    chosen: ClassVar[dict[str, object]] = {"device": "cpu", "strategy": "far", "threads": 2, "measured": False}
+    if_slow = "measure with: tts tune"
+
+
+class SlowChoosingEngine(ChoosingEngine):
+    """The same, slower than its sound."""
+
+    rtf = 1.1
 
 
 class NamedEngine(SlowEngine):

@@ -92,11 +92,15 @@ class TestVoices:
         arguments = ("voice", "cache", "qb.mp3", "--force", "--model-dir", str(cloning))
         # A package that upstream imports leaves a temporary folder to the interpreter's end.
         environment["PYTHONWARNINGS"] += ",ignore:Implicitly cleaning up:ResourceWarning"
+        environment["TTS_CACHE_DIR"] = str(tmp_path / "cache")
         with terminal(*arguments, environment=environment, folder=tmp_path) as shown:
             for step in ("loading the speech tokenizer", "computing the voice"):
                 shown.wait_for(step)
             assert shown.end() == 0
         assert re.search(r"speak with it: .*--voice qb", shown.screen)
+        assert re.search(r"timed this machine: cpu, \w+, \w+, \d+ threads", shown.screen)
+        (timed,) = (tmp_path / "cache").glob("tuning-*.json")
+        assert json.loads(timed.read_text())["rows"]
         assert {path.name for path in voices.iterdir()} == {
             "qb.pt",
             "qb.json",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -129,6 +130,13 @@ def test_without_the_packages_it_is_said_what_to_install(tts: Run, environment: 
     refused = tts("speak", "Hi.", "--engine", "builtin", "--keep-warm", "10m", "-o", "x.wav", env=changed)
     assert refused.returncode == 3
     assert "pip install '.[serve]'" in complaint(refused)
+
+
+def test_what_the_engine_has_chosen_is_told(tts: Run, tmp_path: Path) -> None:
+    engine = ("--engine", f"{SAMPLES}SlowChoosingEngine", "--keep-warm", "10m")
+    done = tts("speak", "It rains.", *engine, "-o", str(tmp_path / "x.wav"), "--json", cwd=ROOT)
+    assert json.loads(done.stdout)["auto"] == {"device": "cpu", "strategy": "far", "threads": 2, "measured": False}
+    assert done.stderr.decode().splitlines()[-1].endswith("measure with: tts tune")
 
 
 @pytest.mark.parametrize("speed", ["1", "1.5"])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tts_cli.cli.display import left_to
 from tts_cli.cli.options import with_engine_options
 from tts_cli.cli.speak import EngineName, Json, Voice
 from tts_cli.errors import UsageError
@@ -156,7 +157,8 @@ def bench(
             console.print(line, soft_wrap=True)
         return
     about: dict[str, object] = {"engine": spec.name, "voice": session.voice, "mode": options.mode}
-    about |= {"precision": precision, "chunk": options.chunk or "auto", "seed": options.seed}
+    about |= {"precision": precision, "auto": left_to(session.engine, options) or None}
+    about |= {"chunk": options.chunk or "auto", "seed": options.seed}
     about |= {"options": {name: value for name, value in values(options).items() if name not in (*about, "strategy")}}
     about |= {"runs": runs, "warmup": warmup, "machine": platform.platform()}
     about |= {"rows": measure.report([row for row in rows if not row.baseline])}

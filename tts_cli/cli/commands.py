@@ -17,6 +17,7 @@ SUMMARIES = {
     "engines": "List the engines, and whether they can speak here; --engine takes their names.",
     "doctor": "Check whether tts can speak on this machine; each line is ✓ or says what to do.",
     "bench": "Measure speaking in a warm process: nothing is played.",
+    "tune": "Find out which way of computing is fast enough on this machine, for auto; takes 10 to 20 s.",
     "serve": "Load an engine once and let programs on this machine speak with it, over WebSockets and HTTP.",
     "server": "Show and end the processes that tts speak --keep-warm keeps.",
     "client": "Speak through the WebSocket of a server, and show what it and this client have measured.",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -12,12 +13,17 @@ from rich.table import Table
 from rich.text import Text
 
 from tts_cli.cli.text_view import TextView
+from tts_cli.engines import Engine, SpeakOptions
+from tts_cli.engines.options import values
+from tts_cli.engines.registry import AUTO
 from tts_cli.metrics import Snapshot, State
 from tts_cli.playback import SinkStatus
 from tts_cli.shown import harmless
 from tts_cli.subtitles.following import Following
 
 _BAR_WIDTH = 24
+MEASURED = "measured"
+"""The name in `View.chosen` that says whether measurements have decided."""
 NARROW = 66
 """Columns that the frame needs with two numbers in a line. Narrower terminals get one."""
 
@@ -40,6 +46,8 @@ class View:
     """What keys do; empty if none are read."""
     repeated: int = 0
     """Segments that were said again from their start, because the process that kept the engine has died."""
+    chosen: Mapping[str, object] = field(default_factory=dict)
+    """What the engine has chosen of what was left to it; see `Engine.chosen`."""
 
 
 def render(view: View, width: int) -> RenderableType:
@@ -91,6 +99,8 @@ def summary(view: View, destination: str) -> str:
     ]
     if view.precision:
         parts.append(view.precision)
+    if view.chosen:
+        parts.append(_chosen(view.chosen))
     if sink.starved_frames:
         parts.insert(3, f"starved {_starved(sink.starved_frames)}")
     if view.repeated:
@@ -111,6 +121,7 @@ def report(view: View, characters: int, destination: str) -> dict[str, object]:
         "engine": view.engine,
         "voice": view.voice,
         "precision": view.precision or None,
+        "auto": dict(view.chosen) or None,
         "output": destination or "speaker",
         "text_chars": characters,
         "failed_segments": run.failed_segments,
@@ -130,6 +141,13 @@ def report(view: View, characters: int, destination: str) -> dict[str, object]:
     }
 
 
+def left_to(engine: Engine, options: SpeakOptions) -> dict[str, object]:
+    """What the engine has chosen; see `Engine.chosen`. Without what `options` ask for, and empty if that was all."""
+    asked = {name for name, value in values(options).items() if value != AUTO}
+    found = {name: value for name, value in getattr(engine, "chosen", {}).items() if name not in asked}
+    return found if found.keys() - {MEASURED} else {}
+
+
 def _activity(view: View) -> State:
     """The state from the listener's side: if sound plays, that is shown, whatever the engine does."""
     if view.state in ("computing", "finishing"):
@@ -138,6 +156,16 @@ def _activity(view: View) -> State:
         if view.sink.buffered:
             return "buffering"
     return view.state
+
+
+def _chosen(values: Mapping[str, object]) -> str:
+    """What the engine has chosen, in words such as `auto: cpu, int8, 2 threads, cached (measured)`."""
+    others = {name: value for name, value in values.items() if name != MEASURED}
+    named = [
+        value if isinstance(value, str) else f"{value} {name.removesuffix('s') if value == 1 else name}"
+        for name, value in others.items()
+    ]
+    return f"auto: {', '.join(named)} ({'measured' if values.get(MEASURED) else 'not measured'})"
 
 
 def _delivered(sink: SinkStatus, destination: str) -> str:

@@ -20,7 +20,7 @@ from rich.console import Console
 from tts_cli import signals
 from tts_cli.cli.controls import Controls
 from tts_cli.cli.defaults import chosen
-from tts_cli.cli.display import View, has_live_display, render, report, summary
+from tts_cli.cli.display import View, has_live_display, left_to, render, report, summary
 from tts_cli.cli.settings import Settings
 from tts_cli.engines import Engine, EngineSettings, EngineSpec
 from tts_cli.engines.registry import load_engine
@@ -151,6 +151,7 @@ def speak_live(
             following,
             shown,
             getattr(engine, "repeated", 0),
+            left_to(engine, options),
         )
 
     controls, has_keys = Controls(run, options.speed, options.volume), False
@@ -187,6 +188,10 @@ def speak_live(
             console.print(f"tts: {harmless(notice)}", soft_wrap=True)
         if not quiet:
             console.print(harmless(summary(last, output)), soft_wrap=True)
+            remedy = getattr(run.ready.engine, "if_slow", "")
+            if remedy and last.state == "done" and (last.run.rtf or 0) > 1:
+                slow = f"tts: sound is computed more slowly than it is heard; {remedy}"
+                console.print(on_one_line(slow), soft_wrap=True)
         if json:
             print(json_format.dumps(report(last, last.run.characters, output)), flush=True)  # noqa: T201
     if not ended:

@@ -31,6 +31,9 @@ ModelDir = Annotated[
     typer.Option(help="Folder that holds the weights; also TTS_MODEL_DIR.", show_default=False),
 ]
 ModelName = Annotated[Literal["turbo", "nano"], typer.Option("--model", help="The model that is to speak with it.")]
+Tune = Annotated[
+    bool, typer.Option(help="Then time this machine as `tts tune` does, if that was not done.", show_default=True)
+]
 
 VoiceName = Annotated[str, typer.Argument(autocompletion=completion.voices)]
 StoredVoice = Annotated[str, typer.Argument(autocompletion=completion.stored_voices)]
@@ -47,10 +50,12 @@ def cache(
     model: ModelName = "turbo",
     model_dir: ModelDir = None,
     voices_dir: VoicesDir = None,
+    tune: Tune = True,
 ) -> None:
     """Turn a recording into a voice that loads in milliseconds."""
     from rich.console import Console
 
+    from tts_cli.cli.tune import tune_once
     from tts_cli.engines.chatterbox.voice.store import VoiceStore, name_from
     from tts_cli.engines.chatterbox.weights.locate import locate, require_packages
 
@@ -60,11 +65,14 @@ def cache(
     store.check_free(name, force)
     require_packages()
     folder = locate(model, model_dir, voice_caching=True)
-    with Console(stderr=True, markup=False).status("loading") as status:
+    console = Console(stderr=True, highlight=False, markup=False)
+    with console.status("loading") as status:
         from tts_cli.engines.chatterbox.voice.cloning import cache_voice
 
         info = cache_voice(file, name, folder, store, force=force, progress=status.update)
     print_path(info.path or store.path(name))
+    if tune:
+        tune_once(folder, console)
     typer.echo(f'speak with it: tts speak "Hello." --voice {info.name}')
 
 
@@ -158,6 +166,7 @@ def record(
     model: ModelName = "turbo",
     model_dir: ModelDir = None,
     voices_dir: VoicesDir = None,
+    tune: Tune = True,
 ) -> None:
     """Record yourself while you read a text, and make a voice of it."""
     from tempfile import TemporaryDirectory
@@ -179,7 +188,7 @@ def record(
     with TemporaryDirectory() as folder:
         file = Path(folder, f"{name}.wav")
         soundfile.write(file, samples, device.rate)
-        cache(file, name, force, model, model_dir, voices_dir)
+        cache(file, name, force, model, model_dir, voices_dir, tune)
 
 
 @app.command("export")

@@ -77,6 +77,12 @@ class Engine(Protocol):
     paced
         Whether it follows `options.speed` itself. If not, its sound is stretched. An engine without this attribute
         follows it.
+    chosen
+        What it has chosen of settings and options that were left to it, by their names, and `measured`: whether
+        measurements on this machine have decided. An engine without this attribute has nothing to choose.
+    if_slow
+        What a user can do if sound is computed more slowly than it is heard, as a line; empty if there is nothing. An
+        engine without this attribute knows of nothing.
     """
 
     name: str

@@ -100,6 +100,8 @@ class ResidentEngine:
         self.strategy: str = about["strategy"]
         self.paced: bool = about["paced"]
         self.notice: str = about["notice"]
+        self.chosen: dict[str, object] = about["chosen"]
+        self.if_slow: str = about["if_slow"]
         self._voices: list[str] = about["voices"]
         self._place = place
         self._keep = keep

@@ -177,5 +177,7 @@ def _about(session: Session) -> dict[str, Any]:
         "strategy": engine.strategy,
         "paced": getattr(engine, "paced", True),
         "notice": session.notice,
+        "chosen": getattr(engine, "chosen", {}),
+        "if_slow": getattr(engine, "if_slow", ""),
         "voices": engine.voices(),
     }

@@ -29,6 +29,7 @@ from tts_cli.engines.chatterbox.t3.batch import Batch
 from tts_cli.engines.chatterbox.t3.model import TokenRequest
 from tts_cli.engines.chatterbox.t3.prompt import TextTokenizer, normalise
 from tts_cli.engines.chatterbox.t3.sampling import SILENCE, TRAILING_SILENCE, Guard, token_budget
+from tts_cli.engines.chatterbox.tuning.plan import plan_for
 from tts_cli.engines.chatterbox.voice.conditionals import Conditionals, prefix_of
 from tts_cli.engines.chatterbox.voice.loaded import LoadedVoices, Voice
 from tts_cli.engines.chatterbox.voice.past import past_of
@@ -67,17 +68,21 @@ class ChatterboxEngine:
     def __init__(self, settings: EngineSettings) -> None:
         chosen = settings if isinstance(settings, ChatterboxSettings) else ChatterboxSettings()
         self._folder = locate(chosen.model, chosen.model_dir)
-        self._budget = Budget(chosen.threads)
+        plan = plan_for(chosen, self._folder)
+        self._budget = Budget(plan.threads)
         self._prompt_seconds = chosen.prompt_seconds
         self._tokenizer = TextTokenizer(self._folder)
         self._marker = Watermarker.load() if chosen.watermark else None
-        placed = place(self._folder, chosen.device, chosen.precision, chosen.flow_steps)
+        placed = place(self._folder, chosen.device, chosen.precision, chosen.flow_steps, timed=plan.timed)
         self._t3, self._decoder = placed.t3, placed.decoder
         self._drawing = Drawing(Batch(self._t3), self._budget) if self._t3.batch_step is not None else None
         self._turns = Turns(self._budget.places)
         self.capacity = self._budget.capacity(together=self._drawing is not None)
-        self.precision, self.notice = placed.precision.why, placed.notice
-        self.strategy = "cached" if placed.device.type == "cpu" else "context"
+        self.precision = placed.precision.why
+        self.notice = "; ".join(filter(None, (placed.notice, plan.stored.notice)))
+        self.strategy = plan.strategy(placed.device.type)
+        self.chosen = plan.chosen(placed.device.type, placed.precision.t3, self._budget.total)
+        self.if_slow = plan.if_slow
         self._fingerprint = fingerprint(self._folder / read_config(self._folder).t3_file)
         self._store = VoiceStore(chosen.voices_dir, self._folder)
         self._voices = LoadedVoices(self._store, self._load_voice)

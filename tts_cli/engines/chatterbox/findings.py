@@ -17,6 +17,7 @@ from tts_cli.engines.chatterbox.options import ChatterboxSettings
 from tts_cli.engines.chatterbox.precision.choice import choose, fast_bf16
 from tts_cli.engines.chatterbox.precision.kernels import int8_engine, int8_saturates
 from tts_cli.engines.chatterbox.precision.weight_cache import cache_dir
+from tts_cli.engines.chatterbox.tuning.plan import Plan, plan_for
 from tts_cli.engines.chatterbox.voice.conditionals import Conditionals
 from tts_cli.engines.chatterbox.voice.store import VoiceStore
 from tts_cli.engines.chatterbox.weights.config import read_config
@@ -49,7 +50,9 @@ def findings(settings: ChatterboxSettings, thorough: bool) -> Iterator[Finding]:
     yield finding("downloads", lambda: _downloads(settings))
     yield finding("voices", lambda: _voices(VoiceStore(settings.voices_dir, folder)))
     yield finding("cache", _cache)
-    yield finding("numbers", lambda: _numbers(settings))
+    plan = plan_for(settings, folder)
+    yield finding("tuning", lambda: _tuning(plan))
+    yield finding("numbers", lambda: _numbers(settings, plan))
 
 
 def _weights(folder: Path, thorough: bool) -> str:
@@ -131,10 +134,25 @@ def _cache() -> str:
     return f"{said}, {decimal(free)} free"
 
 
-def _numbers(settings: ChatterboxSettings) -> str:
+def _tuning(plan: Plan) -> str:
+    """What was measured on this machine, and what follows from it."""
+    stored, choice = plan.stored, plan.choice
+    if stored.state == "damaged":
+        raise ModelError(f"{stored.file} is damaged and is ignored", "measure again with: tts tune")
+    if stored.state == "stale":
+        raise TTSError("measured with other versions or other weights", "measure again with: tts tune")
+    if stored.state == "missing":
+        return "not measured; tts tune does it in 20 s"
+    if choice is None:
+        return f"measured on {stored.created[:10]}, but not with what is asked for"
+    return f"measured on {stored.created[:10]}: {choice.row.way} (RTF {choice.row.rtf:.2f}): {choice.why}"
+
+
+def _numbers(settings: ChatterboxSettings, plan: Plan) -> str:
     """What the processor can compute in, and what that is used for."""
-    device = pick_device(settings.device)
-    chosen = choose(settings.precision, device)
+    place, precision = plan.timed or (settings.device, settings.precision)
+    device = pick_device(place)
+    chosen = choose(precision, device)
     able = [torch.backends.cpu.get_cpu_capability()]
     able.append("bf16" if fast_bf16(torch.device("cpu")) else "no bf16")
     if int8_engine():

@@ -17,6 +17,9 @@ DEVICES: Final = ("cpu", "cuda", "mps")
 PRECISIONS: Final = ("fp32", "bf16", "int8", "int4")
 STRATEGIES: Final = ("independent", "overlap", "context", "cached")
 """The names of the strategies; `s3gen.strategies` has a class for each."""
+STRATEGIES_BY_DISTANCE: Final = ("context", "cached", "overlap", "independent")
+"""The strategies by their distance to sound decoded whole, the closest first; docs/lab/performance.md has the values.
+`PRECISIONS` are in the order of their distance to fp32."""
 FLOW_STEPS: Final = 2
 """How many flow steps Turbo is distilled to."""
 
@@ -76,11 +79,12 @@ class ChatterboxSettings(EngineSettings):
     voices_dir
         The folder with the voices; None for the default one.
     device
-        `cpu`, `cuda` or `mps`; `auto` for the fastest one that works.
+        `cpu`, `cuda` or `mps`; `auto` for what `tts tune` has chosen, otherwise a GPU that works.
     precision
-        The numbers that the networks compute with; `auto` for the fastest on the device.
+        The numbers that the networks compute with; `auto` for what `tts tune` has chosen, otherwise the fastest on the
+        device.
     threads
-        How many threads compute; None for one for each core.
+        How many threads compute; None for what `tts tune` has chosen, otherwise one for each core.
     prompt_seconds
         How much of the voice's recording the flow uses, in seconds; None for all, up to 10 s.
     flow_steps
@@ -101,12 +105,23 @@ class ChatterboxSettings(EngineSettings):
     voices_dir: Annotated[
         Path | None, Option("Folder of cached voices; also TTS_VOICES_DIR.", variable="TTS_VOICES_DIR")
     ] = None
-    device: Annotated[str, Option("Where to compute.", choices=(AUTO, *DEVICES))] = AUTO
+    device: Annotated[
+        str,
+        Option(
+            "Where to compute; auto: as tts tune has chosen, otherwise a GPU if there is one.", choices=(AUTO, *DEVICES)
+        ),
+    ] = AUTO
     precision: Annotated[
         str,
-        Option("Numbers that networks compute with; auto: the fastest here.", choices=(AUTO, *PRECISIONS)),
+        Option(
+            "Numbers that networks compute with; auto: what tts tune has chosen, otherwise the fastest here.",
+            choices=(AUTO, *PRECISIONS),
+        ),
     ] = AUTO
-    threads: Annotated[int | None, Option("Threads to compute with; default: one for each core.", 1, 1024)] = None
+    threads: Annotated[
+        int | None,
+        Option("Threads to compute with; default: as tts tune has chosen, otherwise one for each core.", 1, 1024),
+    ] = None
     prompt_seconds: Annotated[
         float | None,
         Option(
@@ -128,7 +143,8 @@ class ChatterboxOptions(SpeakOptions):
     Parameters
     ----------
     strategy
-        One of `STRATEGIES`, or `auto`: `cached` on a CPU, `context` elsewhere.
+        One of `STRATEGIES`, or `auto`: what `tts tune` has chosen, otherwise `context` with CUDA and `cached`
+        elsewhere.
     parallel
         Whether T3, the flow and the vocoder compute at the same time.
     parallel_segments
@@ -155,7 +171,8 @@ class ChatterboxOptions(SpeakOptions):
     strategy: Annotated[
         str,
         Option(
-            "How chunks are decoded and joined; auto: cached on a CPU, context elsewhere. See docs/lab/experiments.md.",
+            "How chunks are decoded and joined; auto: what tts tune has chosen, otherwise context with CUDA and cached "
+            "elsewhere. See docs/lab/experiments.md.",
             choices=(AUTO, *STRATEGIES),
         ),
     ] = AUTO

@@ -45,7 +45,14 @@ class Placed:
     """A line for the user if they are not on the device that `auto` tried first; otherwise empty."""
 
 
-def place(folder: Path, device: str, precision: str, flow_steps: int = FLOW_STEPS) -> Placed:
+def place(
+    folder: Path,
+    device: str,
+    precision: str,
+    flow_steps: int = FLOW_STEPS,
+    *,
+    timed: tuple[str, str] | None = None,
+) -> Placed:
     """Load T3 and S3Gen. Raises what `T3.load`, `S3GenDecoder.load` and `pick_device` raise.
 
     Parameters
@@ -58,15 +65,19 @@ def place(folder: Path, device: str, precision: str, flow_steps: int = FLOW_STEP
         One of `options.PRECISIONS`, or `auto`.
     flow_steps
         How many steps the flow takes.
+    timed
+        The device and the precision that timing has chosen, as far as these are `auto`; None for the usual ones.
     """
     # torch warns in many cases, such as a fall-back to the CPU. With `-W error`, a warning would end the speech.
     warnings.filterwarnings("ignore", module=r"(torch|tts_cli\.engines\.chatterbox)(\.|$)")
     cpu = torch.device("cpu")
-    chosen = cpu if device == "auto" and precision in ("int8", "int4") else pick_device(device)
+    for_cpu = device == "auto" and precision in ("int8", "int4")
+    first, numbers = timed or ("cpu" if for_cpu else device, precision)
+    chosen = pick_device(first)
     if device != "auto" or chosen == cpu:
-        return _load(folder, chosen, precision, flow_steps)
+        return _load(folder, chosen, numbers, flow_steps)
     try:
-        placed = _load(folder, chosen, precision, flow_steps)
+        placed = _load(folder, chosen, numbers, flow_steps)
     except TTSError:
         raise
     except Exception as error:  # noqa: BLE001 (a device may fail in any way: memory, driver, a missing kernel)

@@ -58,6 +58,11 @@ class Budget:
     number
         All threads; None for one for each core that this process may use.
 
+    Attributes
+    ----------
+    total
+        All threads.
+
     Examples
     --------
     >>> budget = Budget(4)
@@ -67,7 +72,7 @@ class Budget:
     """
 
     def __init__(self, number: int | None) -> None:
-        self._total = number or cores()
+        self.total = number or cores()
         self._utterances = 0
         self._counting = threading.Lock()
 
@@ -79,16 +84,16 @@ class Budget:
         together
             Whether one thread draws the tokens of all of them. Otherwise, each needs a thread for T3 and one for S3Gen.
         """
-        return 2 * self._total if together else max(1, self._total // 2)
+        return 2 * self.total if together else max(1, self.total // 2)
 
     @property
     def places(self) -> int:
         """How many chunks S3Gen computes at once: one for each thread, and 2 for an utterance alone."""
-        return max(2, self._total)
+        return max(2, self.total)
 
     def of_t3(self, alone: bool) -> int:
         """The threads for T3 where one thread draws the tokens of all utterances. `alone`: S3Gen has no work."""
-        return self._total if alone else max(1, self._total // 2)
+        return self.total if alone else max(1, self.total // 2)
 
     @contextmanager
     def taking_part(self) -> Iterator[None]:
@@ -103,7 +108,7 @@ class Budget:
 
     def share(self) -> Threads:
         """The threads for each of the utterances that are computed now."""
-        return Threads.share(max(1, self._total // max(1, self._utterances)))
+        return Threads.share(max(1, self.total // max(1, self._utterances)))
 
 
 def use(number: int) -> None:
