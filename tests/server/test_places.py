@@ -6,15 +6,17 @@ import json
 import socket
 import sys
 import time
+import urllib.request
 from contextlib import closing
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
 from tests.harness import PATIENCE
-from tests.server.serving import ENDLESS, TONE, Server, hear, send, serving
+from tests.server.serving import ENDLESS, TONE, Server, hear, say, send, serving
 from tts_cli.server.address import SENT_BYTES, bind
 
 
@@ -137,3 +139,17 @@ def test_the_system_holds_some_seconds_of_sound_for_a_client() -> None:
         closing(bound.accept()[0]) as accepted,
     ):
         assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 2 * SENT_BYTES <= 6 * 48_000
+
+
+def test_beyond_the_most_connections_all_requests_are_refused() -> None:
+    few = "from tts_cli.server import running; running.MOST_CONNECTIONS = 2"
+    with serving(engine=TONE, before=few) as server, server.connect() as first, server.connect():
+        assert say(first, text="Hi.").last["state"] == "done"
+        with pytest.raises(InvalidStatus) as refused:
+            server.connect()
+        assert (refused.value.response.status_code, refused.value.response.headers["Retry-After"]) == (429, "2")
+        with pytest.raises(HTTPError) as failed:
+            urllib.request.urlopen(f"{server.url}/readyz", timeout=PATIENCE)
+        with failed.value as answer:
+            assert (answer.code, answer.headers["Retry-After"]) == (429, "2")
+            assert "too many connections" in json.load(answer)["error"]["message"]

@@ -19,6 +19,7 @@ from tts_cli import signals
 from tts_cli.errors import TTSError
 from tts_cli.server.address import is_local, url_of
 from tts_cli.server.app import make_app
+from tts_cli.server.crowd import Crowd
 from tts_cli.server.guard import LOCAL
 from tts_cli.server.http import PatientProtocol
 from tts_cli.server.log import LibraryLog, Log
@@ -205,13 +206,17 @@ class _Running:
         except BaseException as error:  # noqa: BLE001  `_check` raises it
             self._failed.append(error)
 
+    def _is_crowded(self) -> bool:
+        return self._server is not None and len(self._server.server_state.connections) > MOST_CONNECTIONS
+
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         plan = self._plan
         self._service = Service(plan.listeners, plan.queue, self._log, plan.idle_stop)
         hosts = LOCAL if is_local(self._bound) else None
+        app = make_app(self._service, hosts, plan.token, plan.voice_maker, self._started.set, plan.add)
         config = uvicorn.Config(
-            make_app(self._service, hosts, plan.token, plan.voice_maker, self._started.set, plan.add),
+            Crowd(app, self._is_crowded),
             http=PatientProtocol,
             ws=WebSocketsSansIOProtocol,
             ws_max_size=FIELDS_BYTES,
@@ -223,7 +228,6 @@ class _Running:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=MOST_CONNECTIONS,
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
