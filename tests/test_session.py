@@ -7,7 +7,9 @@ import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -78,21 +80,26 @@ def check_interleavings(session: Session, number: int, **options: Any) -> None:
     assert cut > number / 2, "some have to be left early"
 
 
-def check_threads(session: Session, **options: Any) -> None:
+def check_threads(session: Session, rounds: int = 1, **options: Any) -> None:
+    """All texts at once, each in a thread of its own, in an order that the system chooses. Some leave early."""
     expected = alone(session, **options)
 
-    def speak(seed: int) -> Samples:
-        return together(list(session.stream(TEXTS[seed], seed=seed, **options)))
+    def speak(number: int, seed: int) -> tuple[Samples, bool]:
+        most = random.Random(number * len(TEXTS) + seed).choice([None, 1, 2]) if number else None
+        with closing(session.stream(TEXTS[seed], seed=seed, **options)) as chunks:
+            return together(list(islice(chunks, most))), most is None
 
     with ThreadPoolExecutor(len(TEXTS)) as pool:
-        for found, sound in zip(pool.map(speak, range(len(TEXTS))), expected, strict=True):
-            np.testing.assert_array_equal(found, sound)
+        for number in range(rounds):
+            spoken = pool.map(partial(speak, number), range(len(TEXTS)))
+            for (found, whole), sound in zip(spoken, expected, strict=True):
+                np.testing.assert_array_equal(found, sound if whole else sound[: len(found)])
 
 
 def test_four_at_once_say_what_each_says_alone(tmp_path: Path) -> None:
     with nothing_left(tmp_path), tts_cli.load("builtin") as session:
         check_interleavings(session, 100, chunk=10)
-        check_threads(session)
+        check_threads(session, 100, chunk=10)
 
 
 @pytest.mark.slow
@@ -111,6 +118,7 @@ def test_four_at_once_on_one_chatterbox_say_what_each_says_alone(tiny: Path, tmp
         list(session.stream("Hello.", tokens=4))  # the voice is loaded and kept
         with nothing_left(tmp_path):
             check_interleavings(session, 100, chunk=2, tokens=3)
+            check_threads(session, 100, chunk=2, tokens=3)
             check_threads(session, chunk=5, tokens=30)
     assert torch.get_num_threads() == threads
 

@@ -14,10 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.main import get_command
 
-from tests.harness import TTS
+import tts_cli
+from tests.harness import ROOT, TTS
 from tests.terminal import terminal
 from tts_cli.cli import app
 from tts_cli.cli.help import NARROWEST, WIDEST, Group, page
+from tts_cli.playback.file import FORMATS
 
 
 def _contexts(command: Any, context: Any) -> Iterator[Any]:
@@ -58,6 +60,19 @@ def test_options_stand_in_the_sections_of_their_engines(environment: dict[str, s
 
 def test_examples_stand_in_lines_of_their_own(environment: dict[str, str]) -> None:
     assert '\n  Examples:\n    tts speak "Hello, world."\n    llm ' in _help(environment, "speak")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [("speak",), ("voice", "try"), Path("docs/python.md"), tts_cli.speak],
+    ids=["speak", "voice try", "python.md", "api"],
+)
+def test_every_sound_format_is_named(environment: dict[str, str], place: Any) -> None:
+    if isinstance(place, Path):
+        text = (ROOT / place).read_text(encoding="utf-8")
+    else:
+        text = place.__doc__ if callable(place) else _help(environment, *place)
+    assert set(FORMATS) <= set(re.findall(r"\.\w+", text))
 
 
 @pytest.mark.parametrize("words", [(), ("voice",)], ids=["tts", "tts voice"])

@@ -36,6 +36,15 @@ def test_speed_and_volume_are_for_every_engine(tts: Run, tmp_path: Path, mode: s
     assert 0.8 < np.abs(loud).max() < 0.9, "the limiter lets nothing clip"
 
 
+def test_a_pause_is_given_in_milliseconds(tts: Run) -> None:
+    def length(pause: str) -> float:
+        done = tts("speak", "It rains.\n\nIt pours.", *TONE, "--pause", pause, "-o", "x.wav", "--json", "--quiet")
+        assert done.returncode == 0
+        return float(json.loads(done.stdout)["audio_ms"])
+
+    assert length("1200") == pytest.approx(length("0") + 1200, abs=0.1)
+
+
 def test_normalized_speech_has_the_loudness_of_podcasts(tts: Run, tmp_path: Path) -> None:
     text = "The weather is nice today and we want to go for a walk. " * 6
     assert tts("speak", text, "--engine", "builtin", "--normalize", "-o", "x.wav").returncode == 0
