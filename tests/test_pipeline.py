@@ -10,7 +10,7 @@ import pytest
 
 from tests.given import segments
 from tests.harness import PATIENCE
-from tests.sample_engines import RecordingEngine, ToneEngine
+from tests.sample_engines import HighEngine, LowEngine, RecordingEngine, ToneEngine
 from tts_cli.audio import SAMPLE_RATE, AudioChunk, Samples
 from tts_cli.engines import EngineSettings, Mode, SpeakOptions
 from tts_cli.metrics import Meter
@@ -55,6 +55,17 @@ def test_a_paragraph_begins_after_a_longer_pause(grouped: bool, mode: Mode) -> N
     one, two = sound("\n\nOne is here."), sound("Two is here too.\n\n")
     pause = np.zeros(SAMPLE_RATE // 4, np.float32)
     assert np.array_equal(sound("\n\nOne is here.\n\n\nTwo is here too.\n\n"), np.concatenate([one, pause, two]))
+
+
+@pytest.mark.parametrize("kind", [LowEngine, HighEngine])
+def test_a_pause_is_as_long_at_every_rate(kind: type[ToneEngine]) -> None:
+    def seconds(pause: float) -> float:
+        meter = Meter()
+        texts = segments(text_argument("One is here.\n\nTwo is here too."), meter)
+        chunks = synthesize(kind(EngineSettings()), "sine", SpeakOptions(pause=pause), texts, meter)
+        return sum(chunk.seconds for chunk in chunks)
+
+    assert seconds(0.25) == pytest.approx(seconds(0.0) + 0.25)
 
 
 class Tagged(ToneEngine):
