@@ -175,6 +175,26 @@ def test_abandoned_while_it_closes_by_itself_that_is_waited_for() -> None:
     assert run.wait(60)
 
 
+def test_a_pause_while_it_loads_holds_until_it_is_resumed() -> None:
+    begun, wanted, heard = threading.Event(), threading.Event(), Heard()
+
+    def prepare(_stack: ExitStack) -> tuple[ToneEngine, Sink]:
+        begun.set()
+        wanted.wait()
+        return RecordingEngine(), heard
+
+    run = speaking(prepare)
+    run.start()
+    begun.wait()
+    run.pause()
+    wanted.set()
+    assert not run.wait(0.2)
+    assert not heard.samples
+    run.resume()
+    run.result()
+    assert heard.samples
+
+
 def test_what_fails_while_loading_is_told() -> None:
     def fail(_stack: ExitStack) -> tuple[ToneEngine, Sink]:
         raise OutputError("no such device")
