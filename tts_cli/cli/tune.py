@@ -119,6 +119,7 @@ def timed(folder: Path, display: AbstractContextManager[Progress]) -> Tuned:
     thread = Thread(target=work, name="time this machine", daemon=True)
     try:
         with display as show:
+            show(*news)
             thread.start()
             while not wait([outcome], REFRESH_SECONDS).done:
                 show(*news)
