@@ -1,4 +1,4 @@
-"""The command line's threads share an arena of `malloc`."""
+"""The command line's threads share an arena of `malloc`, and what it does not use goes back to the system."""
 
 from __future__ import annotations
 
@@ -51,3 +51,39 @@ def arenas(**environment: str) -> int:
 def test_threads_share_an_arena_unless_the_environment_says_otherwise() -> None:
     assert arenas() == ARENAS
     assert arenas(MALLOC_ARENA_MAX="4") == 4
+
+
+HOLES = """
+import ctypes
+from pathlib import Path
+from tts_cli.memory import release
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 1_000_000
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
+libc.free.argtypes = (ctypes.c_void_p,)
+blocks = [libc.malloc(100_000) for _ in range(2000)]
+for block in blocks:
+    ctypes.memset(block, 1, 100_000)
+for number, block in enumerate(blocks):
+    if (number + 1) % 20:
+        libc.free(block)  # each twentieth is used, the last one included
+before = resident()
+release()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_pages_between_those_that_are_used_are_given_back() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HOLES],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+    )
+    assert int(done.stdout) > 150

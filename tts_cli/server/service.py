@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
 
+from tts_cli import memory
 from tts_cli.errors import TTSError
 from tts_cli.metrics import Meter
 from tts_cli.server.admission import RETRY_SECONDS, Admission, UnreadyError
@@ -57,6 +58,7 @@ class Service:
         self._listeners = listeners
         self._session: Session | None = None
         self._defaults: Mapping[str, Any] = {}
+        self._releasing: asyncio.Future[None] | None = None
         self._silent = asyncio.Event()
         self._silent.set()
 
@@ -127,6 +129,7 @@ class Service:
             speech.cancel()
             self.speeches.discard(speech)
             self._notice_silence()
+            self._release()
             self.monitor.ended(speech)
             self.log.line(speech.summary())
 
@@ -147,11 +150,17 @@ class Service:
         finally:
             self.speeches.discard(borrower)
             self._computed()
+            self._release()
 
     def _computed(self) -> None:
         """An utterance has ended. Its place is free, though its listener may have some sound to take."""
         self.admission.leave()
         self._notice_silence()
+
+    def _release(self) -> None:
+        """Give back the memory of an utterance that has ended, in a thread, unless that is being done."""
+        if self._releasing is None or self._releasing.done():
+            self._releasing = asyncio.get_running_loop().run_in_executor(None, memory.release)
 
     def _notice_silence(self) -> None:
         if not self.speeches and not self.admission.taken:
