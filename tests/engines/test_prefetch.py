@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
+from types import FrameType
 
 import pytest
 
@@ -52,3 +55,33 @@ def test_errors_of_every_kind_come_last() -> None:
         with pytest.raises(type(error)):
             next(stream)
         assert not running()
+
+
+def test_ctrl_c_while_it_closes_does_not_leave_the_thread_running() -> None:
+    """Otherwise the exit of the interpreter can meet it inside C++ code, and aborts."""
+    made, going = threading.Event(), threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 1
+        made.wait()
+        stream._stopped.wait()
+        os.kill(os.getpid(), signal.SIGUSR1)  # the main thread waits in `close`, or soon will
+        going.wait()
+        yield 2
+
+    def interrupted(_number: int, _frame: FrameType | None) -> None:
+        threading.Timer(0.2, going.set).start()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, interrupted)
+    try:
+        stream = Prefetch(items(), room=1)
+        made.set()
+        assert next(stream) == 1
+        with pytest.raises(KeyboardInterrupt):
+            stream.close()
+        assert going.is_set()
+        assert not running()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        going.set()

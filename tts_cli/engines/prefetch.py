@@ -39,6 +39,7 @@ class Prefetch(Generic[Item]):
     def __init__(self, items: Iterable[Item], room: int) -> None:
         self._queue: Queue[Item | _End] = Queue(room)
         self._stopped = Event()
+        self._ended = Event()
         self._thread = Thread(target=self._work, args=(items,), name="prefetch", daemon=True)
         self._thread.start()
 
@@ -60,11 +61,21 @@ class Prefetch(Generic[Item]):
         raise item.error or StopIteration
 
     def close(self) -> None:
-        """End the thread. Calling it twice is harmless."""
+        """End the thread. Calling it twice is harmless.
+
+        Ctrl-C does not shorten the waiting: an interpreter that exits while the thread is in C++ code aborts.
+        """
+        try:
+            self._end()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
         self._stopped.set()
         with suppress(Empty):  # the thread may wait for a full queue; it puts one more item at most
             while True:
                 self._queue.get_nowait()
+        self._ended.wait()  # after Ctrl-C, a join can return while the thread runs (CPython 3.11)
         self._thread.join()
 
     def _work(self, items: Iterable[Item]) -> None:
@@ -76,4 +87,6 @@ class Prefetch(Generic[Item]):
                     return
         except BaseException as caught:  # noqa: BLE001 (`__next__` raises it)
             error = caught
+        finally:
+            self._ended.set()
         self._queue.put(_End(error))
