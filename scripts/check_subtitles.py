@@ -19,7 +19,7 @@ import tts_cli
 from tts_cli.audio import Samples, SpokenWord, to_pcm16
 from tts_cli.segment import Segment, Sentence
 from tts_cli.subtitles.placing import Cue, place
-from tts_cli.subtitles.sound import SegmentSound
+from tts_cli.subtitles.speech_activity import SpeechActivity
 
 SENTENCES = (
     "The weather is nice today and we want to go for a walk.",
@@ -71,7 +71,7 @@ def spoken(session: tts_cli.Session, sentence: str) -> tuple[Samples, tuple[Spok
 
 
 def cues_of(segment: Segment, samples: Samples, words: tuple[SpokenWord, ...], begin: float) -> list[Cue]:
-    sound = SegmentSound(24_000)
+    sound = SpeechActivity(24_000)
     sound.add(samples)
     return place(segment, sound, words, begin)
 

@@ -14,7 +14,7 @@ from tts_cli.engines.options import declared
 from tts_cli.engines.registry import AUTO, choose, split
 from tts_cli.metrics import Snapshot
 from tts_cli.session import Session
-from tts_cli.text.given import Text, checked_text
+from tts_cli.text.caller_text import Text, checked_text
 from tts_cli.text.markup.code import Code
 from tts_cli.text.markup.reading import Format, Reading
 

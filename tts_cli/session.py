@@ -20,7 +20,7 @@ from tts_cli.pipeline import synthesize
 from tts_cli.playback import Sink
 from tts_cli.playback.opening import open_sink
 from tts_cli.segments import TextSegments
-from tts_cli.text.given import Text, checked_text, source_of
+from tts_cli.text.caller_text import Text, checked_text, source_of
 from tts_cli.text.markup.code import Code
 from tts_cli.text.markup.reading import Format, Reading
 from tts_cli.text.sources import ReadyText, TextSource

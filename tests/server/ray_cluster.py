@@ -35,7 +35,7 @@ serve.start(http_options={"host": "0.0.0.0", "port": int(sys.argv[2])})
 cli(["run", "tts_cli.server.cluster:app"])
 """
 RAY = {
-    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "tts_cli.server.flow:in_proxy",
+    "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "tts_cli.server.backpressure:in_proxy",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",  # else replicas would wait for all other tests
     "RAY_SERVE_HANDLE_AUTOSCALING_METRIC_PUSH_INTERVAL_S": "0.2",

@@ -162,7 +162,7 @@ def test_those_who_wait_when_it_ends_are_told_at_once() -> None:
         assert server.process.wait(PATIENCE) == 143
 
 
-SHORT = "import tts_cli.server.bounds as b, tts_cli.server.http as h; b.BODY_SECONDS = h.HEAD_SECONDS = 0.2"
+SHORT = "import tts_cli.server.body_limit as b, tts_cli.server.http as h; b.BODY_SECONDS = h.HEAD_SECONDS = 0.2"
 
 
 def test_a_request_that_does_not_arrive_holds_no_connection() -> None:

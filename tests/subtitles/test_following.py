@@ -135,5 +135,5 @@ def test_what_was_heard_long_ago_is_forgotten(chunks: list[AudioChunk]) -> None:
     for number in range(2 * BEFORE):
         speaker.heard = Heard(number, 0)
         sink.write(AudioChunk(chunks[0].samples, 24_000, Segment.of("One.", number)), 0.0)
-    assert len(sink._passages) == BEFORE + 1, "also where the text is not shown"
+    assert len(sink._sounds) == BEFORE + 1, "also where the text is not shown"
     assert sink.following() is not None

@@ -10,19 +10,19 @@ import pytest
 from tts_cli.audio import Samples, SpokenWord, as_samples
 from tts_cli.segment import Segment, Sentence
 from tts_cli.subtitles.placing import place
-from tts_cli.subtitles.sound import SegmentSound
+from tts_cli.subtitles.speech_activity import SpeechActivity
 
 RATE = 24_000
 
 
-def sound(*parts: float) -> SegmentSound:
+def sound(*parts: float) -> SpeechActivity:
     """Tones of so many seconds, with silences of so many between them, in chunks of an odd length."""
     pieces: list[Samples] = []
     for number, seconds in enumerate(parts):
         level = 0.0 if number % 2 else 0.3
         pieces.append(as_samples(level * np.sin(np.arange(round(seconds * RATE)) / 10)))
     samples = np.concatenate(pieces)
-    made = SegmentSound(RATE)
+    made = SpeechActivity(RATE)
     for start in range(0, len(samples), 777):
         made.add(samples[start : start + 777])
     return made
@@ -36,7 +36,7 @@ def segment(*texts: str) -> Segment:
 
 
 def test_a_segment_of_one_sentence_begins_and_ends_with_its_sound() -> None:
-    padded = SegmentSound(RATE)
+    padded = SpeechActivity(RATE)
     padded.add(np.zeros(2401, np.float32))
     padded.add(np.full(4800, 0.3, np.float32))
     padded.add(np.zeros(4801, np.float32))
@@ -66,7 +66,7 @@ def test_a_silence_as_short_as_a_plosive_is_no_pause() -> None:
 
 
 def test_sound_that_is_silent_has_no_cue_and_a_tiny_one_has() -> None:
-    silent, tiny = SegmentSound(RATE), SegmentSound(RATE)
+    silent, tiny = SpeechActivity(RATE), SpeechActivity(RATE)
     silent.add(np.zeros(5000, np.float32))
     tiny.add(np.ones(3, np.float32))
     assert place(segment("It rains."), silent) == []

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from tts_cli.errors import NothingToSayError, TextError
 from tts_cli.segment import Sentence
-from tts_cli.text.ahead import AHEAD
 from tts_cli.text.live import LiveText
+from tts_cli.text.sentence_queue import AHEAD
 from tts_cli.text.sources import ReadyText, TextSource, text_argument, text_file
 
 

@@ -17,7 +17,7 @@ from tts_cli.cli.help import App
 from tts_cli.cli.streams import discard_results, own_streams
 from tts_cli.errors import TTSError
 from tts_cli.memory import share_arenas
-from tts_cli.shown import on_one_line
+from tts_cli.printable import on_one_line
 
 app = App(
     name="tts",

@@ -15,7 +15,7 @@ from tts_cli.cli.display import left_to
 from tts_cli.cli.options import with_engine_options
 from tts_cli.cli.speak import EngineName, Json, Voice
 from tts_cli.errors import UsageError
-from tts_cli.shown import harmless, on_one_line
+from tts_cli.printable import harmless, on_one_line
 
 if TYPE_CHECKING:
     from rich.console import Console

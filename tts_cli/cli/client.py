@@ -18,7 +18,7 @@ from tts_cli.cli.client_text import whole_or_pieces
 from tts_cli.cli.serve import INSTALL
 from tts_cli.cli.speak import TextFile
 from tts_cli.errors import MissingError, TTSError, UsageError
-from tts_cli.shown import harmless
+from tts_cli.printable import harmless
 
 if TYPE_CHECKING:
     from tts_cli.playback import Sink

@@ -50,7 +50,7 @@ def stored_voices(ctx: typer.Context) -> list[str]:
 def devices() -> list[tuple[str, str]]:
     """The numbers of the audio outputs, with their names: a shell would split a name at its spaces."""
     from tts_cli.playback.devices import list_devices
-    from tts_cli.shown import on_one_line
+    from tts_cli.printable import on_one_line
 
     try:
         return [(str(device.index), on_one_line(device.name)) for device in list_devices()]
@@ -61,7 +61,7 @@ def devices() -> list[tuple[str, str]]:
 def inputs() -> list[tuple[str, str]]:
     """The numbers of the audio inputs, with their names."""
     from tts_cli.playback.microphone import list_inputs
-    from tts_cli.shown import on_one_line
+    from tts_cli.printable import on_one_line
 
     try:
         return [(str(device.index), on_one_line(device.name)) for device in list_inputs()]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tts_cli.errors import MissingError
-from tts_cli.shown import harmless
+from tts_cli.printable import harmless
 
 
 def devices(

@@ -18,7 +18,7 @@ from tts_cli.engines.options import values
 from tts_cli.engines.registry import AUTO
 from tts_cli.metrics import Snapshot, State
 from tts_cli.playback import SinkStatus
-from tts_cli.shown import harmless
+from tts_cli.printable import harmless
 from tts_cli.subtitles.following import Following
 
 _BAR_WIDTH = 24

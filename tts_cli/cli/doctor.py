@@ -107,7 +107,7 @@ def _settings() -> tuple[Settings, Finding]:
 
 def _show(finding: Finding) -> None:
     """Print a finding at once: the next check may take seconds."""
-    from tts_cli.shown import on_one_line
+    from tts_cli.printable import on_one_line
 
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names, too, may have letters that it cannot show

@@ -16,7 +16,7 @@ from rich.progress import (
 )
 
 from tts_cli.engines.chatterbox.weights.download import Report, Transfer
-from tts_cli.shown import harmless
+from tts_cli.printable import harmless
 
 __all__ = ["download_bars"]
 

@@ -27,8 +27,8 @@ from tts_cli.engines.registry import load_engine
 from tts_cli.errors import MissingError, SegmentError, UnspokenError
 from tts_cli.metrics import Meter
 from tts_cli.playback import Sink, SinkStatus
+from tts_cli.printable import harmless, on_one_line
 from tts_cli.session import Session
-from tts_cli.shown import harmless, on_one_line
 from tts_cli.subtitles.following import FollowedSink
 from tts_cli.text.sources import TextSource
 from tts_cli.utterance import Ready, Utterance

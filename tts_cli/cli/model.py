@@ -9,7 +9,7 @@ import typer
 
 from tts_cli.cli.help import App
 from tts_cli.cli.streams import print_path
-from tts_cli.shown import harmless
+from tts_cli.printable import harmless
 
 app = App(help="Download the weights of Chatterbox, and show where they are.")
 

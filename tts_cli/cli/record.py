@@ -12,9 +12,9 @@ from rich.text import Text
 
 from tts_cli.audio import AudioChunk
 from tts_cli.errors import TTSError, UsageError
+from tts_cli.printable import on_one_line
+from tts_cli.recording_quality import LOUD, faults, level
 from tts_cli.segment import Segment
-from tts_cli.shown import on_one_line
-from tts_cli.take import LOUD, faults, level
 
 if TYPE_CHECKING:
     from tts_cli.audio import Samples

@@ -13,7 +13,7 @@ from tts_cli.cli import completion
 from tts_cli.cli.options import with_engine_options
 from tts_cli.cli.speak import EngineName
 from tts_cli.errors import MissingError
-from tts_cli.shown import on_one_line
+from tts_cli.printable import on_one_line
 
 INSTALL: Final = "run: pip install '.[serve]'"
 

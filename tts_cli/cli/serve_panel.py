@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tts_cli.cli.display import has_live_display, milliseconds, ratio
+from tts_cli.printable import harmless
 from tts_cli.server.monitoring import Glance
-from tts_cli.shown import harmless
 
 
 class ServePanel:

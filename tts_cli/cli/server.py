@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from tts_cli.cli.help import App
-from tts_cli.shown import on_one_line
+from tts_cli.printable import on_one_line
 
 app = App(help="Show and end the processes that tts speak --keep-warm keeps.")
 

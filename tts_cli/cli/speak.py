@@ -16,7 +16,7 @@ from tts_cli.cli.output_device import OutputDevice
 from tts_cli.cli.settings import Settings
 from tts_cli.cli.streams import is_open
 from tts_cli.errors import UsageError
-from tts_cli.shown import on_one_line
+from tts_cli.printable import on_one_line
 from tts_cli.text.markup.code import Code
 from tts_cli.text.markup.reading import Format, Reading
 

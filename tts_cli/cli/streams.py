@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tts_cli.errors import OutputError
-from tts_cli.shown import harmless
+from tts_cli.printable import harmless
 
 
 def own_streams() -> None:

@@ -7,7 +7,7 @@ from typing import Final
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from tts_cli.shown import harmless
+from tts_cli.printable import harmless
 from tts_cli.subtitles.following import Following
 
 MOST_LINES: Final = 7

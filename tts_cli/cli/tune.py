@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import typer
 
 from tts_cli import signals
-from tts_cli.shown import harmless, on_one_line
+from tts_cli.printable import harmless, on_one_line
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -13,7 +13,7 @@ from tts_cli.cli.output_device import OutputDevice
 from tts_cli.cli.streams import print_path
 from tts_cli.errors import UsageError
 from tts_cli.paths import expanded
-from tts_cli.shown import harmless
+from tts_cli.printable import harmless
 
 if TYPE_CHECKING:
     from tts_cli.engines import EngineSpec, VoiceInfo

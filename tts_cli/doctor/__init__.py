@@ -1,14 +1,15 @@
 """Checks whether `tts speak` can work on this machine, and says what to do where it cannot.
 
 `findings` runs all checks. Each is a small function: those of Python and the machine are in `machine`, those of audio
-in `sound`, and `voices` asks the engines. Modules outside use the names in `__all__`.
+in `sound`. `voices` asks the engines, and `residents` looks for engines that are kept. Modules outside use the names in
+`__all__`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from tts_cli.doctor import kept, machine, sound, voices
+from tts_cli.doctor import machine, residents, sound, voices
 from tts_cli.engines import EngineSpec
 from tts_cli.finding import Finding
 
@@ -43,4 +44,4 @@ def findings(
     yield from machine.findings()
     yield from sound.findings(device, tone)
     yield from voices.findings(engine, given, preset, thorough)
-    yield from kept.findings()
+    yield from residents.findings()

@@ -1,4 +1,4 @@
-"""The app: its routes, and the layers that every request passes."""
+"""The app: its routes, and the middleware that every request passes."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from starlette.types import ASGIApp
 
 from tts_cli import __version__
 from tts_cli.errors import TTSError
-from tts_cli.server.access import Access
-from tts_cli.server.bounds import Bounds
+from tts_cli.server.access_log import AccessLog
+from tts_cli.server.activity import ActivityCounter
+from tts_cli.server.body_limit import BodyLimit
 from tts_cli.server.failure import known_error
-from tts_cli.server.guard import Guard, error_response
 from tts_cli.server.openai_api import add_openai_api
+from tts_cli.server.request_guard import RequestGuard, error_response
 from tts_cli.server.service import Service
-from tts_cli.server.use import Counted
 from tts_cli.server.voice_making import PATH, VoiceMakerOf, add_voice_making
 from tts_cli.server.web_page import FILES, add_page
 from tts_cli.server.websocket import Conversation
@@ -48,7 +48,7 @@ def make_app(
     service
         What speaks.
     hosts, token
-        As for `Guard`.
+        As for `RequestGuard`.
     voice_maker
         As for `add_voice_making`.
     started
@@ -74,8 +74,8 @@ def make_app(
     _add_errors(app)
     _describe_errors(app)
     uploads = frozenset() if voice_maker is None else frozenset({PATH})
-    counted = Counted(Bounds(app, uploads), service.use, OPEN_PATHS | {METRICS})
-    return Access(Guard(counted, hosts, token, OPEN_PATHS | FILES.keys()), service.log)
+    counted = ActivityCounter(BodyLimit(app, uploads), service.use, OPEN_PATHS | {METRICS})
+    return AccessLog(RequestGuard(counted, hosts, token, OPEN_PATHS | FILES.keys()), service.log)
 
 
 def _add_health(app: FastAPI, service: Service) -> None:

@@ -26,8 +26,8 @@ FULL: Final = 0.75
 LOOK_BACK_SECONDS: Final = 15.0
 """Ray decides by the most listeners within these seconds, so a rush is not averaged away."""
 HEALTH_TIMEOUT: Final = 30.0
-IN_PROXY: Final = ("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "tts_cli.server.flow:in_proxy")
-"""The variable by which Ray's proxies find their layers."""
+IN_PROXY: Final = ("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "tts_cli.server.backpressure:in_proxy")
+"""The variable by which Ray's proxies find their middleware."""
 LOOK_SECONDS: Final = 1.0
 """How often a replica that is ended looks whether it still has listeners."""
 

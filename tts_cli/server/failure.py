@@ -7,10 +7,10 @@ from typing import Final
 from starlette.responses import Response
 
 from tts_cli.errors import TTSError, UsageError
+from tts_cli.printable import on_one_line
 from tts_cli.server.admission import RETRY_SECONDS, FullError, RefusedError
-from tts_cli.server.guard import error_response
 from tts_cli.server.request import FieldError
-from tts_cli.shown import on_one_line
+from tts_cli.server.request_guard import error_response
 
 CLOSE: Final = {"Connection": "close"}
 """Headers of an answer after which nothing more is read of the request."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from tts_cli.shown import on_one_line
+from tts_cli.printable import on_one_line
 
 MOST_LINES: Final = 1000
 """Lines that wait to be written. More are dropped."""

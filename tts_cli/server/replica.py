@@ -13,11 +13,11 @@ from starlette.types import Receive, Scope, Send
 
 from tts_cli.engines.registry import voice_maker
 from tts_cli.server.app import make_app
-from tts_cli.server.arrivals import Arrivals
+from tts_cli.server.backpressure import Waiting
 from tts_cli.server.cluster_settings import ClusterSettings, choose_engine
-from tts_cli.server.flow import Waiting
 from tts_cli.server.health import Health
 from tts_cli.server.log import LibraryLog, Log
+from tts_cli.server.loopback import LoopbackOrToken
 from tts_cli.server.service import Service
 from tts_cli.session import Session
 
@@ -57,7 +57,7 @@ class Replica:
         self._health = Health(self._service)
         making = partial(voice_maker, chosen.spec, chosen.settings) if settings.allow_voices else None
         app = make_app(self._service, None, settings.token, making, lambda: None, None)
-        self.answer = Arrivals(Waiting(app), settings.token)
+        self.answer = LoopbackOrToken(Waiting(app), settings.token)
 
     async def check_health(self) -> None:
         """Called by Ray every few seconds. Raises if the engine is dead."""

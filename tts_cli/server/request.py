@@ -12,7 +12,7 @@ from tts_cli.checks import instance
 from tts_cli.engines.options import declared
 from tts_cli.errors import UsageError
 from tts_cli.session import Session
-from tts_cli.text.given import checked_text
+from tts_cli.text.caller_text import checked_text
 from tts_cli.text.sources import ReadyText
 
 TEXT_CHARACTERS: Final = 100_000

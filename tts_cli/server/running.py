@@ -19,12 +19,12 @@ from tts_cli import signals
 from tts_cli.errors import TTSError
 from tts_cli.server.address import is_local, url_of
 from tts_cli.server.app import make_app
-from tts_cli.server.crowd import Crowd
-from tts_cli.server.guard import LOCAL
+from tts_cli.server.connection_limit import ConnectionLimit
 from tts_cli.server.http import PatientProtocol
 from tts_cli.server.log import LibraryLog, Log
 from tts_cli.server.monitoring import Glance
 from tts_cli.server.request import FIELDS_BYTES
+from tts_cli.server.request_guard import LOCAL
 from tts_cli.server.service import Service
 from tts_cli.server.voice_making import VoiceMakerOf
 from tts_cli.session import Session
@@ -216,7 +216,7 @@ class _Running:
         hosts = LOCAL if is_local(self._bound) else None
         app = make_app(self._service, hosts, plan.token, plan.voice_maker, self._started.set, plan.add)
         config = uvicorn.Config(
-            Crowd(app, self._is_crowded),
+            ConnectionLimit(app, self._is_crowded),
             http=PatientProtocol,
             ws=WebSocketsSansIOProtocol,
             ws_max_size=FIELDS_BYTES,

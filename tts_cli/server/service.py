@@ -10,13 +10,13 @@ from typing import Any, Final, Protocol
 from tts_cli import memory
 from tts_cli.errors import TTSError
 from tts_cli.metrics import Meter
+from tts_cli.server.activity import Activity
 from tts_cli.server.admission import RETRY_SECONDS, Admission, UnreadyError
 from tts_cli.server.connection_sink import ConnectionSink, Encoder
 from tts_cli.server.log import Log
 from tts_cli.server.monitoring import Monitor
 from tts_cli.server.request import Request, request_of
 from tts_cli.server.speech import Speech, now
-from tts_cli.server.use import Use
 from tts_cli.session import Session
 
 CANCEL_SECONDS: Final = 2.0
@@ -53,7 +53,7 @@ class Service:
         self.idle_stop = idle_stop
         self.admission = Admission(0, waiting)
         self.monitor = Monitor(self.admission)
-        self.use = Use()
+        self.use = Activity()
         self.ending = False
         self._listeners = listeners
         self._session: Session | None = None

@@ -16,9 +16,9 @@ from starlette.exceptions import HTTPException
 from tts_cli.engines import VoiceMaker
 from tts_cli.engines.registry import check_not_own
 from tts_cli.errors import MissingError, TTSError, UsageError
+from tts_cli.printable import on_one_line
 from tts_cli.server.request import FieldError
 from tts_cli.server.service import Service
-from tts_cli.shown import on_one_line
 
 PATH: Final = "/v1/audio/voices"
 MAKING_SECONDS: Final = 600

@@ -20,12 +20,12 @@ from tts_cli.errors import TTSError, UsageError
 from tts_cli.server.admission import RefusedError, UnreadyError
 from tts_cli.server.encoding import PcmEncoder
 from tts_cli.server.failure import failure
-from tts_cli.server.guard import PROTOCOL
 from tts_cli.server.pieces import Pieces
 from tts_cli.server.request import fields_of
+from tts_cli.server.request_guard import PROTOCOL
 from tts_cli.server.service import Service
 from tts_cli.server.speech import STALLED_SECONDS, Speech
-from tts_cli.server.wish import Wish
+from tts_cli.server.websocket_utterance import WebSocketUtterance
 
 WAITING: Final = 8
 """Utterances that one connection may ask for before the first of them has ended."""
@@ -52,11 +52,11 @@ class Conversation:
         self._socket = socket
         self._service = service
         self._forced = forced
-        self._wishes: deque[Wish] = deque()
+        self._utterances: deque[WebSocketUtterance] = deque()
         """Those that have not ended. The first is spoken, or waits for its place."""
         self._more = asyncio.Event()
-        self._writing: Wish | None = None
-        """The wish whose text the client has not ended."""
+        self._writing: WebSocketUtterance | None = None
+        """The utterance whose text the client has not ended."""
         self._answers: dict[str, Callable[[dict[str, Any]], None]] = {
             "speak": self._speak_text,
             "text": self._add_text,
@@ -76,8 +76,8 @@ class Conversation:
         try:
             await asyncio.wait({speaking, reading}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for wish in self._wishes:
-                wish.cancel()
+            for utterance in self._utterances:
+                utterance.cancel()
             for task in (speaking, reading):
                 task.cancel()
             results = await asyncio.gather(speaking, reading, return_exceptions=True)
@@ -90,7 +90,7 @@ class Conversation:
             try:
                 message = await asyncio.wait_for(self._socket.receive(), IDLE_SECONDS)
             except asyncio.TimeoutError:
-                if self._wishes and self._wishes[0].computing:
+                if self._utterances and self._utterances[0].computing:
                     continue
                 await self._close(1000, f"nothing came for {IDLE_SECONDS} s")
                 return
@@ -142,8 +142,8 @@ class Conversation:
     def _cancel(self, fields: dict[str, Any]) -> None:
         _no_more(fields)
         self._first()
-        for wish in self._wishes:
-            wish.cancel()
+        for utterance in self._utterances:
+            utterance.cancel()
         self._writing = None
 
     def _pause(self, fields: dict[str, Any]) -> None:
@@ -160,76 +160,76 @@ class Conversation:
         _no_more(fields)
         self._first().skip(by)
 
-    def _first(self) -> Wish:
-        if not self._wishes:
+    def _first(self) -> WebSocketUtterance:
+        if not self._utterances:
             raise UsageError("nothing is being spoken", 'begin with {"text": "…"}')
-        return self._wishes[0]
+        return self._utterances[0]
 
-    def _ask(self, text: object, pieces: Pieces | None, fields: dict[str, Any], events: bool) -> Wish:
+    def _ask(self, text: object, pieces: Pieces | None, fields: dict[str, Any], events: bool) -> WebSocketUtterance:
         if self._writing is not None:
             raise UsageError("the text before this one has not ended", 'send {"type": "end"} first')
-        if len(self._wishes) >= WAITING:
+        if len(self._utterances) >= WAITING:
             raise UsageError(f"{WAITING} texts of this connection wait already", "wait for the end of one")
         if pieces is None and not isinstance(text, str):
             raise UsageError("there is no text to speak", 'send {"text": "…"}')
         voice = fields.pop("voice", None)
         request = self._service.request(pieces or text, voice, {**fields, **self._forced})
-        wish = Wish(request, pieces, events)
-        self._wishes.append(wish)
+        utterance = WebSocketUtterance(request, pieces, events)
+        self._utterances.append(utterance)
         self._more.set()
-        return wish
+        return utterance
 
     async def _speak_all(self) -> None:
         while True:
             self._more.clear()
-            while self._wishes:
-                wish = self._wishes[0]
-                wish.task = asyncio.create_task(self._speak(wish))
+            while self._utterances:
+                utterance = self._utterances[0]
+                utterance.task = asyncio.create_task(self._speak(utterance))
                 try:
                     await asyncio.wait(
-                        {wish.task}
-                    )  # which the end of the connection cancels, and `wish.cancel` does not
+                        {utterance.task}
+                    )  # which the end of the connection cancels, and `utterance.cancel` does not
                 finally:
-                    wish.task.cancel()
-                if wish.task.cancelled():
+                    utterance.task.cancel()
+                if utterance.task.cancelled():
                     await self._tell({"type": "done", "state": "cancelled"})
-                elif isinstance(error := wish.task.exception(), RefusedError):
+                elif isinstance(error := utterance.task.exception(), RefusedError):
                     await self._refuse(error)
                     return
                 elif error is not None:
                     raise error
-                self._wishes.popleft()
+                self._utterances.popleft()
             await self._more.wait()
 
-    async def _speak(self, wish: Wish) -> None:
-        """Speak, and send how it ended: exactly one message for each wish."""
-        if wish.cancelled:
+    async def _speak(self, utterance: WebSocketUtterance) -> None:
+        """Speak, and send how it ended: exactly one message for each utterance."""
+        if utterance.cancelled:
             await self._tell({"type": "done", "state": "cancelled"})
             return
         try:
-            async with self._service.speaking(wish.request, lambda _rate: PcmEncoder()) as speech:
-                wish.speech = speech
-                if not wish.flowing.is_set():
+            async with self._service.speaking(utterance.request, lambda _rate: PcmEncoder()) as speech:
+                utterance.speech = speech
+                if not utterance.flowing.is_set():
                     speech.utterance.pause()
-                await self._send_sound(wish, speech)
-                await self._tell(_outcome(wish, speech))
+                await self._send_sound(utterance, speech)
+                await self._tell(_outcome(utterance, speech))
         except RefusedError:
             raise
         except TTSError as error:  # it could not begin
             await self._tell({"type": "error", "error": failure(error)})
 
-    async def _send_sound(self, wish: Wish, speech: Speech) -> None:
-        if wish.events:
+    async def _send_sound(self, utterance: WebSocketUtterance, speech: Speech) -> None:
+        if utterance.events:
             await self._tell({"type": "start", "sample_rate": speech.rate, "format": "pcm_s16le", "channels": 1})
         told = -1
         async for piece in speech.pieces():
-            await wish.flowing.wait()
+            await utterance.flowing.wait()
             segment = piece.segment
-            if wish.events and segment is not None and segment.number != told:
+            if utterance.events and segment is not None and segment.number != told:
                 told = segment.number
                 start = round(1000 * speech.sent.samples / speech.rate, 1)
                 await self._tell({"type": "segment", "number": told, "text": segment.text, "start_ms": start})
-            if not wish.cancelled:
+            if not utterance.cancelled:
                 await self._in_time(self._socket.send_bytes(piece.data))
 
     async def _refuse(self, error: RefusedError) -> None:
@@ -246,7 +246,7 @@ class Conversation:
         await asyncio.wait_for(sending, STALLED_SECONDS)
 
 
-def _outcome(wish: Wish, speech: Speech) -> dict[str, object]:
+def _outcome(utterance: WebSocketUtterance, speech: Speech) -> dict[str, object]:
     """The last message about an utterance. Raises `RefusedError` if the server has ended it."""
     try:
         speech.result()
@@ -254,7 +254,7 @@ def _outcome(wish: Wish, speech: Speech) -> dict[str, object]:
         raise
     except Exception as error:  # noqa: BLE001  an engine may raise anything
         return {"type": "error", "error": failure(error)} | speech.numbers()
-    return {"type": "done", "state": "cancelled" if wish.cancelled else "done"} | speech.numbers()
+    return {"type": "done", "state": "cancelled" if utterance.cancelled else "done"} | speech.numbers()
 
 
 def _no_more(fields: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """Subtitles: what is said when, written to a file while it is spoken.
 
 Chunks come in, in the order in which they are delivered (`sink.SubtitledSink`). Cues go out, one for each sentence.
-`sound` finds where a segment sounds and where it pauses, `placing` places sentences and words in it, `formats` writes
-cues, and `target` is the file or pipe that they are written to. Modules outside use `sink`, `formats.FORMATS` and
-`placing`.
+`speech_activity` finds where a segment sounds and where it pauses. `placing` places sentences and words in it.
+`formats` writes cues, and `target` is the file or pipe that they are written to. Modules outside use `sink`,
+`formats.FORMATS` and `placing`.
 """

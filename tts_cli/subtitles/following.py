@@ -9,10 +9,10 @@ from typing import Final
 
 from tts_cli.audio import AudioChunk
 from tts_cli.playback import Heard, Sink
-from tts_cli.playback.passing import PassingSink
+from tts_cli.playback.forwarding import ForwardingSink
 from tts_cli.segment import Segment
-from tts_cli.subtitles.passage import Passage
 from tts_cli.subtitles.placing import Cue, place
+from tts_cli.subtitles.segment_sound import SegmentSound
 
 BEFORE: Final = 100
 """How many segments before the one that is heard are stored. More are not reached by going back."""
@@ -42,7 +42,7 @@ class Following:
     word: tuple[int, int] | None
 
 
-class FollowedSink(PassingSink):
+class FollowedSink(ForwardingSink):
     """Passes sound on to a speaker, and knows which text is heard.
 
     Parameters
@@ -53,7 +53,7 @@ class FollowedSink(PassingSink):
 
     def __init__(self, sink: Sink) -> None:
         super().__init__(sink)
-        self._passages: dict[int, Passage] = {}  # by the numbers of their segments, in order
+        self._sounds: dict[int, SegmentSound] = {}  # by the numbers of their segments, in order
         self._complete = False  # whether all sound of the last one has come
         self._using = threading.Lock()
         self._placed: tuple[tuple[int, int, bool], list[Cue]] | None = None  # the last result, and what it is of
@@ -61,14 +61,14 @@ class FollowedSink(PassingSink):
     def write(self, chunk: AudioChunk, needed: float) -> None:
         """Note which text the chunk says, and pass it on."""
         number = chunk.segment.number
-        heard = None if number in self._passages else self.status().heard
+        heard = None if number in self._sounds else self.status().heard
         with self._using:
             if heard is not None:
-                for old in [old for old in self._passages if old < heard.segment - BEFORE]:
-                    del self._passages[old]
-            if number not in self._passages:
-                self._passages[number] = Passage(chunk.segment, chunk.sample_rate)
-            self._passages[number].add(chunk)
+                for old in [old for old in self._sounds if old < heard.segment - BEFORE]:
+                    del self._sounds[old]
+            if number not in self._sounds:
+                self._sounds[number] = SegmentSound(chunk.segment, chunk.sample_rate)
+            self._sounds[number].add(chunk)
             self._complete = False
         super().write(chunk, needed)
 
@@ -94,15 +94,15 @@ class FollowedSink(PassingSink):
         """
         heard = self.status().heard
         with self._using:
-            if heard is None or heard.segment not in self._passages:
+            if heard is None or heard.segment not in self._sounds:
                 return None
-            numbers = list(self._passages)
+            numbers = list(self._sounds)
             at = numbers.index(heard.segment)
             first = max(0, at - SHOWN_BEFORE)
-            known = [self._passages[number].segment for number in numbers]
+            known = [self._sounds[number].segment for number in numbers]
             known += [segment for segment in coming if segment.number > numbers[-1]]
             texts = tuple(segment.text for segment in known[first : at + SHOWN_AFTER + 1])
-            sentence, word = self._heard_in(self._passages[heard.segment], heard)
+            sentence, word = self._heard_in(self._sounds[heard.segment], heard)
             return Following(texts, at - first, sentence, word)
 
     def skip_sentence(self, by: int) -> bool:
@@ -112,25 +112,25 @@ class FollowedSink(PassingSink):
         """
         heard = self.status().heard
         with self._using:
-            if heard is None or heard.segment not in self._passages:
+            if heard is None or heard.segment not in self._sounds:
                 return False
             begins: list[Heard] = []
-            for number, passage in self._passages.items():
-                cues = place(passage.segment, passage.sound, passage.words, complete=self._is_complete(number))
+            for number, spoken in self._sounds.items():
+                cues = place(spoken.segment, spoken.activity, spoken.words, complete=self._is_complete(number))
                 begins += [Heard(number, 0.0 if cue is cues[0] else cue.start) for cue in cues]
         now = sum((begin.segment, begin.seconds) <= (heard.segment, heard.seconds) for begin in begins) - 1
         there = max(0, now + by)
         return there < len(begins) and self.seek(begins[there])
 
     def _is_complete(self, number: int) -> bool:
-        return self._complete or number != next(reversed(self._passages))
+        return self._complete or number != next(reversed(self._sounds))
 
-    def _heard_in(self, passage: Passage, heard: Heard) -> tuple[tuple[int, int], tuple[int, int] | None]:
+    def _heard_in(self, spoken: SegmentSound, heard: Heard) -> tuple[tuple[int, int], tuple[int, int] | None]:
         complete = self._is_complete(heard.segment)
-        of = heard.segment, passage.sound.samples, complete
+        of = heard.segment, spoken.activity.samples, complete
         if self._placed is None or self._placed[0] != of:
-            self._placed = of, place(passage.segment, passage.sound, passage.words, complete=complete)
-        spans = passage.segment.spans
+            self._placed = of, place(spoken.segment, spoken.activity, spoken.words, complete=complete)
+        spans = spoken.segment.spans
         begun = [(span, cue) for span, cue in zip(spans, self._placed[1], strict=False) if cue.start <= heard.seconds]
         if not begun:
             return spans[0], None

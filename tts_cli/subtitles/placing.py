@@ -13,7 +13,7 @@ import numpy.typing as npt
 from tts_cli.audio import SpokenWord
 from tts_cli.playback.prebuffer import SECONDS_PER_CHARACTER
 from tts_cli.segment import Segment
-from tts_cli.subtitles.sound import STEPS_PER_SECOND, SegmentSound
+from tts_cli.subtitles.speech_activity import STEPS_PER_SECOND, SpeechActivity
 
 Placed = Literal["exact", "pause", "estimate"]
 """How the time of a sentence is known.
@@ -62,7 +62,7 @@ class Cue:
 
 def place(
     segment: Segment,
-    sound: SegmentSound,
+    sound: SpeechActivity,
     words: Sequence[SpokenWord] = (),
     begin: float = 0.0,
     complete: bool = True,
@@ -89,7 +89,7 @@ def place(
 
     Examples
     --------
-    >>> sound = SegmentSound(24_000)
+    >>> sound = SpeechActivity(24_000)
     >>> sound.add(np.ones(24_000, np.float32))
     >>> [(cue.text, cue.start, cue.end, cue.placed) for cue in place(Segment.of("It rains."), sound)]
     [('It rains.', 0.0, 1.0, 'exact')]
@@ -115,7 +115,7 @@ def place(
     return cues
 
 
-def _sentence_times(ends: list[float], sound: SegmentSound, steps: Steps) -> Iterator[tuple[float, float, Placed]]:
+def _sentence_times(ends: list[float], sound: SpeechActivity, steps: Steps) -> Iterator[tuple[float, float, Placed]]:
     """When each sentence begins and ends, in seconds, and how its beginning is known."""
     assert sound.first is not None
     assert sound.last is not None
@@ -129,7 +129,7 @@ def _sentence_times(ends: list[float], sound: SegmentSound, steps: Steps) -> Ite
     yield begin, last, placed
 
 
-def _best_pauses(ends: list[float], sound: SegmentSound, steps: Steps) -> list[tuple[float, float] | None]:
+def _best_pauses(ends: list[float], sound: SpeechActivity, steps: Steps) -> list[tuple[float, float] | None]:
     """The pause at each of `ends`, which are in steps of speech, in seconds; None where there is none that fits.
 
     Dynamic programming over the pauses in order: a pause costs its distance from where it is expected, and more if it

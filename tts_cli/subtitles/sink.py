@@ -6,13 +6,13 @@ import threading
 
 from tts_cli.audio import AudioChunk
 from tts_cli.playback import Sink
-from tts_cli.playback.passing import PassingSink
-from tts_cli.subtitles.passage import Passage
+from tts_cli.playback.forwarding import ForwardingSink
 from tts_cli.subtitles.placing import place
+from tts_cli.subtitles.segment_sound import SegmentSound
 from tts_cli.subtitles.target import SubtitleTarget
 
 
-class SubtitledSink(PassingSink):
+class SubtitledSink(ForwardingSink):
     """Passes sound on, and writes the cues of a segment when all its sound has come.
 
     Subtitles are complete or not there, as a sound file is: after an interruption they hold what was passed on so far,
@@ -30,16 +30,16 @@ class SubtitledSink(PassingSink):
         super().__init__(sink)
         self._target = target
         self._before = 0.0  # seconds of sound before the segment that sounds
-        self._passage: Passage | None = None
+        self._sound: SegmentSound | None = None
         self._using = threading.Lock()  # `close` may come from another thread while one writes
 
     def write(self, chunk: AudioChunk, needed: float) -> None:
         """Note when the text of the chunk is heard, and pass the chunk on."""
         with self._using:
-            if self._passage is None or self._passage.segment.number != chunk.segment.number:
+            if self._sound is None or self._sound.segment.number != chunk.segment.number:
                 self._end_segment()
-                self._passage = Passage(chunk.segment, chunk.sample_rate)
-            self._passage.add(chunk)
+                self._sound = SegmentSound(chunk.segment, chunk.sample_rate)
+            self._sound.add(chunk)
         self._sink.write(chunk, needed)
 
     def text_pending(self) -> None:
@@ -75,9 +75,9 @@ class SubtitledSink(PassingSink):
                     self._target.close()
 
     def _end_segment(self, complete: bool = True) -> None:
-        passage, self._passage = self._passage, None
-        if passage is None:
+        spoken, self._sound = self._sound, None
+        if spoken is None:
             return
-        before, self._before = self._before, self._before + passage.sound.seconds
-        for cue in place(passage.segment, passage.sound, passage.words, before, complete):
+        before, self._before = self._before, self._before + spoken.activity.seconds
+        for cue in place(spoken.segment, spoken.activity, spoken.words, before, complete):
             self._target.write(cue)

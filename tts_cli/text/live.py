@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 
 from tts_cli.segment import MAX_CHARS, Sentence
-from tts_cli.text.ahead import AHEAD, Ahead
 from tts_cli.text.idle import Idle
 from tts_cli.text.markup.reading import DEFAULT, Reading
+from tts_cli.text.sentence_queue import AHEAD, SentenceQueue
 from tts_cli.text.stream import SpeakableSentences
 
 
@@ -49,7 +49,7 @@ class LiveText:
         self._idle = Idle(idle, clock())
         self._by_line = by_line
         self._sentences = SpeakableSentences(MAX_CHARS, reading.markup())
-        self._ahead = Ahead()
+        self._ahead = SentenceQueue()
         self._ended = False
         self._error: BaseException | None = None
         self._closed = False

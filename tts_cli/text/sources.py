@@ -18,11 +18,11 @@ from typing import Final, Protocol
 
 from tts_cli.errors import UsageError
 from tts_cli.segment import MAX_CHARS, Sentence
-from tts_cli.text.ahead import AHEAD, Ahead
 from tts_cli.text.decoding import READ_BYTES, checked, text_of
 from tts_cli.text.idle import IDLE_SECONDS
 from tts_cli.text.live import LiveText
 from tts_cli.text.markup.reading import DEFAULT, Reading
+from tts_cli.text.sentence_queue import AHEAD, SentenceQueue
 from tts_cli.text.stream import SpeakableSentences
 
 CHECKED_BYTES: Final = 65_536
@@ -86,7 +86,7 @@ class ReadyText:
     def __init__(self, pieces: Iterator[str], reading: Reading = DEFAULT) -> None:
         self._pieces = pieces
         self._sentences = SpeakableSentences(MAX_CHARS, reading.markup())
-        self._ahead = Ahead()
+        self._ahead = SentenceQueue()
         self._ended = False
         self._error: Exception | None = None
         self._closed = False

@@ -7,7 +7,7 @@ from dataclasses import replace
 from tts_cli.errors import NothingToSayError
 from tts_cli.segment import Sentence
 from tts_cli.text.escapes import EscapeFilter
-from tts_cli.text.markup.passage import Markup, NoMarkup, Passage
+from tts_cli.text.markup.stage import Markup, NoMarkup, Passage
 from tts_cli.text.pauses import Patience
 from tts_cli.text.splitting import SentenceSplitter, is_speakable
 

@@ -24,7 +24,7 @@ from tts_cli.engines.builtin.words import phoneme_words, spoken_words, with_leng
 from tts_cli.engines.in_order import in_order
 from tts_cli.errors import MissingError, UsageError
 from tts_cli.segment import Segment
-from tts_cli.text.plain import plain
+from tts_cli.text.characters import plain
 
 if TYPE_CHECKING:
     from hibari import Hibari

@@ -64,7 +64,7 @@ def _voices(settings: EngineSettings) -> Sequence[VoiceInfo]:
 
 
 def _findings(settings: EngineSettings, thorough: bool) -> Iterable[Finding]:
-    from tts_cli.engines.chatterbox.findings import findings
+    from tts_cli.engines.chatterbox.diagnostics import findings
 
     return findings(cast(ChatterboxSettings, settings), thorough)
 
@@ -93,7 +93,7 @@ ENGINE: Final = EngineSpec(
     together=_together,
     findings=_findings,
     baselines="tts_cli.engines.chatterbox.proof.baselines:opened",
-    voice_maker="tts_cli.engines.chatterbox.voice.sent:SentVoices",
+    voice_maker="tts_cli.engines.chatterbox.voice.uploaded:UploadedVoices",
 )
 
 _HOMES: Final = {

@@ -15,16 +15,16 @@ from pathlib import Path
 
 from tts_cli.audio import SAMPLE_RATE, AudioChunk, Samples
 from tts_cli.engines import EngineSettings, Segments, SpeakOptions
+from tts_cli.engines.chatterbox.device_placement import place
 from tts_cli.engines.chatterbox.options import AUTO, ChatterboxOptions, ChatterboxSettings
-from tts_cli.engines.chatterbox.placed import place
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenStream
-from tts_cli.engines.chatterbox.schedule.ahead import SegmentsAhead
-from tts_cli.engines.chatterbox.schedule.drawing import Drawing, DrawnText, Tokens
+from tts_cli.engines.chatterbox.schedule.batching import DrawnText, TokenBatcher, Tokens
+from tts_cli.engines.chatterbox.schedule.earliest_deadline import Turn, Turns
 from tts_cli.engines.chatterbox.schedule.policy import Listener
+from tts_cli.engines.chatterbox.schedule.prefetched_segments import PrefetchedSegments
 from tts_cli.engines.chatterbox.schedule.sizes import MOST, chunk_sizes
 from tts_cli.engines.chatterbox.schedule.stages import in_turn, side_by_side
 from tts_cli.engines.chatterbox.schedule.threads import Budget, Threads, use, with_own_threads
-from tts_cli.engines.chatterbox.schedule.turns import Turn, Turns
 from tts_cli.engines.chatterbox.t3.batch import Batch
 from tts_cli.engines.chatterbox.t3.model import TokenRequest
 from tts_cli.engines.chatterbox.t3.prompt import TextTokenizer, normalise
@@ -75,9 +75,9 @@ class ChatterboxEngine:
         self._marker = Watermarker.load() if chosen.watermark else None
         placed = place(self._folder, chosen.device, chosen.precision, chosen.flow_steps, timed=plan.timed)
         self._t3, self._decoder = placed.t3, placed.decoder
-        self._drawing = Drawing(Batch(self._t3), self._budget) if self._t3.batch_step is not None else None
+        self._batcher = TokenBatcher(Batch(self._t3), self._budget) if self._t3.batch_step is not None else None
         self._turns = Turns(self._budget.places)
-        self.capacity = self._budget.capacity(together=self._drawing is not None)
+        self.capacity = self._budget.capacity(together=self._batcher is not None)
         self.precision = placed.precision.why
         self.notice = "; ".join(filter(None, (placed.notice, plan.stored.notice)))
         self.strategy = plan.strategy(placed.device.type)
@@ -112,11 +112,11 @@ class ChatterboxEngine:
         voice = self._voices.get(name)
         listener = Listener()
         with self._budget.taking_part():
-            if self._drawing is None or options.one_at_a_time:
+            if self._batcher is None or options.one_at_a_time:
                 speak = partial(self._segment, segments=segments, voice=voice, options=options, listener=listener)
                 yield from in_order(segments, speak)
             else:
-                with closing(self._drawing.text(listener)) as text:
+                with closing(self._batcher.text(listener)) as text:
                     yield from self._together(text, segments, voice, options, listener)
 
     def _together(
@@ -136,7 +136,7 @@ class ChatterboxEngine:
 
             return text.begin(request, ends, next(_sizes(options)))
 
-        ahead = SegmentsAhead(segments, text, options.parallel_segments, begin)
+        ahead = PrefetchedSegments(segments, text, options.parallel_segments, begin)
 
         def speak(segment: Segment) -> Iterator[AudioChunk]:
             try:
@@ -144,7 +144,7 @@ class ChatterboxEngine:
                     return
                 for chunk in self._segment(segment, segments, voice, options, listener, drawn):
                     yield chunk
-                    ahead.look()
+                    ahead.prefetch()
             finally:
                 ahead.done(segment)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tts_cli.audio import SAMPLE_RATE, Samples
 from tts_cli.errors import TTSError
-from tts_cli.shown import on_one_line
+from tts_cli.printable import on_one_line
 
 if TYPE_CHECKING:
     import httpx

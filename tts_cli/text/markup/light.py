@@ -16,7 +16,7 @@ from typing import Final
 
 from tts_cli.text.markup.code import Code, Fence, announcement
 from tts_cli.text.markup.light_marks import LONGEST, MARK, TooEarlyError, read_mark
-from tts_cli.text.markup.passage import BLOCK, Passage
+from tts_cli.text.markup.stage import BLOCK, Passage
 from tts_cli.text.pauses import Patience
 
 _LINE_BEGIN: Final = re.compile(r"[ \t]*(?:#{1,6}[ \t]+|#{0,6}\Z|`{1,2}\Z|`{3}|~{1,2}\Z|~{3})")

@@ -22,7 +22,7 @@ from tts_cli.text.markup.code import Code
 from tts_cli.text.markup.cuts import Cut, known_until, next_point
 from tts_cli.text.markup.ends import ends_blank, is_hidden, is_over, may_be_closed
 from tts_cli.text.markup.front_matter import FrontMatter
-from tts_cli.text.markup.passage import BLOCK, Passage
+from tts_cli.text.markup.stage import BLOCK, Passage
 from tts_cli.text.pauses import Patience
 
 LONGEST: Final = 32_768

@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from tts_cli.checks import one_of
 from tts_cli.text.markup.code import Code
-from tts_cli.text.markup.passage import Markup, NoMarkup
+from tts_cli.text.markup.stage import Markup, NoMarkup
 
 Format: TypeAlias = Literal["auto", "plain", "markdown"]
 MARKDOWN_FILES: Final = (".md", ".markdown")

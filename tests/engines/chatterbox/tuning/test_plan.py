@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from tests.engines.chatterbox.speaking import sound
+from tts_cli.engines.chatterbox.device_placement import place
+from tts_cli.engines.chatterbox.diagnostics import findings
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
-from tts_cli.engines.chatterbox.findings import findings
 from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings
-from tts_cli.engines.chatterbox.placed import place
 from tts_cli.engines.chatterbox.tuning.plan import plan_for, usual_strategy
 from tts_cli.engines.chatterbox.tuning.rule import Row, Way
 from tts_cli.engines.chatterbox.tuning.store import write

@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 from tts_cli.audio import Samples
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenStream
+from tts_cli.engines.chatterbox.schedule.earliest_deadline import Turn
 from tts_cli.engines.chatterbox.schedule.threads import Threads, use
-from tts_cli.engines.chatterbox.schedule.turns import Turn
 from tts_cli.engines.prefetch import Prefetch
 
 PendingSamples: TypeAlias = Callable[[], Samples]

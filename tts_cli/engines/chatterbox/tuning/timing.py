@@ -19,17 +19,17 @@ from torch import Tensor
 
 from tts_cli.audio import FRAMES_PER_TOKEN, SAMPLE_RATE
 from tts_cli.cores import cores
+from tts_cli.engines.chatterbox.device_placement import Placed, found_fault
 from tts_cli.engines.chatterbox.options import PRECISIONS
-from tts_cli.engines.chatterbox.placed import Placed, found_fault
 from tts_cli.engines.chatterbox.precision.choice import Precision, choose, fast_bf16
 from tts_cli.engines.chatterbox.s3gen.cached import VoicePast
 from tts_cli.engines.chatterbox.s3gen.cached_past import NetworkPast
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder, S3GenStream
+from tts_cli.engines.chatterbox.schedule.earliest_deadline import Turns
 from tts_cli.engines.chatterbox.schedule.policy import Listener
 from tts_cli.engines.chatterbox.schedule.sizes import FIRST, chunk_sizes
 from tts_cli.engines.chatterbox.schedule.stages import side_by_side
 from tts_cli.engines.chatterbox.schedule.threads import Threads, use
-from tts_cli.engines.chatterbox.schedule.turns import Turns
 from tts_cli.engines.chatterbox.t3.batch import Batch
 from tts_cli.engines.chatterbox.t3.model import T3, TokenRequest
 from tts_cli.engines.chatterbox.t3.network import T3Prefix

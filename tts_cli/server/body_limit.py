@@ -1,4 +1,4 @@
-"""A layer that bounds the body of a request: in size, and in the time that it may take to arrive."""
+"""ASGI middleware that limits the body of a request: its size, and the time that it may take to arrive."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tts_cli.server.admission import FullError
 from tts_cli.server.failure import CLOSE, known_error
-from tts_cli.server.guard import error_response
 from tts_cli.server.request import FIELDS_BYTES
+from tts_cli.server.request_guard import error_response
 
 BODY_SECONDS: Final = 30
 UPLOAD_BYTES: Final = 25_000_000
@@ -19,8 +19,8 @@ UPLOAD_BYTES: Final = 25_000_000
 UPLOAD_SECONDS: Final = 120
 
 
-class Bounds:
-    """A layer before the app.
+class BodyLimit:
+    """Reads the body of each request of HTTP before the app gets it.
 
     Parameters
     ----------

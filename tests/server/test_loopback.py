@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.responses import PlainTextResponse
 
-from tts_cli.server.arrivals import Arrivals
+from tts_cli.server.loopback import LoopbackOrToken
 
 LOOPBACK = ["127.0.0.1", "127.8.0.1", "::1", "::1%lo"]
 ELSEWHERE = ["192.0.2.7", "2001:db8::7", "0.0.0.0", "/run/tts.sock", "localhost", None]
@@ -17,7 +17,7 @@ ELSEWHERE = ["192.0.2.7", "2001:db8::7", "0.0.0.0", "/run/tts.sock", "localhost"
 def answer(server: str | None, host: str, token: str, kind: str = "http") -> int:
     """The status that a client gets whose connection has arrived at `server`."""
     sent: list[Any] = []
-    app = Arrivals(PlainTextResponse("passed"), token)
+    app = LoopbackOrToken(PlainTextResponse("passed"), token)
     scope: dict[str, Any] = {"type": kind, "path": "/", "headers": [(b"host", host.encode())], "method": "GET"}
     scope["server"] = None if server is None else (server, 8000)
 

@@ -24,12 +24,12 @@ KIND: Final = "tts.taken"
 
 
 def in_proxy() -> list[Middleware]:
-    """The layers of the proxies. Ray Serve calls this by RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH."""
+    """The middleware of the proxies. Ray Serve calls this by RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH."""
     return [Middleware(Telling)]
 
 
 class Telling:
-    """A layer in the proxy.
+    """Middleware in the proxy.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class Telling:
 
 
 class Waiting:
-    """A layer in the replica, before the app. It does nothing where the proxy does not tell.
+    """Middleware in the replica, before the app. It does nothing where the proxy does not tell.
 
     Parameters
     ----------

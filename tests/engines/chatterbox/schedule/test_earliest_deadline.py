@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.harness import PATIENCE
+from tts_cli.engines.chatterbox.schedule.earliest_deadline import Turn, Turns
 from tts_cli.engines.chatterbox.schedule.policy import Listener
-from tts_cli.engines.chatterbox.schedule.turns import Turn, Turns
 
 
 class Asked(Listener):

@@ -12,7 +12,7 @@ AHEAD: Final = 6000
 """When sentences of so many characters wait to be spoken, no more text is read: some minutes of sound."""
 
 
-class Ahead:
+class SentenceQueue:
     """Sentences that are known and were not taken yet."""
 
     def __init__(self) -> None:

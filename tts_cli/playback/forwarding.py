@@ -6,7 +6,7 @@ from tts_cli.audio import AudioChunk
 from tts_cli.playback import Heard, Sink, SinkStatus
 
 
-class PassingSink(Sink):
+class ForwardingSink(Sink):
     """Passes everything on.
 
     Parameters

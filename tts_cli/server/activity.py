@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tts_cli.server.speech import now
 
 
-class Use:
+class Activity:
     """Counts what is open. The event loop counts; any thread may read."""
 
     def __init__(self) -> None:
@@ -31,8 +31,8 @@ class Use:
         self._open -= 1
 
 
-class Counted:
-    """A layer before the app. A connection over which no request is answered does not count.
+class ActivityCounter:
+    """ASGI middleware that counts requests and WebSockets. An open connection without a request does not count.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Counted:
         Paths that tell whether the server is well, for programs that ask again and again.
     """
 
-    def __init__(self, app: ASGIApp, use: Use, uncounted: Set[str]) -> None:
+    def __init__(self, app: ASGIApp, use: Activity, uncounted: Set[str]) -> None:
         self._app = app
         self._use = use
         self._uncounted = uncounted

@@ -1,4 +1,4 @@
-"""A layer that refuses requests while too many connections are open."""
+"""ASGI middleware that refuses requests while too many connections are open."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tts_cli.server.admission import RETRY_SECONDS, FullError
 from tts_cli.server.failure import known_error
-from tts_cli.server.guard import refuse
+from tts_cli.server.request_guard import refuse
 
 
-class Crowd:
-    """A layer before the app, for HTTP and WebSockets.
+class ConnectionLimit:
+    """Refuses requests of HTTP and WebSockets while too many connections are open.
 
     Parameters
     ----------

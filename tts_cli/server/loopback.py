@@ -1,4 +1,4 @@
-"""Decides by the address at which a connection has arrived what its requests need.
+"""ASGI middleware that accepts requests without a token only at a loopback address.
 
 A server that binds its own socket knows whether other machines reach it. Behind a proxy of Ray Serve, which binds the
 socket, only the connection tells: the proxy passes on the address at which it has accepted it.
@@ -10,13 +10,15 @@ import ipaddress
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tts_cli.server.guard import LOCAL, Guard, error_response, refuse
+from tts_cli.server.request_guard import LOCAL, RequestGuard, error_response, refuse
 
 NO_TOKEN = "other machines could reach this server at this address; set TTS_SERVER_KEY where it is started"
 
 
-class Arrivals:
-    """A layer before the app. What arrives at a loopback address must call the server by a local name.
+class LoopbackOrToken:
+    """Passes on what arrives at a loopback address and calls the server by a local name.
+
+    Other requests pass only if there is a token.
 
     Parameters
     ----------
@@ -28,7 +30,7 @@ class Arrivals:
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._elsewhere = app if token else None
-        self._here = Guard(app, LOCAL, "", frozenset())
+        self._here = RequestGuard(app, LOCAL, "", frozenset())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""

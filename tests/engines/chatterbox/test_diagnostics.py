@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tts_cli.engines.chatterbox.findings import findings
+from tts_cli.engines.chatterbox.diagnostics import findings
 from tts_cli.engines.chatterbox.options import ChatterboxSettings
 from tts_cli.finding import Finding
 

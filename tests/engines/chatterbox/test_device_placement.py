@@ -13,9 +13,9 @@ import torch
 
 from tests.engines.chatterbox.precision.pretend_device import PretendDevice
 from tests.given import Given
+from tts_cli.engines.chatterbox.device_placement import Placed, found_fault, place
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
 from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings
-from tts_cli.engines.chatterbox.placed import Placed, found_fault, place
 from tts_cli.engines.chatterbox.precision.choice import choose
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder
 from tts_cli.engines.chatterbox.t3.model import T3
@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 WARNS = """
 import sys, warnings
 from pathlib import Path
-from tts_cli.engines.chatterbox.placed import place
+from tts_cli.engines.chatterbox.device_placement import place
 place(Path(sys.argv[1]), "cpu", "fp32")
 import torch
 warnings.warn_explicit("a fall-back", UserWarning, "t3.py", 1, module="tts_cli.engines.chatterbox.t3.model")

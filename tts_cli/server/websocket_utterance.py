@@ -10,7 +10,7 @@ from tts_cli.server.request import Request
 from tts_cli.server.speech import Speech
 
 
-class Wish:
+class WebSocketUtterance:
     """An utterance that a client has asked for, from its first message to its last.
 
     Parameters

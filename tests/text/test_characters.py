@@ -12,7 +12,7 @@ from tests.given import Given
 from tts_cli.engines import EngineSettings, SpeakOptions
 from tts_cli.engines.builtin import VOICE
 from tts_cli.engines.builtin.engine import BuiltinEngine
-from tts_cli.text.plain import plain
+from tts_cli.text.characters import plain
 
 
 @pytest.mark.parametrize(

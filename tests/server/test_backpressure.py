@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.types import Message, Receive, Scope, Send
 
-from tts_cli.server.flow import WINDOW, Telling, Waiting
+from tts_cli.server.backpressure import WINDOW, Telling, Waiting
 
 BLOCK = 40_000
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tts_cli.audio import Samples, as_samples
-from tts_cli.take import faults, level
+from tts_cli.recording_quality import faults, level
 
 RATE = 16_000
 

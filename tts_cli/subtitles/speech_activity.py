@@ -16,7 +16,7 @@ BELOW_SPEECH: Final = 35.0
 """How many dB below the louder speech of a segment its pauses are."""
 
 
-class SegmentSound:
+class SpeechActivity:
     """The loudness of a segment's sound, added chunk by chunk, in steps of 10 ms. It does not store the samples.
 
     Parameters
@@ -33,7 +33,7 @@ class SegmentSound:
 
     Examples
     --------
-    >>> sound = SegmentSound(24_000)
+    >>> sound = SpeechActivity(24_000)
     >>> sound.add(np.concatenate([np.ones(2400), np.zeros(2400), np.ones(2400)]).astype(np.float32))
     >>> sound.pauses()
     [(10, 20)]

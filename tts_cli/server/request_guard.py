@@ -1,4 +1,4 @@
-"""Refuses requests that must not reach the routes: foreign hosts and origins, and missing tokens.
+"""ASGI middleware that refuses requests that must not reach the routes: foreign hosts and origins, and missing tokens.
 
 A web page that a user visits can send requests to this machine. By a DNS name of its own that leads here (DNS
 rebinding) it could also read the answers. So the `Host` of every request and the `Origin` of a browser's requests are
@@ -17,15 +17,15 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tts_cli.shown import on_one_line
+from tts_cli.printable import on_one_line
 
 LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 PROTOCOL: Final = "tts"
 """The subprotocol of WebSockets. A browser sends the token as another one, because it cannot set `Authorization`."""
 
 
-class Guard:
-    """A layer before the app.
+class RequestGuard:
+    """Passes on requests with an allowed host, an allowed origin and the token.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ POLITENESS: Final = 10
 """How much the process gives way to the one that speaks."""
 
 
-class SentVoices:
+class UploadedVoices:
     """The `VoiceMaker` of Chatterbox.
 
     Parameters

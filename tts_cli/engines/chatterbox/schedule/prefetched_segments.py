@@ -6,14 +6,14 @@ from collections import deque
 from collections.abc import Callable
 
 from tts_cli.engines import Segments
-from tts_cli.engines.chatterbox.schedule.drawing import DrawnText, Tokens
+from tts_cli.engines.chatterbox.schedule.batching import DrawnText, Tokens
 from tts_cli.segment import Segment
 
 Begin = Callable[[Segment], "Tokens | None"]
 """Begins to draw a segment's tokens; None if nothing of it can be spoken."""
 
 
-class SegmentsAhead:
+class PrefetchedSegments:
     """The segments of an utterance, of which some are being drawn already. Implements `engines.Segments`.
 
     Parameters
@@ -58,7 +58,7 @@ class SegmentsAhead:
         if (tokens := self._begun.pop(segment.number, None)) is not None:
             self._drawn.forget(tokens)
 
-    def look(self) -> None:
+    def prefetch(self) -> None:
         """Take the segments that are there now, up to `most` with the one that is heard, and begin to draw them."""
         self._drop_skipped()
         while len(self._ahead) < self._most - 1 and (segment := self._segments.take(wait=False)) is not None:

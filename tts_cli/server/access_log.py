@@ -1,4 +1,4 @@
-"""A layer that writes a line for each request: who asked for what, the answer, seconds and bytes."""
+"""ASGI middleware that writes a line for each request: who asked for what, the answer, seconds and bytes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from tts_cli.server.log import Log
 from tts_cli.server.speech import now
 
 
-class Access:
-    """A layer before the app. Queries are not logged.
+class AccessLog:
+    """Writes a line for each request. Queries are not logged.
 
     Parameters
     ----------

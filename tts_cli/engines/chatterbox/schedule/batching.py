@@ -1,4 +1,6 @@
-"""Draws the tokens of all texts that an engine speaks, in one thread. In each step, `policy` says who takes part."""
+"""Continuous batching: one thread draws the tokens of all texts that an engine speaks.
+
+In each step, `policy` says which segments take part. Segments join and leave between steps."""
 
 from __future__ import annotations
 
@@ -75,20 +77,20 @@ class Tokens(Iterator[int]):
 
 
 class DrawnText:
-    """The segments of one text whose tokens are drawn. Made by `Drawing.text`; closing it frees its rows.
+    """The segments of one text whose tokens are drawn. Made by `TokenBatcher.text`; closing it frees its rows.
 
     Parameters
     ----------
-    drawing
+    batcher
         Draws them.
     listener
         Who hears them.
     """
 
-    def __init__(self, drawing: Drawing, listener: Listener) -> None:
-        self._drawing, self._listener = drawing, listener
+    def __init__(self, batcher: TokenBatcher, listener: Listener) -> None:
+        self._batcher, self._listener = batcher, listener
         self.segments: list[Tokens] = []
-        """In the order in which they are heard. Used while the lock of `Drawing` is held."""
+        """In the order in which they are heard. Used while the lock of `TokenBatcher` is held."""
 
     def begin(self, request: TokenRequest, stops: Callable[[int], bool], first: int) -> Tokens:
         """Draw the tokens of one more segment, which is heard after all others.
@@ -102,16 +104,16 @@ class DrawnText:
         first
             Tokens of the first chunk.
         """
-        return self._drawing.begin(self, request, stops, first)
+        return self._batcher.begin(self, request, stops, first)
 
     def forget(self, tokens: Tokens) -> None:
         """Close `tokens`: its sound is computed, or nobody wants it."""
         tokens.close()
-        self._drawing.remove(self, tokens)
+        self._batcher.remove(self, tokens)
 
     def close(self) -> None:
         """End all segments, and with the last text the thread. Calling it twice is harmless."""
-        self._drawing.leave(self)
+        self._batcher.leave(self)
 
     @property
     def heard(self) -> Tokens | None:
@@ -126,7 +128,7 @@ class DrawnText:
         return TextStanding(rows, self._listener.slack, self._listener.waited, begins)
 
 
-class Drawing:
+class TokenBatcher:
     """Draws the tokens of all texts of an engine, in a thread that lives while there are texts.
 
     Parameters

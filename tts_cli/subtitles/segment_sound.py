@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from tts_cli.audio import AudioChunk, SpokenWord
 from tts_cli.segment import Segment
-from tts_cli.subtitles.sound import SegmentSound
+from tts_cli.subtitles.speech_activity import SpeechActivity
 
 
-class Passage:
+class SegmentSound:
     """The sound of one segment so far.
 
     Parameters
@@ -22,7 +22,7 @@ class Passage:
 
     def __init__(self, segment: Segment, rate: int) -> None:
         self.segment = segment
-        self.sound = SegmentSound(rate)
+        self.activity = SpeechActivity(rate)
         self._words: list[SpokenWord] = []
 
     @property
@@ -32,6 +32,6 @@ class Passage:
 
     def add(self, chunk: AudioChunk) -> None:
         """Add a chunk of the segment."""
-        at = self.sound.seconds
+        at = self.activity.seconds
         self._words += (SpokenWord(word.start, word.stop, at + word.begin, at + word.end) for word in chunk.words)
-        self.sound.add(chunk.samples)
+        self.activity.add(chunk.samples)
