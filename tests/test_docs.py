@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
@@ -23,6 +24,7 @@ from tests.harness import PATIENCE, ROOT, TTS, Run
 from tests.loudspeaker import Speaker
 from tts_cli import errors, signals
 from tts_cli.cli import app
+from tts_cli.cli.commands import SUMMARIES
 from tts_cli.cli.display import View, report
 from tts_cli.metrics import Snapshot
 from tts_cli.playback import SinkStatus
@@ -224,3 +226,26 @@ def test_exit_codes_are_documented() -> None:
 
 def prose(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8")
+
+
+def functions(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The public functions and methods of a module, without functions inside functions."""
+    for each in ast.iter_child_nodes(node):
+        if isinstance(each, ast.ClassDef) and not each.name.startswith("_"):
+            yield from functions(each)
+        elif isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and not each.name.startswith("_"):
+            yield each
+
+
+def test_functions_with_three_parameters_or_more_describe_them() -> None:
+    described = re.compile(r"^Parameters\n-|See `|[Pp]arameters and|parameters are those", re.MULTILINE)
+    commands = {ROOT / "tts_cli" / "cli" / f"{name}.py" for name in SUMMARIES}  # their options have help
+    undescribed = [
+        f"{file.relative_to(ROOT)}: {function.name}"
+        for file in sorted((ROOT / "tts_cli").rglob("*.py"))
+        if file not in commands
+        for function in functions(ast.parse(file.read_text(encoding="utf-8")))
+        if sum(each.arg not in ("self", "cls") for each in (*function.args.args, *function.args.kwonlyargs)) >= 3
+        and not described.search(ast.get_docstring(function) or "")
+    ]
+    assert undescribed == []

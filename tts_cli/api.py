@@ -54,7 +54,9 @@ def load(engine: str = AUTO, *, voice: str | None = None, **settings: Any) -> Se
     >>> import tts_cli
     >>> with tts_cli.load("builtin") as tts:
     ...     tts.voices()
+    ...     sum(len(chunk.samples) for chunk in tts.stream("Hello, world.")) > 20_000
     ['heart']
+    True
     """
     spec, made, _ = _chosen(engine, voice, settings)
     return Session(spec, made, voice)
@@ -72,7 +74,10 @@ def stream(
 ) -> Generator[AudioChunk, None, None]:
     """Load an engine and give the sound of one text, in chunks, each as soon as it is computed.
 
-    The parameters are described in `tts_cli.speak`.
+    Parameters
+    ----------
+    text, format, code, voice, engine, strict, **given
+        As for `speak`.
 
     Yields
     ------

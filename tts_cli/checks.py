@@ -10,26 +10,100 @@ from tts_cli.errors import UsageError
 
 
 def whole(name: str, value: object, least: float, most: float) -> None:
-    """Raise `UsageError` unless `value` is a whole number from `least` to `most`."""
+    """Check a whole number.
+
+    Parameters
+    ----------
+    name
+        What the message calls the value.
+    value
+        The value to check.
+    least, most
+        The bounds; both are allowed. They may be infinite.
+
+    Raises
+    ------
+    UsageError
+        If `value` is not a whole number from `least` to `most`.
+
+    Examples
+    --------
+    >>> whole("seed", -1, 0, math.inf)
+    Traceback (most recent call last):
+    tts_cli.errors.UsageError: seed cannot be -1; choose a whole number, 0 or more
+    """
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise _refused(name, value, f"a whole number{_range(least, most)}")
 
 
 def number(name: str, value: object, least: float, most: float) -> None:
-    """Raise `UsageError` unless `value` is a finite number from `least` to `most`."""
+    """Check a number.
+
+    Parameters
+    ----------
+    name
+        What the message calls the value.
+    value
+        The value to check.
+    least, most
+        The bounds; both are allowed. They may be infinite.
+
+    Raises
+    ------
+    UsageError
+        If `value` is not a finite number from `least` to `most`.
+    """
     good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not good or not least <= float(value) <= most:  # type: ignore[arg-type]
         raise _refused(name, value, f"a number{_range(least, most)}")
 
 
 def one_of(name: str, value: object, choices: Sequence[str]) -> None:
-    """Raise `UsageError` unless `value` is one of the words `choices`."""
+    """Check a word.
+
+    Parameters
+    ----------
+    name
+        What the message calls the value.
+    value
+        The value to check.
+    choices
+        The words that are allowed.
+
+    Raises
+    ------
+    UsageError
+        If `value` is not one of them.
+
+    Examples
+    --------
+    >>> one_of("mode", "fast", ("streaming", "simple"))
+    Traceback (most recent call last):
+    tts_cli.errors.UsageError: mode cannot be 'fast'; choose one of: streaming, simple
+    """
     if value not in choices:
         raise _refused(name, value, f"one of: {', '.join(choices)}")
 
 
 def instance(name: str, value: object, kind: type | tuple[type, ...], words: str) -> None:
-    """Raise `UsageError` unless `value` is an instance of `kind`. The message calls that kind `words`."""
+    """Check the type of a value.
+
+    Parameters
+    ----------
+    name
+        What the message calls the value.
+    value
+        The value to check.
+    kind
+        The type or types that are allowed.
+    words
+        What the message calls `kind`.
+
+    Raises
+    ------
+    UsageError
+        If `value` is not an instance of `kind`.
+    """
     if not isinstance(value, kind):
         raise _refused(name, value, words)
 

@@ -61,7 +61,22 @@ class Config:
         )
 
     def wrong(self, keys: Sequence[str], why: str, remedy: str = "") -> UsageError:
-        """The error for the value of `keys`."""
+        """Make the error for a value.
+
+        Parameters
+        ----------
+        keys
+            The path to the value through tables.
+        why
+            What is wrong with it.
+        remedy
+            What to do about it; if empty, the message names `tts config edit`.
+
+        Returns
+        -------
+        UsageError
+            Its message has the file and the line.
+        """
         return UsageError(f"{self.where(keys)}: {why}", remedy or "change it with: tts config edit")
 
     def where(self, keys: Sequence[str]) -> str:

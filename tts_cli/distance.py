@@ -74,6 +74,11 @@ def distance(found: Samples, reference: Samples, rate: int) -> float:
     rate
         Samples a second of both.
 
+    Returns
+    -------
+    float
+        In dB; 0 for equal sounds.
+
     Examples
     --------
     >>> noise = np.random.default_rng(0).standard_normal(24_000).astype(np.float32)

@@ -48,6 +48,11 @@ def finding(topic: str, check: Callable[[], str], otherwise: State = "advice") -
     otherwise
         The state if it raises.
 
+    Returns
+    -------
+    Finding
+        Its state is `ok` or `otherwise`.
+
     Examples
     --------
     >>> finding("disk", lambda: "3 GB free")

@@ -39,6 +39,11 @@ def cannot(do: str, path: str | Path, error: Exception, remedy: str, kind: type[
     kind
         The class of the error that is returned.
 
+    Returns
+    -------
+    TTSError
+        An instance of `kind`.
+
     Examples
     --------
     >>> str(cannot("read", "x.txt", OSError(2, "No such file or directory"), "check its name"))
@@ -50,9 +55,24 @@ def cannot(do: str, path: str | Path, error: Exception, remedy: str, kind: type[
 
 @contextmanager
 def explained(do: str, path: str | Path, remedy: str, kind: type[TTSError] = UsageError) -> Iterator[None]:
-    """Raise an error of the system in the block as the error that `cannot` returns for the same parameters.
+    """Raise errors of the system in the block as a `TTSError`, as a context manager.
 
-    If the system's error names a file, that one is shown instead of `path`.
+    Parameters
+    ----------
+    do, path, remedy, kind
+        As for `cannot`. If the system's error names a file, that one is shown instead of `path`.
+
+    Raises
+    ------
+    TTSError
+        What `cannot` returns, if the block raises an `OSError` or a `ValueError`.
+
+    Examples
+    --------
+    >>> with explained("read", "notes.txt", "check its name"):
+    ...     raise OSError(2, "No such file or directory")
+    Traceback (most recent call last):
+    tts_cli.errors.UsageError: cannot read notes.txt: No such file or directory; check its name
     """
     try:
         yield

@@ -60,6 +60,20 @@ class Segment:
     def of(cls, text: str, number: int = 0, ending: Ending = "sentence") -> Segment:
         """A segment of one sentence.
 
+        Parameters
+        ----------
+        text
+            Its text.
+        number
+            Its place in the text that is spoken, from 0.
+        ending
+            How the sentence ends.
+
+        Returns
+        -------
+        Segment
+            A segment without a blank line before it.
+
         Examples
         --------
         >>> Segment.of("Hello, world.").text

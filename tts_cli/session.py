@@ -53,13 +53,6 @@ class Session:
     ------
     TTSError
         As `tts_cli.load` does.
-
-    Examples
-    --------
-    >>> import tts_cli
-    >>> with tts_cli.load("builtin") as tts:
-    ...     sum(len(chunk.samples) for chunk in tts.stream("Hello, world.")) > 20_000
-    True
     """
 
     def __init__(
@@ -101,7 +94,12 @@ class Session:
     ) -> Generator[AudioChunk, None, None]:
         """Give the sound of a text, in chunks, each as soon as it is computed.
 
-        The parameters are described in `tts_cli.speak`; without `voice`, the session's voice speaks.
+        Parameters
+        ----------
+        text, format, code, strict, **options
+            As for `tts_cli.speak`, but settings are given to `tts_cli.load`.
+        voice
+            The voice to speak with; None for the session's.
 
         Yields
         ------
@@ -139,7 +137,12 @@ class Session:
     ) -> Snapshot:
         """Play a text, or write it to a file; return when it was heard or written.
 
-        The parameters are described in `tts_cli.speak`; without `voice`, the session's voice speaks.
+        Parameters
+        ----------
+        text, format, code, voice, strict, **options
+            As for `stream`.
+        output, device
+            As for `tts_cli.speak`.
 
         Returns
         -------
@@ -187,10 +190,10 @@ class Session:
     ) -> Utterance:
         """Begin to speak a text, and return at once.
 
-        The parameters that `speak` has, too, mean the same here.
-
         Parameters
         ----------
+        text, format, code, voice, strict, output, device, **options
+            As for `speak`.
         sink
             Where the sound goes instead of to `output` or `device`. It is closed at the end.
         meter
@@ -272,7 +275,7 @@ class Session:
         noticed: Callable[[str], None] = lambda _: None,
         strict: bool = False,
     ) -> TextSegments:
-        """The segments of a text for this engine. The parameters are described in `TextSegments`."""
+        """Make the segments of a text for this engine. The parameters are those of `TextSegments`."""
         return TextSegments(
             source,
             meter,

@@ -26,6 +26,11 @@ def arguments(settings: Settings, by_user: Mapping[str, Any], given: Mapping[str
         The command's own parameters that the user has given, by name.
     given
         The engine's options that the user has given, by name.
+
+    Returns
+    -------
+    dict
+        Values by the names of parameters.
     """
     values = {name: value for name, value in settings.own.items() if name not in by_user and name != "voice"}
     if "engine" in values:

@@ -113,7 +113,22 @@ def summary(view: View, destination: str) -> str:
 
 
 def report(view: View, characters: int, destination: str) -> dict[str, object]:
-    """The object that `--json` prints; its fields are described in docs/metrics.md."""
+    """Make the object that `--json` prints; docs/metrics.md describes its fields.
+
+    Parameters
+    ----------
+    view
+        The last view of the run.
+    characters
+        Characters of the text.
+    destination
+        The name of the output; empty for a speaker.
+
+    Returns
+    -------
+    dict
+        Values that JSON can hold, by the names of fields.
+    """
     run, sink = view.run, view.sink
     return {
         "state": view.state,

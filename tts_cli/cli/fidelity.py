@@ -36,9 +36,31 @@ def fidelity(
     json: bool,
     progress: Callable[[str], None],
 ) -> None:
-    """Measure and print. Raises `UsageError` for an engine without precisions, and for options without effect.
+    """Measure, and print tables and a verdict.
 
-    With `listen`, also writes the sounds that are compared into that folder.
+    Parameters
+    ----------
+    spec, settings, options
+        The engine, with what it loads with and speaks with.
+    given
+        Settings and options that the user has set, by name.
+    voice
+        The voice; None for the engine's default.
+    text
+        What to say; None for a fixed text.
+    strategy
+        A strategy of the engine; `all`, `auto` and None measure every one.
+    listen
+        A new folder for the sounds that are compared; None to keep none.
+    json
+        Whether to print one JSON object instead of tables.
+    progress
+        Called with a few words when a step begins.
+
+    Raises
+    ------
+    UsageError
+        For an engine without precisions, and for options without effect.
     """
     from rich.console import Console
 

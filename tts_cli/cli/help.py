@@ -67,6 +67,11 @@ def page(command: Any, context: Any, columns: int) -> str:
         Its context.
     columns
         The width of the terminal.
+
+    Returns
+    -------
+    str
+        Lines, the last of which ends with a newline.
     """
     width = max(NARROWEST, min(columns, WIDEST))
     usage = " ".join([f"Usage: {context.command_path}", *command.collect_usage_pieces(context)])

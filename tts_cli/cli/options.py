@@ -38,6 +38,11 @@ def with_engine_options(
         Names of options that the command defines itself.
     configured
         Whether the command takes the user's settings. It then has a parameter `settings: Settings`.
+
+    Returns
+    -------
+    callable
+        The decorator.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:

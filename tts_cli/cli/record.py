@@ -60,6 +60,11 @@ def take(device: Device, seconds: float, output_device: str | None, replay: bool
     replay
         Whether to play it back.
 
+    Returns
+    -------
+    Samples
+        The recording, float32 `[n]`, at the rate of `device`.
+
     Raises
     ------
     UsageError

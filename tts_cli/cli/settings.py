@@ -170,6 +170,11 @@ def checked(
     convert
         Turns a value of such an option into what an engine takes.
 
+    Returns
+    -------
+    Settings
+        `NONE` for a file without values.
+
     Raises
     ------
     UsageError

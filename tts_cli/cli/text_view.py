@@ -35,7 +35,20 @@ class TextView:
         yield from self.lines(console, options.max_width, console.height)
 
     def lines(self, console: Console, width: int, height: int) -> list[Text]:
-        """The lines to show in a terminal of so many columns and lines; `console` wraps them."""
+        """Make the lines to show.
+
+        Parameters
+        ----------
+        console
+            Wraps the text.
+        width, height
+            Columns and lines of the terminal.
+
+        Returns
+        -------
+        list of Text
+            At least `LEAST_LINES` and at most `MOST_LINES`, if the text is that long, with the present word in them.
+        """
         room = max(LEAST_LINES, min(MOST_LINES, height - OTHER_LINES))
         found: list[Text] = []
         first = last = 0

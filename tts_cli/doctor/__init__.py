@@ -40,6 +40,11 @@ def findings(
         Whether to play a tone.
     thorough
         Whether checks may take minutes.
+
+    Yields
+    ------
+    Finding
+        In the order in which `tts doctor` prints them.
     """
     yield from machine.findings()
     yield from sound.findings(device, tone)

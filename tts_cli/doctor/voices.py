@@ -15,7 +15,18 @@ Preset: TypeAlias = Callable[[EngineSpec], Mapping[str, object]]
 
 
 def findings(engine: str, given: Mapping[str, Any], preset: Preset, thorough: bool) -> Iterator[Finding]:
-    """Run the checks of all engines; the parameters are those of `doctor.findings`."""
+    """Run the checks of all engines.
+
+    Parameters
+    ----------
+    engine, given, preset, thorough
+        As for `doctor.findings`.
+
+    Yields
+    ------
+    Finding
+        Those of each engine, then which engine would speak.
+    """
     for spec in engines().values():
         fitting = {name: value for name, value in given.items() if spec.has(name)}
         yield from _engine(spec, {**preset(spec), **fitting}, thorough)

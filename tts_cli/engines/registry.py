@@ -195,9 +195,26 @@ def foreign_tags(spec: EngineSpec) -> frozenset[str]:
 
 
 def baselines(spec: EngineSpec, settings: EngineSettings, names: str) -> AbstractContextManager[Mapping[str, Engine]]:
-    """The engines to compare an engine with, by name, as a context manager. `names` has commas between the names.
+    """Open the engines that `tts bench --compare` compares an engine with.
 
-    Raises `UsageError` if the engine has none.
+    Parameters
+    ----------
+    spec
+        The engine that is compared.
+    settings
+        Its settings.
+    names
+        Names of baselines, with commas between them.
+
+    Returns
+    -------
+    context manager
+        It gives the baselines by name, and ends them.
+
+    Raises
+    ------
+    UsageError
+        If the engine has no baselines.
     """
     if not spec.baselines:
         raise UsageError(f"there is nothing to compare the {spec.name} engine with", "leave out --compare")

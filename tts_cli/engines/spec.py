@@ -61,6 +61,11 @@ class VoiceMaker(Protocol):
             The name of the voice.
         source
             What its sender calls the recording. No file of that name is opened.
+
+        Returns
+        -------
+        list of str
+            The program and its arguments.
         """
         ...
 

@@ -102,12 +102,15 @@ def ways(session: Session, options: SpeakOptions, strategy: str | None) -> list[
 
     Parameters
     ----------
-    session
-        Has the engine.
-    options
-        Decide the mode.
+    session, options
+        Have the engine and the mode.
     strategy
         A strategy of the engine, `all`, or `auto` or None for the engine's choice.
+
+    Returns
+    -------
+    list of str
+        Strategies; the mode, if the engine has no strategies or all sound is computed first.
 
     Raises
     ------

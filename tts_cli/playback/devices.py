@@ -86,12 +86,28 @@ def find_device(wanted: str | None, rate: int) -> Device:
 
 
 def matching(devices: list[Device], wanted: str | None, kind: str, remedy: str) -> Device:
-    """The one of `devices` that `wanted` names: its number, its name or a part of its name; None for the default.
+    """Find the device that a user names.
+
+    Parameters
+    ----------
+    devices
+        The devices to choose from.
+    wanted
+        A number, a name or a part of a name; None for the default.
+    kind
+        What the message calls such a device: `input` or `output`.
+    remedy
+        What lists the devices.
+
+    Returns
+    -------
+    Device
+        One of `devices`.
 
     Raises
     ------
     UsageError
-        If the name fits no device, or several. `kind` says which devices they are, and `remedy` what lists them.
+        If `wanted` fits no device, or several.
     """
     if wanted is None:
         fits = [device for device in devices if device.default] or devices[:1]

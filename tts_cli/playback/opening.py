@@ -19,6 +19,11 @@ def open_sink(output: str | Path | None, device: str | int | None, rate: int) ->
     rate
         Samples a second of the sound that will be written.
 
+    Returns
+    -------
+    Sink
+        To be closed by the caller.
+
     Raises
     ------
     UsageError

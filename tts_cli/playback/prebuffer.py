@@ -37,6 +37,11 @@ def seconds_needed(rtf: float, chunk: float, remaining: float) -> float:
     remaining
         Seconds of sound still to come from the text that is known.
 
+    Returns
+    -------
+    float
+        `JITTER` at least.
+
     Examples
     --------
     >>> round(seconds_needed(rtf=0.5, chunk=0.4, remaining=10), 2)
@@ -69,6 +74,11 @@ class Forecast:
             Characters of all segments up to the chunk's own.
         waiting
             Characters after those, as far as the text is known.
+
+        Returns
+        -------
+        float
+            What `seconds_needed` returns.
         """
         if self._first is None:
             self._first = run

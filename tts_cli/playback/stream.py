@@ -38,7 +38,25 @@ def wav_header(rate: int, data: int = UNKNOWN_LENGTH - 36) -> bytes:
 
 
 def open_stream(path: Path, rate: int, cancelled: threading.Event) -> StreamSink | None:
-    """A sink for a named pipe or a device file, opened as `open_outlet` does; None for anything else."""
+    """Open a sink for a named pipe or a device file.
+
+    Parameters
+    ----------
+    path, cancelled
+        As for `open_outlet`.
+    rate
+        Samples a second.
+
+    Returns
+    -------
+    StreamSink or None
+        None if `path` is anything else.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be opened, or the wait for the reader of a pipe was cancelled.
+    """
     outlet = open_outlet(path, cancelled)
     return None if outlet is None else StreamSink(outlet, rate, raw=False)
 

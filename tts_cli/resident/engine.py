@@ -45,6 +45,11 @@ def resident_engine(spec: EngineSpec, settings: EngineSettings, keep: float) -> 
     keep
         Seconds without use after which the process ends. If there is no process, one is started; with 0, none is.
 
+    Returns
+    -------
+    Engine
+        A `ResidentEngine`, or the engine itself.
+
     Raises
     ------
     MissingError

@@ -27,7 +27,17 @@ RESTARTING: Final = 1012
 
 
 def add_engine(app: FastAPI, service: Service, spec: EngineSpec) -> None:
-    """Add the routes."""
+    """Add the routes by which other processes use the engine.
+
+    Parameters
+    ----------
+    app
+        The app.
+    service
+        Has the loaded engine.
+    spec
+        The engine.
+    """
 
     @app.get(ABOUT)
     async def about() -> dict[str, Any]:

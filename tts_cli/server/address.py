@@ -20,12 +20,32 @@ def check_token(token: str) -> None:
 
 
 def bind(host: str, port: int, token: str) -> socket.socket:
-    """A socket that listens at an address.
+    """Make a socket that listens at an address.
+
+    Parameters
+    ----------
+    host
+        A name or an IP address.
+    port
+        A TCP port; 0 for any that is free.
+    token
+        What clients must send; empty for none.
+
+    Returns
+    -------
+    socket
+        Bound, and to be closed by the caller.
 
     Raises
     ------
     UsageError
         If the address cannot be used, or other machines could reach it and there is no token.
+
+    Examples
+    --------
+    >>> with bind("127.0.0.1", 0, "") as bound:
+    ...     is_local(bound)
+    True
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(

@@ -55,6 +55,11 @@ def make_app(
         Called in the event loop when it runs.
     add
         Adds further routes.
+
+    Returns
+    -------
+    ASGIApp
+        The app with its middleware.
     """
 
     @asynccontextmanager

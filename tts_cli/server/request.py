@@ -76,6 +76,11 @@ def request_of(
     defaults
         Options that the server was started with.
 
+    Returns
+    -------
+    Request
+        What `Service.speaking` takes.
+
     Raises
     ------
     UsageError

@@ -89,13 +89,42 @@ def error_response(
     code: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """An error as OpenAI's API words it."""
+    """Make the response for an error, with the fields that OpenAI's API has.
+
+    Parameters
+    ----------
+    status
+        The HTTP status.
+    message
+        What is wrong and what to do.
+    kind
+        The `type` of the error.
+    param
+        The field of the request that is wrong; None if it is not one field.
+    code
+        A word for programs; None if there is none.
+    headers
+        More headers of the response.
+
+    Returns
+    -------
+    Response
+        JSON.
+    """
     error = {"message": on_one_line(message), "type": kind, "param": param, "code": code}
     return JSONResponse({"error": error}, status, dict(headers or {}))
 
 
 async def refuse(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request, or the opening of a WebSocket, with an HTTP response."""
+    """Answer a request, or the opening of a WebSocket, with an HTTP response.
+
+    Parameters
+    ----------
+    response
+        The answer.
+    scope, receive, send
+        Those of the ASGI call.
+    """
     if scope["type"] == "http":
         await response(scope, receive, send)
         return

@@ -83,7 +83,23 @@ class Service:
         return 0.0 if self.admission.taken else self.use.idle
 
     def request(self, text: object, voice: object, fields: Mapping[str, Any]) -> Request:
-        """See `request_of`."""
+        """Check a request, and count what is wrong with it.
+
+        Parameters
+        ----------
+        text, voice, fields
+            As for `request_of`.
+
+        Returns
+        -------
+        Request
+            What `speaking` takes.
+
+        Raises
+        ------
+        TTSError
+            As `request_of` does, or if the engine is not loaded.
+        """
         try:
             return request_of(self.session, text, voice, fields, self._defaults)
         except TTSError as error:

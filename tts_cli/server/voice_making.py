@@ -32,7 +32,17 @@ VoiceMakerOf = Callable[[], VoiceMaker]
 
 
 def add_voice_making(app: FastAPI, service: Service, maker_of: VoiceMakerOf | None) -> None:
-    """Add the routes. With `maker_of` None, they refuse everything."""
+    """Add the routes that make and remove voices.
+
+    Parameters
+    ----------
+    app
+        The app.
+    service
+        Has the loaded engine.
+    maker_of
+        Returns what makes voices; None to refuse every such request.
+    """
     answers: dict[int | str, dict[str, Any]] = {
         400: {"description": "The name or the recording cannot be used"},
         403: {"description": "The server does not allow it"},

@@ -34,6 +34,11 @@ def best_cut(text: str, start: int, limit: int) -> Cut:
     limit
         Where it is cut at the latest. Both are indices.
 
+    Returns
+    -------
+    Cut
+        The index of the cut, and the ending of the part before it.
+
     Examples
     --------
     >>> best_cut("one two, three", 0, 10)

@@ -146,6 +146,11 @@ def text_file(path: Path, idle: float = IDLE_SECONDS, reading: Reading = DEFAULT
     reading
         How to read the text. A file named `.md` or `.markdown` is Markdown if the format is `auto`.
 
+    Returns
+    -------
+    TextSource
+        A `ReadyText` for a file, a `LiveText` for a pipe.
+
     Raises
     ------
     UsageError

@@ -63,6 +63,11 @@ def phoneme_words(phonemes: str, known: Callable[[str], bool], lengths: Sequence
     lengths
         Of each phoneme that it has, with one more at either end for the silence there.
 
+    Returns
+    -------
+    list of (int, int)
+        The first sample of each word, and the one after its last.
+
     Examples
     --------
     >>> phoneme_words("it ɪz.", lambda phoneme: True, [3, 1, 1, 1, 2, 2, 4, 9])

@@ -67,6 +67,11 @@ def place(
         How many steps the flow takes.
     timed
         The device and the precision that timing has chosen, as far as these are `auto`; None for the usual ones.
+
+    Returns
+    -------
+    Placed
+        The networks, ready to compute.
     """
     # torch warns in many cases, such as a fall-back to the CPU. With `-W error`, a warning would end the speech.
     warnings.filterwarnings("ignore", module=r"(torch|tts_cli\.engines\.chatterbox)(\.|$)")

@@ -60,6 +60,11 @@ def known_until(source: str, start: int, followed: bool) -> Cut:
     followed
         Whether white space follows it. If not, it may end in the middle of a mark or of a web address.
 
+    Returns
+    -------
+    Cut
+        `at` is an index in `source`, `start` or more, and the length of `source` at most.
+
     Examples
     --------
     >>> known_until("It rains. It **pours", 0, followed=True)

@@ -65,6 +65,11 @@ def spoken(md: MarkdownIt, source: str, references: dict[str, Any]) -> str:
         Its Markdown.
     references
         The known link reference definitions, as markdown-it-py stores them.
+
+    Returns
+    -------
+    str
+        Plain text.
     """
     tokens: list[Token] = []
     md.inline.parse(source, md, {"references": references}, tokens)

@@ -61,6 +61,11 @@ def read_mark(text: str, mark: re.Match[str], before: str, final: bool) -> Found
     final
         Whether no more text follows.
 
+    Returns
+    -------
+    Found
+        `end` is an index in `text`.
+
     Raises
     ------
     TooEarlyError

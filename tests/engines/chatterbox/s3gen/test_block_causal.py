@@ -21,10 +21,10 @@ from tests.engines.chatterbox.s3gen.block_causal import (
     relative_attention,
 )
 from tts_cli.engines.chatterbox import S3GenDecoder
-from tts_cli.engines.chatterbox.s3gen.encoder import NoEncoderPast
 from tts_cli.engines.chatterbox.s3gen.flow import Prompt
 from tts_cli.engines.chatterbox.s3gen.noise import SeededNoise
 from tts_cli.engines.chatterbox.s3gen.past import NoPast
+from tts_cli.engines.chatterbox.s3gen.relative_attention import NoEncoderPast
 from tts_cli.engines.chatterbox.weights.config import SPEECH_VOCABULARY
 
 NOISE = SeededNoise(3)

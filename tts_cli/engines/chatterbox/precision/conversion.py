@@ -59,7 +59,17 @@ def quantised(module: nn.Module, kind: str) -> dict[str, Parts]:
 
 
 def install(module: nn.Module, kind: str, parts: dict[str, Parts]) -> None:
-    """Replace the linear layers inside `module` by layers made of `parts`. This empties `parts`, to free memory."""
+    """Replace the linear layers inside a module by quantised ones.
+
+    Parameters
+    ----------
+    module
+        Has float32 layers. It is changed.
+    kind
+        `fp32` (nothing is replaced), `bf16`, `int8` or `int4`.
+    parts
+        The parts of each layer by its name, as `quantised` returns them. It is emptied, to free memory.
+    """
     if kind == "fp32":
         return
 

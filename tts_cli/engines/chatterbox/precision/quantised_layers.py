@@ -138,13 +138,43 @@ class Int8Linear(TypedModule):
 
 
 def int8_product(rows: Tensor, packed: Packed, reduced: bool) -> Tensor:
-    """The product of `rows` `[n, inputs]` and a packed weight, and its bias: `[n, outputs]`. All rows share a scale."""
+    """Multiply by a packed weight, and add its bias. All rows share one scale.
+
+    Parameters
+    ----------
+    rows
+        Float32 `[n, inputs]`.
+    packed
+        A weight of `quantized::linear_prepack`, with its bias.
+    reduced
+        Whether rows are rounded to 7 bits (`kernels.int8_saturates`).
+
+    Returns
+    -------
+    Tensor
+        Float32 `[n, outputs]`.
+    """
     y: Tensor = torch.ops.quantized.linear_dynamic(rows, packed, reduced)
     return y
 
 
 def int8_products(rows: Tensor, packed: Packed, bias: Tensor | None, reduced: bool) -> Tensor:
-    """The same with a scale for each row: the kernel has one, so each row is first divided by its largest size."""
+    """Multiply by a packed weight, and add its bias, with a scale for each row.
+
+    The kernel has one scale for all rows, so each row is first divided by its largest absolute value.
+
+    Parameters
+    ----------
+    rows, packed, reduced
+        As for `int8_product`.
+    bias
+        The bias that `packed` has, float32 `[outputs]`, or None.
+
+    Returns
+    -------
+    Tensor
+        Float32 `[n, outputs]`.
+    """
     sizes = rows.abs().amax(1, keepdim=True).clamp_min(1.1754943508222875e-38)  # the least normal float32
     y = int8_product(rows / sizes, packed, reduced)
     # The kernel has added the bias to products that are too small by `sizes`. `lerp` corrects their distance to it.

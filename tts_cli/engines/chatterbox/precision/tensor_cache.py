@@ -19,13 +19,34 @@ _SUM: Final = "sum"
 
 
 def write(tensors: Mapping[str, Tensor], key: str, file: Path) -> None:
-    """Write tensors, by name, and their key into `file`. Raises `OSError`."""
+    """Write tensors into a file.
+
+    Parameters
+    ----------
+    tensors
+        The tensors by name, of any shapes.
+    key
+        What they were computed from.
+    file
+        The file to make or to replace.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
     with file.open("wb") as stream:
         _write(tensors, key, stream)
 
 
 def store(tensors: Mapping[str, Tensor], key: str, file: Path) -> None:
-    """As `write`, but completely or not at all, and without an error if the disk is full or read-only."""
+    """Write tensors into a file, completely or not at all. If the disk is full or read-only, nothing happens.
+
+    Parameters
+    ----------
+    tensors, key, file
+        As for `write`. Missing folders are made.
+    """
     with contextlib.suppress(OSError):  # they can be computed again
         file.parent.mkdir(parents=True, exist_ok=True)
         with replacing(file) as stream:

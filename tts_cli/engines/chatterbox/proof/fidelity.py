@@ -87,6 +87,11 @@ def measure(
         Called with a few words when a step begins.
     sounded
         Called with each way of decoding, in words, and its sound, float32 `[n]`.
+
+    Returns
+    -------
+    Fidelity
+        All numbers.
     """
     place, known = pick_device(device), Conditionals.load(voice)
     chosen = {name: choose(name, place) for name in computable(place)}
@@ -164,7 +169,20 @@ def _streamed(
 
 
 def compare_logits(precision: str, found: Tensor, reference: Tensor) -> TokenFidelity:
-    """Compare logits `[positions, vocabulary]` with those of fp32."""
+    """Compare next-token distributions with those of fp32.
+
+    Parameters
+    ----------
+    precision
+        The precision that `found` was computed in.
+    found, reference
+        Logits `[positions, vocabulary]`.
+
+    Returns
+    -------
+    TokenFidelity
+        KL divergence in nats, and how often the likeliest token is the same.
+    """
     right, other = (logits.double().log_softmax(dim=-1) for logits in (reference, found))
     divergence = (right.exp() * (right - other)).sum(dim=-1)
     same = reference.argmax(dim=-1) == found.argmax(dim=-1)
@@ -177,7 +195,20 @@ def compare_logits(precision: str, found: Tensor, reference: Tensor) -> TokenFid
 
 
 def compare_sounds(precision: str, strategy: str, found: Samples, reference: Samples) -> SoundFidelity:
-    """Compare a sound, float32 `[n]`, with the reference `[n]`."""
+    """Compare a sound with the reference.
+
+    Parameters
+    ----------
+    precision, strategy
+        What `found` was computed with.
+    found, reference
+        Sounds, float32 `[n]` at 24 kHz.
+
+    Returns
+    -------
+    SoundFidelity
+        Distance, SNR, drifts and pitch.
+    """
     return SoundFidelity(
         precision,
         strategy,

@@ -52,6 +52,11 @@ def watch(t3: T3, prefix: T3Prefix, ids: list[int], tokens: Sequence[int]) -> li
         The text tokens that it reads.
     tokens
         The speech tokens that it reads, `TOKENS` at most.
+
+    Returns
+    -------
+    list of Map
+        In the order in which they are computed.
     """
     chains = _chains(t3.config.n_layer)
     seen: dict[str, list[Tensor]] = {modules[0]: [] for _layer, _name, modules in chains}
@@ -73,7 +78,22 @@ def watch(t3: T3, prefix: T3Prefix, ids: list[int], tokens: Sequence[int]) -> li
 
 @torch.inference_mode()
 def errors(precision: str, t3: T3, maps: Sequence[Map]) -> list[MapError]:
-    """The relative errors of the maps of `t3`, which has the given precision, for the recorded inputs."""
+    """Measure the errors of the maps in a precision.
+
+    Parameters
+    ----------
+    precision
+        The precision of `t3`.
+    t3
+        A T3 with the same sizes as the one that was watched.
+    maps
+        What `watch` has recorded.
+
+    Returns
+    -------
+    list of MapError
+        Relative errors, in the order of `maps`.
+    """
     return [
         MapError(precision, each.layer, each.name, relative(_through(t3, each.modules, each.taken), each.given))
         for each in maps

@@ -144,7 +144,19 @@ class Upstream:
 
 
 def serve(folder: str, device: str, requests: BinaryIO, answers: BinaryIO) -> None:
-    """Load the model, and answer requests until there are no more."""
+    """Load the model, and answer requests until there are no more.
+
+    Parameters
+    ----------
+    folder
+        The folder with the weights.
+    device
+        A name of a torch device.
+    requests
+        Lines of JSON: the arguments of `Upstream.speak`.
+    answers
+        Where lines of JSON and samples go, as the module describes.
+    """
 
     def tell(**answer: object) -> None:
         answers.write(json.dumps(answer).encode() + b"\n")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from tts_cli.engines.chatterbox.s3gen.encoder import NoEncoderPast, RelativeAttention
+from tts_cli.engines.chatterbox.s3gen.relative_attention import NoEncoderPast, RelativeAttention
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,10 @@ class CachedPast:
         return self.tails.with_tail(x, reach)
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """See `Past`: over the voice and the last `span` frames, the new ones included."""
+        """Compute attention over the voice and the last `span` frames, the new ones included.
+
+        The parameters and the result are those of `Past.attend`.
+        """
         turn = self.turn
         self.turn += 1
         own_keys, own_values = self.keys[turn], self.values[turn]

@@ -131,6 +131,11 @@ class S3GenDecoder:
         flow_steps
             How many steps the flow takes: 2 as upstream, or 1.
 
+        Returns
+        -------
+        S3GenDecoder
+            Ready to decode.
+
         Raises
         ------
         MissingError
@@ -175,6 +180,11 @@ class S3GenDecoder:
         past
             The past of the voice for `cached`; None to compute it.
 
+        Returns
+        -------
+        S3GenStream
+            It takes tokens and gives samples.
+
         Raises
         ------
         UsageError
@@ -210,13 +220,27 @@ class S3GenDecoder:
     ) -> Samples:
         """Decode a whole utterance at once. Streams are compared with its result.
 
-        For the same tokens and noise, `S3Token2Wav.inference` in chatterbox-tts 0.1.7 (models/s3gen/s3gen.py) gives the
-        same result. The parameters and errors are those of `stream` and `S3GenStream.push`.
+        Parameters
+        ----------
+        conditionals_gen, seed, noise
+            As for `stream`.
+        tokens
+            All tokens of the utterance, `[n]`.
 
         Returns
         -------
         Samples
-            Float32 `[960 n]` for n tokens.
+            Float32 `[960 n]`.
+
+        Raises
+        ------
+        TTSError
+            As `stream` and `S3GenStream.push` do.
+
+        References
+        ----------
+        For the same tokens and noise, the result is that of `S3Token2Wav.inference` in chatterbox-tts 0.1.7
+        (models/s3gen/s3gen.py).
         """
         checked = _checked(tokens)
         with torch.inference_mode():

@@ -7,54 +7,25 @@ tokens ahead.
 References
 ----------
 The results and the names of parameters are those of `UpsampleConformerEncoder` in chatterbox-tts 0.1.7
-(models/s3gen/transformer/upsample_encoder.py), for one utterance without padding. Relative positions: Dai et al. 2019,
-arXiv:1901.02860, section 3.3.
+(models/s3gen/transformer/upsample_encoder.py), for one utterance without padding.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tts_cli.engines.chatterbox.modules import Conv1d, LayerNorm, Linear, Sequential, TypedModule
-from tts_cli.engines.chatterbox.s3gen.past import NoPast
+from tts_cli.engines.chatterbox.s3gen.relative_attention import EncoderPast, RelativeAttention
 from tts_cli.engines.chatterbox.weights.config import EncoderConfig
 
 LOOKAHEAD: Final = 3
 """How many tokens ahead the first convolution sees. After the last token it sees zeros."""
 UPSAMPLING: Final = 2
 """Frames for each token."""
-
-
-class EncoderPast(Protocol):
-    """The past of the encoder. Like `past.Past`, but attention needs the distances between positions."""
-
-    def with_tail(self, x: Tensor, reach: int) -> Tensor:
-        """See `Past`."""
-        ...
-
-    def recall(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Put the keys and values of visible earlier positions before those of n new positions.
-
-        Parameters
-        ----------
-        key, value
-            Those of the new positions, `[1, heads, n, d]`.
-
-        Returns
-        -------
-        key, value : Tensor
-            `[1, heads, seen, d]`; `seen` counts the new positions, too.
-        """
-        ...
-
-    def distance_keys(self, attention: RelativeAttention, n: int, seen: int) -> Tensor:
-        """`attention.distance_keys` for the distances from seen − 1 down to 1 − n: `[1, heads, seen + n - 1, d]`."""
-        ...
 
 
 class Embed(TypedModule):
@@ -79,7 +50,22 @@ class PreLookahead(TypedModule):
         self.conv2 = Conv1d(channels, channels, 3)
 
     def forward(self, x: Tensor, past: EncoderPast, ahead: int) -> Tensor:
-        """`[1, n + ahead, channels]` → `[1, n, channels]`. After the `ahead` last positions it sees zeros."""
+        """Compute the convolutions.
+
+        Parameters
+        ----------
+        x
+            `[1, n + ahead, channels]`.
+        past
+            Has the tail of the second convolution.
+        ahead
+            How many positions at the end only serve as lookahead. After them, zeros are seen.
+
+        Returns
+        -------
+        Tensor
+            `[1, n, channels]`.
+        """
         y = F.leaky_relu(self.conv1(F.pad(x.mT, (0, LOOKAHEAD - ahead))))
         return x[:, : y.shape[-1]] + self.conv2(past.with_tail(y, 2)).mT
 
@@ -95,63 +81,6 @@ class Upsample(TypedModule):
         """`[1, n, channels]` → `[1, 2n, out_channels]`."""
         repeated = x.mT.repeat_interleave(UPSAMPLING, dim=-1)
         return self.conv(past.with_tail(repeated, 2 * UPSAMPLING)).mT
-
-
-class RelativeAttention(TypedModule):
-    """Self-attention with relative positions.
-
-    The score of a query q and a key k is (q + u)·k + (q + v)·p, divided by √d. p is the distance key for the distance
-    between the two positions; u and v are learnt.
-
-    Parameters
-    ----------
-    size
-        The width of the stream.
-    heads
-        The number of heads, each with d = `size` / `heads`.
-    key_bias
-        Whether the map of the keys has a bias.
-
-    References
-    ----------
-    Dai et al. 2019, arXiv:1901.02860, section 3.3.
-    """
-
-    def __init__(self, size: int, heads: int, key_bias: bool) -> None:
-        super().__init__()
-        self.heads, self.size = heads, size
-        self.linear_q = Linear(size, size)
-        self.linear_k = Linear(size, size, bias=key_bias)
-        self.linear_v = Linear(size, size)
-        self.linear_out = Linear(size, size)
-        self.linear_pos = Linear(size, size, bias=False)
-        self.pos_bias_u = nn.Parameter(torch.empty(heads, size // heads))
-        self.pos_bias_v = nn.Parameter(torch.empty(heads, size // heads))
-
-    def _split(self, x: Tensor) -> Tensor:
-        """`[1, n, size]` → `[1, heads, n, d]`."""
-        return x.view(1, x.shape[1], self.heads, -1).transpose(1, 2)
-
-    def distance_keys(self, embedded: Tensor) -> Tensor:
-        """The distance keys `[1, heads, m, d]` for m distances, embedded as in `sinusoids`, `[1, m, size]`."""
-        return self._split(self.linear_pos(embedded))
-
-    def forward(self, x: Tensor, past: EncoderPast) -> Tensor:
-        """`[1, n, size]` → the same shape."""
-        n = x.shape[1]
-        query, key, value = (self._split(linear(x)) for linear in (self.linear_q, self.linear_k, self.linear_v))
-        key, value = past.recall(key, value)
-        seen = key.shape[2]
-        distances = past.distance_keys(self, n, seen)
-        by_distance = (query + self.pos_bias_v[:, None]) @ distances.mT / math.sqrt(query.shape[-1])
-        # In row i of `by_distance`, column c is the distance seen - 1 - c. Key j has the distance seen - n + i - j from
-        # query i, and so the column n - 1 - i + j. A view with these strides selects it without a copy.
-        row = seen + n - 1
-        shifted = by_distance.contiguous().as_strided(
-            (1, self.heads, n, seen), (self.heads * n * row, n * row, row - 1, 1), n - 1
-        )
-        mixed = F.scaled_dot_product_attention(query + self.pos_bias_u[:, None], key, value, attn_mask=shifted)
-        return self.linear_out(mixed.transpose(1, 2).flatten(2))
 
 
 class PositionwiseFeedForward(TypedModule):
@@ -236,45 +165,3 @@ class Encoder(TypedModule):
         for block in self.up_encoders:
             x = block(x, past)
         return self.after_norm(x)
-
-
-class NoEncoderPast(NoPast):
-    """The past of the encoder at the start."""
-
-    def __init__(self) -> None:
-        self._embedded: dict[int, Tensor] = {}
-        """The embedded distances by the number of positions; all layers of one rate use the same."""
-
-    def recall(self, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """See `EncoderPast`."""
-        return key, value
-
-    def distance_keys(self, attention: RelativeAttention, n: int, seen: int) -> Tensor:
-        """See `EncoderPast`."""
-        if n not in self._embedded:
-            like = attention.linear_pos.weight
-            self._embedded[n] = sinusoids(seen - 1, 1 - n, attention.size, like.device)
-        return attention.distance_keys(self._embedded[n])
-
-
-def sinusoids(farthest: int, nearest: int, size: int, device: torch.device) -> Tensor:
-    """Embed the distances from `farthest` down to `nearest`: sines and cosines of `size` / 2 frequencies, in turn.
-
-    Returns
-    -------
-    Tensor
-        Float32 `[1, farthest - nearest + 1, size]`.
-
-    References
-    ----------
-    Vaswani et al. 2017, arXiv:1706.03762, section 3.5.
-
-    Examples
-    --------
-    >>> sinusoids(1, -1, 4, torch.device("cpu")).shape
-    torch.Size([1, 3, 4])
-    """
-    distance = torch.arange(farthest, nearest - 1, -1, dtype=torch.float32, device=device)[:, None]
-    frequency = torch.exp(torch.arange(0, size, 2, dtype=torch.float32, device=device) * -(math.log(10_000.0) / size))
-    angle = distance * frequency
-    return torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)[None]

@@ -51,7 +51,22 @@ class F0Predictor(TypedModule):
         self.streamed = same_length(self.condnet[::2])
 
     def forward(self, mels: Tensor, tails: Tails, final: bool) -> Tensor:
-        """The next mel frames `[1, 80, n]` → F0 in Hz, `[1, m]`. Each frame needs the five frames after it."""
+        """Compute F0. Each frame needs the five frames after it.
+
+        Parameters
+        ----------
+        mels
+            The next mel frames, `[1, 80, n]`.
+        tails
+            The state, which this changes.
+        final
+            Whether the sound ends with them.
+
+        Returns
+        -------
+        Tensor
+            F0 in Hz of the frames that are complete, `[1, m]`.
+        """
         x = mels
         for conv, elu, streamed in zip(self.condnet[::2], self.condnet[1::2], self.streamed, strict=True):
             x = elu(streamed(conv, x, tails, final))

@@ -122,7 +122,22 @@ class ResBlock(TypedModule):
         self.sums = [StreamedSum() for _ in dilations]
 
     def forward(self, x: Tensor, tails: Tails, final: bool) -> Tensor:
-        """The next input positions `[1, channels, n]` → the output positions that they make possible."""
+        """Compute the output positions that the next input positions make possible.
+
+        Parameters
+        ----------
+        x
+            The next input positions, `[1, channels, n]`.
+        tails
+            The state, which this changes.
+        final
+            Whether the sound ends with them.
+
+        Returns
+        -------
+        Tensor
+            `[1, channels, m]`; m may be 0.
+        """
         for snake1, conv1, streamed1, snake2, conv2, streamed2, add in zip(
             *(self.activations1, self.convs1, self.streamed1),
             *(self.activations2, self.convs2, self.streamed2),

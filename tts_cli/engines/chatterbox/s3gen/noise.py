@@ -35,7 +35,20 @@ class Noise(Protocol):
         ...
 
     def source(self, harmonics: int, start: int, stop: int) -> Tensor:
-        """The noise in the samples `start` to `stop` of each harmonic: normal, `[harmonics, stop - start]`."""
+        """Draw the noise in the source of the vocoder.
+
+        Parameters
+        ----------
+        harmonics
+            How many harmonics the source has.
+        start, stop
+            The first sample of the utterance, and the one after the last.
+
+        Returns
+        -------
+        Tensor
+            Normal, float32 `[harmonics, stop - start]`.
+        """
         ...
 
 

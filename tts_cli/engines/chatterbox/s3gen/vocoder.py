@@ -81,7 +81,27 @@ class Vocoder:
 
     @classmethod
     def load(cls, folder: Path, config: ModelConfig, device: torch.device) -> Vocoder:
-        """Load the vocoder from the weights in `folder`. Raises what `load_module` raises."""
+        """Load the vocoder.
+
+        Parameters
+        ----------
+        folder
+            The folder with the weights.
+        config
+            The sizes of the model.
+        device
+            Where to compute. F0 is always computed on the CPU.
+
+        Returns
+        -------
+        Vocoder
+            Ready to compute.
+
+        Raises
+        ------
+        TTSError
+            As `load_module` does.
+        """
         return cls(load_module(lambda: HiFT(config.vocoder), folder / S3GEN_FILE, "mel2wav.", device))
 
     def start(self, noise: Noise, position: int = 0, *, onset: bool = True) -> VocoderState:
@@ -95,6 +115,11 @@ class Vocoder:
             The mel frame of the utterance with which the sound begins, for its noise.
         onset
             Whether the start is muted and faded in.
+
+        Returns
+        -------
+        VocoderState
+            What `push` takes and changes.
         """
         nothing = torch.empty(0, device=self.device)
         return VocoderState(

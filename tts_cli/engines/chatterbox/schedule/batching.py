@@ -18,6 +18,17 @@ class Tokens(Iterator[int]):
     """The tokens of one segment, from the thread that draws them. An error is raised after the tokens before it.
 
     Closing it frees its row.
+
+    Parameters
+    ----------
+    row
+        Draws the tokens.
+    stops
+        Takes each token, and returns whether it must be the last.
+    first
+        Tokens of the first chunk.
+    changed
+        The condition of the `TokenBatcher`.
     """
 
     def __init__(self, row: Row, stops: Callable[[int], bool], first: int, changed: Condition) -> None:
@@ -103,6 +114,11 @@ class DrawnText:
             Takes each token, and returns whether it must be the last.
         first
             Tokens of the first chunk.
+
+        Returns
+        -------
+        Tokens
+            They can be taken while they are drawn.
         """
         return self._batcher.begin(self, request, stops, first)
 

@@ -19,6 +19,15 @@ PIECE: Final = 16
 class Row:
     """One utterance: its own sampler, random numbers, budget and keys and values. Made by `Batch.row`.
 
+    Parameters
+    ----------
+    t3
+        The model.
+    request
+        What is drawn.
+    step
+        The step that the row takes part in.
+
     Attributes
     ----------
     error

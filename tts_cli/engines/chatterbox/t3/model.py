@@ -98,6 +98,11 @@ class T3(Network):
         sample
             A voice to calibrate int8 with (`smoothing`); None to quantise without calibration.
 
+        Returns
+        -------
+        T3
+            Ready to draw.
+
         Raises
         ------
         TTSError
@@ -182,6 +187,15 @@ class T3(Network):
         """The logits that each of `tokens`, and the token after them, would be drawn from.
 
         Computed as the method `tokens` does, one token after another.
+
+        Parameters
+        ----------
+        prefix
+            The prefix of a voice.
+        text_ids
+            The text tokens, which are read first.
+        tokens
+            The speech tokens, which are read after them, one after another.
 
         Returns
         -------

@@ -122,7 +122,18 @@ class GPT2Block(TypedModule):
         self.mlp = MLP(width)
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, where: Tensor | None) -> Tensor:
-        """Compute the layer. Parameters and result are those of `CausalAttention.forward`."""
+        """Compute the layer.
+
+        Parameters
+        ----------
+        x, keys, values, mask, where
+            As for `CausalAttention.forward`.
+
+        Returns
+        -------
+        Tensor
+            `[new, width]`.
+        """
         x = x + self.attn(self.ln_1(x), keys, values, mask, where)
         return x + self.mlp(self.ln_2(x))
 

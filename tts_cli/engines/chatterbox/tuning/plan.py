@@ -47,7 +47,18 @@ class Plan:
         return f"{TAKES} to find out what is fast enough on this machine: {shlex.join(('tts', 'tune', *words))}"
 
     def chosen(self, device: str, precision: str, threads: int) -> dict[str, object]:
-        """See `Engine.chosen`. The parameters are what an engine computes with in the end."""
+        """Say what was left to the engine, and what it computes with; see `Engine.chosen`.
+
+        Parameters
+        ----------
+        device, precision, threads
+            What the engine computes with in the end.
+
+        Returns
+        -------
+        dict
+            Values by the names of settings and options, without those that the user has set.
+        """
         found = {"device": device, "precision": precision, "threads": threads}
         left = {name: value for name, value in found.items() if name not in asked_of(self.settings)}
         return left | {"strategy": self.strategy(device), "measured": self.used_on(device)}

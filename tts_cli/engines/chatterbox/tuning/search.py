@@ -67,7 +67,22 @@ class Machine(Protocol):
         ...
 
     def token(self, device: str, precision: str, threads: int) -> float:
-        """Seconds that T3 takes for a token, alone."""
+        """Time T3 alone.
+
+        Parameters
+        ----------
+        device
+            One of `devices`.
+        precision
+            A name of `precisions`.
+        threads
+            The threads of an engine, of which T3 has its share.
+
+        Returns
+        -------
+        float
+            Seconds for a token.
+        """
         ...
 
     def block(self, way: Way, short: bool) -> Block:
@@ -110,6 +125,11 @@ def tune(
         Called with a few words when something begins, and with the rows so far.
     clock
         Returns the time in seconds.
+
+    Returns
+    -------
+    Tuned
+        All rows, and the choice.
 
     Raises
     ------
@@ -253,6 +273,11 @@ def least_rtf(way: Way, token: float, block: Block) -> float:
         Seconds that T3 takes for a token, alone.
     block
         The time of a block, its stages alone.
+
+    Returns
+    -------
+    float
+        Compute time over sound time.
 
     Examples
     --------

@@ -83,6 +83,11 @@ def import_voice(
     check
         Raises `UsageError` if no voice may have a name.
 
+    Returns
+    -------
+    VoiceInfo
+        What is known about the stored voice.
+
     Raises
     ------
     UsageError

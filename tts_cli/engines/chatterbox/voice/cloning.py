@@ -77,6 +77,11 @@ def cache_voice(
     progress
         Called with a few words when a step begins.
 
+    Returns
+    -------
+    VoiceInfo
+        What is known about the stored voice.
+
     Raises
     ------
     UsageError
@@ -121,6 +126,11 @@ def store_voice(
         What is known about the voice before it is made.
     folder, store, force, progress
         As for `cache_voice`.
+
+    Returns
+    -------
+    VoiceInfo
+        `about`, with when it was made and by which model.
     """
     voice = prepare(sound, folder, progress)
     progress("loading T3")
@@ -154,6 +164,11 @@ def prepare(sound: Samples, folder: Path, progress: Progress = lambda _: None) -
         The folder with the weights.
     progress
         Called with a few words when a step begins.
+
+    Returns
+    -------
+    Conditionals
+        What the networks need of the voice.
 
     Raises
     ------

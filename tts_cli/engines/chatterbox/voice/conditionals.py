@@ -180,12 +180,42 @@ def prefix_key(model: str, voice: Conditionals) -> str:
 
 
 def save_prefix(prefix: T3Prefix, key: str, file: Path) -> None:
-    """Write a prefix (75 MB for Turbo) with its key. Raises `OSError`."""
+    """Write a prefix, 75 MB for Turbo.
+
+    Parameters
+    ----------
+    prefix
+        The prefix of a voice.
+    key
+        What it was computed from: the result of `prefix_key`.
+    file
+        The file to make or to replace.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
     write({"keys": prefix.keys, "values": prefix.values}, key, file)
 
 
 def load_prefix(file: Path, key: str, t3: T3) -> T3Prefix | None:
-    """The prefix in `file`, mapped into memory; None if it is missing or damaged, or has another key or shape."""
+    """Read a prefix, mapped into memory.
+
+    Parameters
+    ----------
+    file
+        What `save_prefix` has written.
+    key
+        What it must have been computed from.
+    t3
+        The model that it must fit.
+
+    Returns
+    -------
+    T3Prefix or None
+        None if the file is missing or damaged, or has another key or shape.
+    """
     tensors = stored(file, key)
     if tensors is None or tensors.keys() != {"keys", "values"}:
         return None
@@ -208,6 +238,11 @@ def prefix_of(voice: Conditionals, file: Path, model: str, t3: T3) -> T3Prefix:
         The fingerprint of T3's weights. A prefix of other weights is computed again.
     t3
         Computes the prefix.
+
+    Returns
+    -------
+    T3Prefix
+        On the device of `t3`.
     """
     key = prefix_key(model, voice)
     known = load_prefix(file, key, t3)

@@ -36,6 +36,11 @@ def past_of(gen: Mapping[str, Any], file: Path, folder: Path, decoder: S3GenDeco
         The folder with the weights. A past of other weights is computed again.
     decoder
         Computes the past, with the weights in `folder`.
+
+    Returns
+    -------
+    VoicePast
+        On the device of `decoder`.
     """
     key = _key(gen, folder, decoder)
     known = stored(file, key)
@@ -47,7 +52,20 @@ def past_of(gen: Mapping[str, Any], file: Path, folder: Path, decoder: S3GenDeco
 
 
 def save_past(past: VoicePast, gen: Mapping[str, Any], file: Path, folder: Path, decoder: S3GenDecoder) -> None:
-    """Write `past` so that `past_of` finds it. Raises `OSError`."""
+    """Write the past of a voice so that `past_of` finds it.
+
+    Parameters
+    ----------
+    past
+        What `S3GenDecoder.past` returned.
+    gen, file, folder, decoder
+        As for `past_of`.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
     write(_packed(past), _key(gen, folder, decoder), file)
 
 

@@ -82,7 +82,19 @@ def read_recording(file: Path) -> tuple[Samples, float]:
 
 
 def resample(sound: Samples, rate: int, to: int) -> Samples:
-    """Resample `sound` from `rate` to `to`, with its length rounded up: the result of `librosa.resample` (0.11).
+    """Resample a sound. The result is that of `librosa.resample` (0.11).
+
+    Parameters
+    ----------
+    sound
+        Float32 `[n]`.
+    rate, to
+        Samples a second, before and after.
+
+    Returns
+    -------
+    Samples
+        Float32 `[ceil(n * to / rate)]`.
 
     Examples
     --------

@@ -91,7 +91,28 @@ def limited() -> Iterator[None]:
 
 
 def make(file: Path, folder: Path, directory: Path, name: str, source: str) -> None:
-    """Make a voice. Raises what `cache_voice` raises; also `UsageError` if the recording is too long or too costly."""
+    """Make a voice of a recording that somebody has sent, and store it.
+
+    Parameters
+    ----------
+    file
+        The recording.
+    folder
+        The folder with the weights.
+    directory
+        The folder with the voices.
+    name
+        The name of the voice.
+    source
+        What its sender calls the recording.
+
+    Raises
+    ------
+    UsageError
+        If the recording is too long or too costly.
+    TTSError
+        As `cache_voice` does.
+    """
     store = VoiceStore(directory)
     with limited():
         sound, seconds = read_recording(file)

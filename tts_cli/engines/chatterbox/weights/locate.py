@@ -128,6 +128,11 @@ def locate(
     voice_caching
         Whether files for making voices must be there, too.
 
+    Returns
+    -------
+    Path
+        A folder in which no file is missing.
+
     Raises
     ------
     MissingError
@@ -158,6 +163,11 @@ def locate_cached(
         A branch, a tag or a commit; None for `main` if that is complete, otherwise the newest complete snapshot.
     voice_caching
         Whether files for making voices must be there, too.
+
+    Returns
+    -------
+    Path
+        The folder of the snapshot.
 
     Raises
     ------

@@ -122,6 +122,11 @@ def load_module(build: Callable[[], Module], file: Path, prefix: str, device: to
         What the names in the file have before the names of the module's tensors.
     device
         Where to put the module.
+
+    Returns
+    -------
+    Module
+        In evaluation mode, on the device.
     """
     with torch.device("meta"):
         module = build()
