@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import warm
 from tests.harness import PATIENCE, ROOT, TTS, Run, clean_environment, read_dictionaries_once
@@ -25,6 +26,12 @@ Make = Callable[..., "subprocess.CompletedProcess[str]"]
 
 # The workers fill the cores: more threads than that only wait for each other. Read when torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# The same examples in every run, and as much time for them as the machine takes: what fails, fails for everybody.
+# `pytest --hypothesis-profile default` draws others; so does scripts/fuzz.py.
+UNCHECKED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+settings.register_profile("suite", derandomize=True, deadline=None, suppress_health_check=UNCHECKED)
+settings.load_profile("suite")
 
 # A shell starts what it runs in the background deaf to Ctrl-C and Ctrl-\, and every process that we start would inherit
 # that.

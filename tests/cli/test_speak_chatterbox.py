@@ -178,7 +178,7 @@ class TestSpeaking:
             assert len(process.stdout.read(19_200)) == 19_200
             process.send_signal(signal.SIGINT)
             rest = process.stdout.read()
-            assert process.wait(20) == 130
+            assert process.wait(PATIENCE) == 130
             assert process.stderr.read().startswith(b"interrupted")
         assert len(rest) < 100 * 48_000, "of some six minutes"
 

@@ -24,7 +24,7 @@ WORDS = st.text(st.sampled_from("aeiou,.-日本語é\x1b👍"), min_size=1, max_
 SENTENCE = st.lists(WORDS, min_size=1, max_size=25).map(" ".join)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     before=st.lists(SENTENCE, max_size=4),
     present=st.lists(SENTENCE, min_size=1, max_size=3),

@@ -10,6 +10,7 @@ from types import FrameType
 
 import pytest
 
+from tests.harness import PATIENCE
 from tts_cli.engines.prefetch import Prefetch
 
 
@@ -36,7 +37,7 @@ def test_it_stays_within_its_room() -> None:
     stream = Prefetch(items(), room=3)
     assert next(stream) == 1
     for _ in range(5):  # one taken, three waiting, one in hand
-        assert produced.acquire(timeout=5)
+        assert produced.acquire(timeout=PATIENCE)
     assert not produced.acquire(timeout=0.05)
     stream.close()
     assert count <= 6

@@ -66,7 +66,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=STEPS, capacity=st.sampled_from([1.0, 30.0]))
 def test_another_volume_loses_and_repeats_nothing(steps: list[tuple[str, float]], capacity: float) -> None:
     listener = Listener(capacity)

@@ -24,5 +24,6 @@ def test_a_server_withstands_a_short_attack() -> None:
 def test_what_is_left_is_a_fault() -> None:
     before = Held(5, 8, 100.0)
     assert report("x", 1, [before, before, Held(5, 8, 119.0)], 1.0)
+    assert report("x", 1, [before, Held(5, 8, 130.0), Held(5, 8, 160.0), Held(5, 8, 160.0)], 1.0)
     for left in (Held(6, 8, 100.0), Held(5, 9, 100.0), Held(5, 8, 121.0)):
         assert not report("x", 1, [before, before, left], 1.0)

@@ -140,9 +140,8 @@ def test_how_no_command_may_end_is_found(code: int, stderr: bytes) -> None:
 def test_a_case_hangs_if_it_stands_still_and_not_if_other_work_has_the_processor() -> None:
     with subprocess.Popen(["sleep", "60"], stdout=subprocess.PIPE) as still:
         assert still.stdout is not None
-        began = time.monotonic()
         assert fuzz._line(still.stdout, 0.2, still.pid) is None
-        assert time.monotonic() - began < 2
+        assert still.poll() is None, "not only when it has ended"
         still.kill()
     busy = [subprocess.Popen(["sh", "-c", "while :; do :; done"], stdout=subprocess.PIPE) for _ in range(4)]
     for process in busy:

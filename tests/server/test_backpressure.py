@@ -64,7 +64,7 @@ def sending(sizes: list[int]) -> Any:
     return app
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 2 * WINDOW), max_size=30), st.booleans())
 def test_everything_arrives_and_little_is_stored(sizes: list[int], tells: bool) -> None:
     async def run() -> None:

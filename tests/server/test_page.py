@@ -40,8 +40,8 @@ def page(browser: Browser) -> Iterator[Page]:
     errors: list[Any] = []
     with browser.new_context() as context:
         page = context.new_page()
-        page.set_default_timeout(20_000)
-        expect.set_options(timeout=20_000)
+        page.set_default_timeout(1000 * PATIENCE)
+        expect.set_options(timeout=1000 * PATIENCE)
         page.on("pageerror", lambda error: errors.append(error))  # noqa: PLW0108  Playwright marks its handlers
         yield page
         assert not errors

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from threading import Event
+from queue import Queue
+from threading import Event, get_ident
 
 import pytest
 
@@ -38,6 +39,13 @@ async def lend(service: Service) -> None:
         pass
 
 
+def opened() -> Service:
+    session = Session(EngineSpec("tone", "Tone", "", "tests.sample_engines:ToneEngine"), EngineSettings())
+    service = Service(2, 0, Log(lambda _line: None), 0.0)
+    service.open(session, {})
+    return service
+
+
 @pytest.mark.parametrize("use", [speak, lend])
 def test_memory_is_given_back_after_each_use_of_the_engine(
     use: Callable[[Service], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
@@ -46,12 +54,35 @@ def test_memory_is_given_back_after_each_use_of_the_engine(
     monkeypatch.setattr(memory, "release", given_back.set)
 
     async def run() -> None:
-        session = Session(EngineSpec("tone", "Tone", "", "tests.sample_engines:ToneEngine"), EngineSettings())
-        service = Service(2, 0, Log(lambda _line: None), 0.0)
-        service.open(session, {})
+        service = opened()
         for _ in range(2):
             await use(service)
             assert await asyncio.to_thread(given_back.wait, PATIENCE)
             given_back.clear()
 
     asyncio.run(run())
+
+
+def test_what_ends_while_memory_is_given_back_is_given_back_next_by_the_same_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun: Queue[int] = Queue()
+    go_on = Event()
+
+    def release() -> None:
+        begun.put(get_ident())
+        assert go_on.wait(PATIENCE)
+
+    monkeypatch.setattr(memory, "release", release)
+
+    async def run() -> None:
+        service = opened()
+        await lend(service)
+        first = await asyncio.to_thread(begun.get, timeout=PATIENCE)
+        for _ in range(3):
+            await lend(service)
+        go_on.set()
+        assert await asyncio.to_thread(begun.get, timeout=PATIENCE) == first
+
+    asyncio.run(run())
+    assert begun.empty(), "once for all that have ended"

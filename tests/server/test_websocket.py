@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from websockets.sync.client import ClientConnection
 
@@ -252,7 +252,7 @@ OBJECTS = st.builds(
 FRAMES = OBJECTS.map(json.dumps) | VALUES.map(json.dumps) | st.text() | st.binary(max_size=50)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30)
 @given(frames=st.lists(FRAMES, min_size=5, max_size=20))
 def test_no_messages_break_the_server(tone: Server, frames: list[str | bytes]) -> None:
     with tone.connect() as client:

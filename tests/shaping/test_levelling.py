@@ -16,7 +16,7 @@ from tts_cli.shaping.levelling import SLOPE, START, TARGET, Levelling
 from tts_cli.shaping.loudness import Loudness, k_filters
 from tts_cli.shaping.volume import factor
 
-EACH = settings(deadline=None, max_examples=12)
+EACH = settings(max_examples=12)
 
 
 def measured(sound: Samples, rate: int = RATE) -> float | None:

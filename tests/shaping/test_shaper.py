@@ -14,7 +14,7 @@ from tts_cli.audio import AudioChunk, Samples, SpokenWord
 from tts_cli.segment import Segment
 from tts_cli.shaping.shaper import Shape, Shaper
 
-EACH = settings(deadline=None, max_examples=30)
+EACH = settings(max_examples=30)
 SHAPES = st.builds(Shape, st.floats(0.5, 2), st.floats(-20, 20), st.booleans())
 LENGTHS = st.lists(st.lists(st.integers(2, 6000), min_size=1, max_size=4), min_size=1, max_size=3)
 """For each segment, the lengths of its chunks."""

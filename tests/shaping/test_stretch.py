@@ -13,7 +13,7 @@ from tts_cli.audio import Samples
 from tts_cli.engines.chatterbox.proof.pitch import pitch
 from tts_cli.shaping.stretch import Stretcher
 
-EACH = settings(deadline=None, max_examples=40)
+EACH = settings(max_examples=40)
 SPEEDS = st.floats(0.5, 2.0)
 
 

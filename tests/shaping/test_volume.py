@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.shaping.sounds import RATE, RUNS, cuts, loud, pieces, through, voice
 from tts_cli.shaping.volume import CEILING, RAMP_SECONDS, Volume, factor
 
-EACH = settings(deadline=None, max_examples=60)
+EACH = settings(max_examples=60)
 DECIBELS = st.floats(-60, 30)
 
 

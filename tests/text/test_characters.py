@@ -75,7 +75,7 @@ def test_a_letter_whose_lower_case_is_two_is_spoken(builtin: BuiltinEngine, text
 NUMBERS = "".join(chr(code) for code in range(0x80, 0x20000) if chr(code).isnumeric() and not 0x3400 <= code < 0xA000)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     st.text(
         st.one_of(st.sampled_from(NUMBERS), st.sampled_from("aUZ 0159.,:-/$%€£#'°thkm"), st.characters()), max_size=40

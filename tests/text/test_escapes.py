@@ -26,13 +26,12 @@ def without(*pieces: str) -> str:
     return "".join(escapes.feed(piece) for piece in pieces)
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(SEQUENCES[:-9] + WORDS)))
 def test_only_the_sequences_go(parts: list[str]) -> None:
     assert without("".join(parts)) == "".join(part for part in parts if part in WORDS)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.one_of(st.sampled_from(SEQUENCES + WORDS), st.text(max_size=5))).map("".join), st.data())
 def test_the_cut_into_pieces_does_not_matter(text: str, data: st.DataObject) -> None:
     whole = without(text)

@@ -91,7 +91,6 @@ def test_a_tag_that_was_begun_waits_for_its_end() -> None:
     assert drip(["Hm [clear", " throat] yes "], 3600) == ["Hm", "[clear throat] yes"]
 
 
-@settings(deadline=None)
 @given(st.floats(0.001, 100), st.floats(0, 200))
 def test_nothing_is_due_sooner_than_asked_and_each_once(idle: float, pause: float) -> None:
     waiting = Idle(idle, 1000.0)
@@ -114,7 +113,7 @@ def test_nothing_is_ever_due_where_it_is_switched_off() -> None:
     assert waiting.take(1e9) is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.tuples(st.text("ab1. ,\n!?[]。é", max_size=8), st.sampled_from([0.0, 0.7, 2.0, 5.0])), max_size=12),
 )

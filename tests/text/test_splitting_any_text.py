@@ -48,7 +48,7 @@ def bare(text: str) -> str:
     return "".join(text.split())
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(TEXTS, LIMITS)
 def test_nothing_is_lost_or_invented(text: str, max_chars: int) -> None:
     sentences = split(text, max_chars)
@@ -58,7 +58,7 @@ def test_nothing_is_lost_or_invented(text: str, max_chars: int) -> None:
         assert sentence == " ".join(sentence.split())
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(TEXTS, LIMITS, st.data())
 def test_the_cut_into_pieces_does_not_matter(text: str, max_chars: int, data: st.DataObject) -> None:
     whole = split_whole(text, max_chars)
@@ -73,7 +73,7 @@ def test_the_cut_into_pieces_does_not_matter(text: str, max_chars: int, data: st
 PATIENCE: list[Patience] = ["sentences", "words", "all"]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(st.tuples(TEXTS, st.sampled_from([None, *PATIENCE]))), LIMITS)
 def test_a_pause_loses_and_invents_nothing(pieces: list[tuple[str, Patience | None]], max_chars: int) -> None:
     splitter, found = SentenceSplitter(max_chars), []
@@ -160,7 +160,7 @@ def test_after_a_pause_in_a_sentence_the_rest_is_known_to_go_on() -> None:
     assert splitter.pause("words") == [Sentence(PROSE, "line")]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.sampled_from(["[laugh]", "[clear throat]", "so", "well,", "Yes.", "Dr."]), max_size=40))
 def test_a_tag_is_never_split(words: list[str]) -> None:
     text = " ".join(words)

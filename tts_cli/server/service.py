@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
 
@@ -58,7 +59,9 @@ class Service:
         self._listeners = listeners
         self._session: Session | None = None
         self._defaults: Mapping[str, Any] = {}
-        self._releasing: asyncio.Future[None] | None = None
+        # One thread for all of it, so that the server holds as many threads after an hour as after the first listener.
+        self._releasing = ThreadPoolExecutor(1, "release memory")
+        self._to_release = False
         self._silent = asyncio.Event()
         self._silent.set()
 
@@ -145,7 +148,6 @@ class Service:
             speech.cancel()
             self.speeches.discard(speech)
             self._notice_silence()
-            self._release()
             self.monitor.ended(speech)
             self.log.line(speech.summary())
 
@@ -166,17 +168,22 @@ class Service:
         finally:
             self.speeches.discard(borrower)
             self._computed()
-            self._release()
 
     def _computed(self) -> None:
         """An utterance has ended. Its place is free, though its listener may have some sound to take."""
         self.admission.leave()
         self._notice_silence()
+        self._release()
 
     def _release(self) -> None:
-        """Give back the memory of an utterance that has ended, in a thread, unless that is being done."""
-        if self._releasing is None or self._releasing.done():
-            self._releasing = asyncio.get_running_loop().run_in_executor(None, memory.release)
+        """Give back the memory of the utterance, in a thread."""
+        if not self._to_release:
+            self._to_release = True
+            self._releasing.submit(self._release_now)
+
+    def _release_now(self) -> None:
+        self._to_release = False  # for what ends from now on, this may be too early
+        memory.release()
 
     def _notice_silence(self) -> None:
         if not self.speeches and not self.admission.taken:

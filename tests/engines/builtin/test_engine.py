@@ -55,7 +55,7 @@ def test_blocks_equal_the_library(engine: BuiltinEngine, hibari: Any, text: str,
     assert len(blocks) >= len(whole) // (length + 300) - 1
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(chunk=st.integers(1, 60))
 def test_streamed_equals_whole_whatever_the_chunk(engine: BuiltinEngine, chunk: int) -> None:
     whole = spoken(engine, SENTENCE, chunk=1000)
@@ -142,7 +142,7 @@ def test_text_that_the_model_was_not_made_for_is_still_bounded(engine: BuiltinEn
     assert len(spoken(engine, text[:MAX_CHARS])) < 240 * SAMPLE_RATE
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(text=st.text("0123456789'.,:;$%-/ thVⅧ²e+", max_size=80))
 @example(text="8575155355035501213269'65297807230193457th old.")
 def test_no_digits_and_marks_are_too_much(engine: BuiltinEngine, text: str) -> None:

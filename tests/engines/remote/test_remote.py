@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tts_cli
@@ -70,7 +70,7 @@ def test_each_dialect_is_understood(dialect: str) -> None:
     np.testing.assert_allclose(found, SOUND, atol=1 / 32768)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 @given(cuts=st.lists(st.integers(1, len(PCM) - 1), max_size=6, unique=True), as_events=st.booleans())
 def test_sound_may_be_cut_anywhere(cuts: list[int], as_events: bool) -> None:
     bounds = [0, *sorted(cuts), len(PCM)]

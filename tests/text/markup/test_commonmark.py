@@ -71,7 +71,7 @@ def test_every_word_that_is_shown_is_spoken_in_its_place(number: int) -> None:
     assert is_within(words(Page(html).text), words(said)), (source, html, said)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.sampled_from([source for source, _ in EXAMPLES]), min_size=1, max_size=4),
     st.sampled_from(["markdown", "auto"]),

@@ -66,7 +66,7 @@ def test_code_may_be_skipped_or_read(code: Code, sentences: list[str]) -> None:
     assert [said for said, _ in spoken(["Look:\n```sh\nls -l\ncd\n```\nDone."], "auto", code)] == sentences
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.text("ab1 .\n*_[]()!#`~'\\é", max_size=9)), st.booleans())
 def test_no_letter_is_lost_but_of_addresses_and_languages(pieces: list[str], in_lines: bool) -> None:
     text = ("\n" if in_lines else "").join(pieces).replace("](", "] (").replace("```", "``").replace("~~~", "~~")
@@ -77,7 +77,7 @@ def test_no_letter_is_lost_but_of_addresses_and_languages(pieces: list[str], in_
     )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(st.characters(exclude_characters="*_[#`~", exclude_categories=["Cc", "Cs"]) | st.sampled_from("\n\t ")))
 def test_text_without_marks_is_spoken_as_plain_text_is(text: str) -> None:
     assert spoken([text], "auto") == spoken([text], "plain")

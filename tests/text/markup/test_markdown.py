@@ -200,7 +200,7 @@ def test_what_was_heard_in_a_pause_is_not_heard_again(pieces: list[str], heard: 
     assert " ".join(paused([*pieces, "\n\n"], 2)) == " ".join(heard)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["a", "b1. ", "\n", "- ", "> ", "c, ", "d "]), st.sampled_from([0.0, 0.7, 2.0, 5.0]))

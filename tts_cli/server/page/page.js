@@ -229,7 +229,7 @@ function speak() {
   const speed = $("speed").valueAsNumber;
   if (speed !== 1) wish.speed = speed;
   run = new Run(wish);
-  run.draw();
+  run.show(); // at once: Stop works from here on, and the numbers are those of this utterance
 }
 
 function showPaused(paused) {

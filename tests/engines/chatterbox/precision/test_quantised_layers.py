@@ -91,7 +91,7 @@ def test_weights_that_fit_are_exact(kind: str) -> None:
     st.floats(-3, 3),
     st.sampled_from(["normal", "spiky", "constant", "positive"]),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_quantised_weight_is_within_half_a_step(seed: int, magnitude: float, shift: float, kind: str) -> None:
     weight = noise(16, 2 * GROUP, seed=seed)
     weight = {

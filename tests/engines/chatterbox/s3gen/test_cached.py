@@ -64,7 +64,7 @@ def past(flow: CachedFlow, prompt: Prompt) -> VoicePast:
 @example(sizes=[1] * 40, window=9)
 @example(sizes=[0, 0, 50], window=6)
 @example(sizes=[90, 1, 8, 0, 2], window=75)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_streamed_mels_are_the_references(
     flow: CachedFlow, prompt: Prompt, past: VoicePast, sizes: list[int], window: int
 ) -> None:
@@ -97,7 +97,7 @@ def streamed(
 
 
 @given(sizes=st.lists(st.integers(0, 12), max_size=5), window=st.sampled_from([6, 9, 75]))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_960_samples_a_token_whatever_the_chunks(
     decoder: S3GenDecoder, voice: dict[str, Any], sizes: list[int], window: int
 ) -> None:

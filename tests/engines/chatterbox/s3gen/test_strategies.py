@@ -39,7 +39,7 @@ def lengths(pieces: list[Samples]) -> list[float]:
 
 @pytest.mark.parametrize("name", NAMES)
 @given(sizes=st.lists(st.integers(0, 12), max_size=5))
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_960_samples_a_token_whatever_the_chunks(
     decoder: S3GenDecoder, voice: dict[str, Any], name: str, sizes: list[int]
 ) -> None:

@@ -40,7 +40,7 @@ def streamed(step: Step, x: Tensor, sizes: list[int]) -> Tensor:
     stride=st.integers(1, 4),
     padding=st.integers(0, 9),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @torch.inference_mode()
 def test_convolution(sizes: list[int], kernel: int, dilation: int, stride: int, padding: int) -> None:
     x = signal(sizes)
@@ -62,7 +62,7 @@ def test_in_one_piece_a_streamed_convolution_is_the_convolution_that_pads_itself
 
 
 @given(sizes=SIZES, stride=st.integers(1, 5), more=st.integers(0, 9), data=st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @torch.inference_mode()
 def test_transposed_convolution(sizes: list[int], stride: int, more: int, data: st.DataObject) -> None:
     padding = data.draw(st.integers(0, more))
@@ -75,7 +75,7 @@ def test_transposed_convolution(sizes: list[int], stride: int, more: int, data: 
 
 
 @given(sizes=SIZES, delays=st.lists(st.integers(0, 5), min_size=1, max_size=3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_sum(sizes: list[int], delays: list[int]) -> None:
     """Streams that are as many positions late as `delays` say."""
     x, add, at = signal(sizes), StreamedSum(), 0
@@ -90,7 +90,7 @@ def test_sum(sizes: list[int], delays: list[int]) -> None:
 
 
 @given(sizes=SIZES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_reflection(sizes: list[int]) -> None:
     assume(sum(sizes) > 1)
     x, reflection = signal(sizes), StreamedReflection()

@@ -62,7 +62,7 @@ def kept(state: VocoderState) -> int:
 
 
 @given(sizes=st.lists(st.integers(0, 30), max_size=12), more=st.integers(0, 15))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_streamed_equals_whole_for_every_chunking(vocoder: Vocoder, sizes: list[int], more: int) -> None:
     mels = some_mels(70)
     expected = whole(vocoder, mels)
@@ -93,7 +93,7 @@ def test_streamed_equals_whole_at_full_size(full_decoder: S3GenDecoder, sizes: l
     pushes=st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12), st.integers(0, 9)), max_size=8),
     rest=st.integers(0, 5),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_samples_reach_up_to_the_frames_held(vocoder: Vocoder, pushes: list[tuple[int, int, int]], rest: int) -> None:
     """Whatever is held and foreseen, and however that changes: none comes twice, and after a join all are exact
     whose context was known.
@@ -249,7 +249,7 @@ def test_no_sample_depends_on_frames_beyond_the_receptive_field(config: VocoderC
 
 
 @given(cut=st.integers(0, 3 * DRAWN), kind=st.sampled_from(["mels", "source"]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_noise_is_the_same_wherever_a_window_begins(cut: int, kind: str) -> None:
     noise, end = SeededNoise(11), 3 * DRAWN + 5
     drawn = noise.mels if kind == "mels" else partial(noise.source, 9)

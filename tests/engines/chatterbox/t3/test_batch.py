@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tts_cli.engines.chatterbox.options import Sampling
@@ -159,7 +159,7 @@ def drawn_alone(prefixes: list[T3Prefix]) -> dict[tuple[int, int, int], list[int
     }
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(visits=st.lists(VISITS, min_size=1, max_size=8))
 def test_rows_may_join_and_leave_at_every_step(
     prefixes: list[T3Prefix], drawn_alone: dict[tuple[int, int, int], list[int]], visits: list[Visit]

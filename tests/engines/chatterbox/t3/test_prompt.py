@@ -25,7 +25,7 @@ def punc_norm(upstream_code: Any) -> Callable[[str], str]:
 
 
 @given(text=TEXTS)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_text_is_normalised_as_upstream(punc_norm: Callable[[str], str], text: str) -> None:
     assert normalise(text) == punc_norm(text)
 
@@ -105,7 +105,7 @@ def tokenizers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 
 @given(text=TEXTS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_tokens_are_transformers(tokenizers: Any, text: str) -> None:
     ours, theirs = tokenizers
     text = text.encode("utf-8", "replace").decode()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tts_cli.engines.chatterbox.tuning import identity
@@ -118,7 +118,7 @@ def test_a_device_that_is_not_here_is_damage(folder: Path, device: str, precisio
     assert read(folder).state == "damaged"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.data())
 def test_no_content_of_the_file_raises(folder: Path, data: st.DataObject) -> None:
     file = write(ROWS, folder)
