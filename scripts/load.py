@@ -3,11 +3,13 @@
     python scripts/load.py                                                       the built-in voice
     python scripts/load.py --engine chatterbox --model-dir FOLDER [--tokens 75]  Chatterbox, each text equally long
     python scripts/load.py --engine plain --model-dir FOLDER [--tokens 75]       a plain server around upstream's code
+    python scripts/load.py --url http://127.0.0.1:8000                           a server or a cluster that runs already
     python scripts/load.py --minutes 30                                          a soak at 80 % of the places
 
-The server is a process of its own, a new one for each row; further options are given to `tts serve`. `--listeners` ask
-at the same time, each for one text, until `--least` texts were asked for. They take the sound as it comes, and play it
-in real time, on paper.
+The server is a process of its own, a new one for each row; further options are given to `tts serve`. One that runs
+already is sent `TTS_SERVER_KEY` as a bearer token, and its memory and cores are not known. `--listeners` ask at the
+same time, each for one text, until `--least` texts were asked for. They take the sound as it comes, and play it in real
+time, on paper.
 
 - TTFA: from the request to the first audible sample.
 - RTF: from the request to the last sample, waiting for a place included, over the length of the sound.
@@ -28,13 +30,14 @@ import json
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from loading.rows import HEAD, measure
-from loading.served import commands, serving
+from loading.served import Served, commands, serving
 from loading.soaking import soak
 
 TEXT: Final = "The harbour was quiet when the first boats came in, and nobody hurried."
@@ -59,7 +62,8 @@ def rows(given: argparse.Namespace, command: Sequence[str], log: Path) -> int:
     if not given.json:
         print(HEAD, flush=True)
     for listeners in given.listeners:
-        with serving(command, given.tokens, log) as server:
+        running = nullcontext(Served(None, given.url)) if given.url else serving(command, given.tokens, log)
+        with running as server:
             row = asyncio.run(measure(server, listeners, given.least, TEXT, given.patience))
         found.append(row)
         if not given.json:
@@ -95,6 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--least", type=int, default=20, help="texts that are asked for in a row of the table")
     parser.add_argument("--patience", type=float, default=60.0, help="seconds that a listener waits for sound")
+    parser.add_argument("--url", help="a server that runs already; --engine and other options of a server say nothing")
     parser.add_argument("--minutes", type=float, help="soak for so long")
     parser.add_argument(
         "--at-once", type=int, default=8, help="listeners of the soak; eight take 80 %% of eight places"
@@ -103,6 +108,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     given, options = parser.parse_known_args(arguments)
+    if given.url and (options or given.minutes is not None):
+        parser.error(f"--url is for the table alone, without {' '.join(options) or '--minutes'}")
     command = commands(given.engine, given.model_dir, given.tokens, options)
     with tempfile.TemporaryDirectory(prefix="tts-load-") as folder:
         return (rows if given.minutes is None else soaked)(given, command, Path(folder, "log"))

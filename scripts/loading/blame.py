@@ -8,7 +8,8 @@ Ten times a second the script notes what the system counts:
 
 A gap is the **script's** if its loop was late by half of the gap or more. It is the **machine's** if threads of the
 server waited for half of it or more while others took a tenth of the processors or more. All other gaps are the
-**server's**. The time that counts is from the sound before the gap until its end.
+**server's**. The time that counts is from the sound before the gap until its end. Of a server that runs elsewhere no
+threads are known, so no gap is the machine's.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ class Watch:
         return (sum(fields) - idle) * TICK - ours
 
 
-def _waits(pid: int) -> dict[str, int]:
+def _waits(pid: int | None) -> dict[str, int]:
     """For how many nanoseconds each thread of a process has been ready and has not run."""
     found = {}
     with suppress(OSError):

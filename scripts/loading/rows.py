@@ -15,12 +15,27 @@ import httpx
 
 from loading.blame import Watch
 from loading.listener import Heard, Manner, gaps, listen
-from loading.served import Served
+from loading.served import Served, key
 
 HEAD: Final = (
     "| listeners | heard | 429 | 503 | gave up, failed | TTFA p50 / p95 / p99, s | RTF p50 / p99 | gaps: server's, "
     "machine's, script's | longest, s | sound a second | peak memory, MB | cores |\n" + "|---" * 12 + "|"
 )
+
+
+@dataclass(frozen=True)
+class Used:
+    """What a server has used of the machine."""
+
+    memory_peak: float
+    """MB."""
+    cores: float
+    """Processor time of the server over time."""
+    cores_of_others: float
+    """The same of all but server and script."""
+
+    def __str__(self) -> str:
+        return f"{self.memory_peak:.0f} | {self.cores:.2f}"
 
 
 @dataclass(frozen=True)
@@ -44,12 +59,8 @@ class Row:
     longest_gap: float
     sound_rate: float
     """Seconds of sound that listeners got in a second, all together."""
-    memory_peak: float
-    """MB."""
-    cores: float
-    """Processor time of the server over time."""
-    cores_of_others: float
-    """The same of all but server and script."""
+    used: Used | None
+    """None of a server that runs elsewhere."""
 
     def __str__(self) -> str:
         ttfa = " / ".join(f"{each:.2f}" for each in self.ttfa or ()) or "–"
@@ -58,7 +69,7 @@ class Row:
         return (
             f"| {self.listeners} | {self.heard} of {self.asked} | {self.status_429} | {self.status_503} | "
             f"{self.gave_up + self.failed} | {ttfa} | {rtf} | {whose} | {self.longest_gap:.2f} | "
-            f"{self.sound_rate:.2f} | {self.memory_peak:.0f} | {self.cores:.2f} |"
+            f"{self.sound_rate:.2f} | {self.used or '– | –'} |"
         )
 
     def fields(self) -> dict[str, object]:
@@ -96,22 +107,25 @@ async def measure(server: Served, listeners: int, least: int, text: str, patienc
     """
     heard: list[Heard] = []
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-    async with httpx.AsyncClient(trust_env=False, limits=limits) as client, Watch(server) as watch:
+    async with (
+        httpx.AsyncClient(trust_env=False, limits=limits, headers=key()) as client,
+        Watch(server) as watch,
+    ):
         await listen(client, server.url, text, Manner(patience))  # loads the voice, and is not counted
-        server.forget_peak()
+        if server.pid is not None:
+            server.forget_peak()
         began, cpu, others = time.monotonic(), server.cpu(), watch.others
         for _ in range(max(1, math.ceil(least / listeners))):
             asking = [listen(client, server.url, text, Manner(patience)) for _ in range(listeners)]
             heard += await asyncio.gather(*asking)
         passed = time.monotonic() - began
-        cores, rest = (server.cpu() - cpu) / passed, (watch.others - others) / passed
-        await asyncio.sleep(0)
-        return _row(listeners, heard, watch, passed, server.memory("VmHWM"), cores, rest)
+        used = None
+        if server.pid is not None:
+            used = Used(server.memory("VmHWM"), (server.cpu() - cpu) / passed, (watch.others - others) / passed)
+        return _row(listeners, heard, watch, passed, used)
 
 
-def _row(
-    listeners: int, heard: Sequence[Heard], watch: Watch, passed: float, memory: float, cores: float, others: float
-) -> Row:
+def _row(listeners: int, heard: Sequence[Heard], watch: Watch, passed: float, used: Used | None) -> Row:
     outcomes = Counter(each.outcome for each in heard)
     done = [each for each in heard if each.outcome == "heard"]
     firsts = [each.ttfa for each in done if each.ttfa is not None]
@@ -132,7 +146,5 @@ def _row(
         sum(lengths),
         max(lengths, default=0.0),
         sum(each.sound for each in heard) / passed,
-        memory,
-        cores,
-        others,
+        used,
     )

@@ -1,4 +1,4 @@
-"""A server as a process of its own, and what the system counts of it. Linux only."""
+"""A server that is loaded: a process of its own, or one that runs already. Linux only."""
 
 from __future__ import annotations
 
@@ -23,22 +23,29 @@ TICK: Final = 1 / os.sysconf("SC_CLK_TCK")
 class Served:
     """A server that is ready."""
 
-    pid: int
+    pid: int | None
+    """Its process; None if it runs elsewhere, so that the system counts nothing of it."""
     url: str
 
     def memory(self, name: str = "VmRSS") -> float:
-        """Its memory in MB: `VmRSS` now, `VmHWM` at its peak."""
+        """Its memory in MB: `VmRSS` now, `VmHWM` at its peak. Only for a process of its own."""
         found = re.search(rf"{name}:\s+(\d+) kB", Path(f"/proc/{self.pid}/status").read_text())
         assert found is not None
         return int(found[1]) * 1024 / 1e6
 
     def forget_peak(self) -> None:
-        """Begin to count the peak again."""
+        """Begin to count the peak again. Only for a process of its own."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
     def cpu(self) -> float:
-        """Seconds of processor time so far."""
-        return cpu_seconds(self.pid)
+        """Seconds of processor time so far; 0 if it runs elsewhere."""
+        return 0.0 if self.pid is None else cpu_seconds(self.pid)
+
+
+def key() -> dict[str, str]:
+    """Headers with the token in `TTS_SERVER_KEY`, if there is one."""
+    token = os.environ.get("TTS_SERVER_KEY")
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def cpu_seconds(pid: int) -> float:

@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 
 from loading.blame import Watch
 from loading.listener import Heard, Manner, gaps, take
-from loading.served import Served
+from loading.served import Served, key
 
 SENTENCES: Final = (
     "The harbour was quiet when the first boats came in.",
@@ -107,7 +107,7 @@ async def soak(
     counted, random = Soak(), Random(seed)
     began, cpu = time.monotonic(), server.cpu()
     until = began + 60 * minutes
-    async with httpx.AsyncClient(trust_env=False) as client, Watch(server) as watch:
+    async with httpx.AsyncClient(trust_env=False, headers=key()) as client, Watch(server) as watch:
 
         async def stay(own: Random) -> None:
             while time.monotonic() < until:
@@ -163,7 +163,8 @@ async def _listen(url: str, text: str, manner: Manner) -> Heard:
         opened.connect((place.hostname, place.port))  # to this machine: it takes no time
         opened.setblocking(False)
         try:
-            async with connect(f"ws://{place.netloc}/ws/tts", sock=opened, **PLAYER) as client:
+            url = f"ws://{place.netloc}/ws/tts"
+            async with connect(url, sock=opened, additional_headers=key(), **PLAYER) as client:
                 await client.send(json.dumps({"text": text}))
                 await take(_pieces(client, heard, manner.patience), heard, manner)
         except (asyncio.TimeoutError, TimeoutError):

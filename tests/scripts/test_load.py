@@ -17,7 +17,7 @@ from loading.listener import PREBUFFER, Gap, gaps
 from loading.rows import percentile
 
 from tests.harness import PATIENCE, ROOT, clean_environment
-from tests.server.serving import SLOW, TONE
+from tests.server.serving import SLOW, TONE, serving
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -26,10 +26,10 @@ SEED = "11"
 """A seed with which somebody listens, somebody leaves and somebody reads slowly."""
 
 
-def load(*options: str) -> Any:
+def load(*options: str, **environment: str) -> Any:
     command = [sys.executable, str(ROOT / "scripts" / "load.py"), "--json", *options]
     done = subprocess.run(
-        command, check=False, env=clean_environment(), capture_output=True, text=True, timeout=PATIENCE
+        command, check=False, env=clean_environment() | environment, capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
@@ -41,7 +41,16 @@ def test_listeners_are_counted_whether_they_are_heard_or_refused() -> None:
     assert (row["asked"], row["heard"], row["status_429"]) == (3, 2, 1)
     assert row["gaps"] and row["rtf"][1] > 1.4  # noqa: PT018  the engine is slower than its sound
     assert 0 < row["ttfa"][0] <= row["ttfa"][1] <= row["ttfa"][2]
-    assert row["memory_peak"] > 20
+    assert row["used"]["memory_peak"] > 20
+
+
+def test_a_server_that_runs_already_is_sent_the_token() -> None:
+    with serving(TTS_SERVER_KEY="secret") as server:
+        options = ("--url", server.url, "--listeners", "2", "--least", "4")
+        (row,) = load(*options, TTS_SERVER_KEY="secret")
+        assert (row["asked"], row["heard"], row["used"]) == (4, 4, None)
+        (row,) = load(*options)
+        assert (row["heard"], row["failed"]) == (0, 4)
 
 
 def test_a_soak_counts_those_who_listen_leave_or_read_slowly() -> None:
