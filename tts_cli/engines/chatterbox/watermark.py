@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from tts_cli.audio import SAMPLE_RATE, Samples, as_samples, raised_cosine
 from tts_cli.engines.chatterbox.modules import Conv1d, Sequential, TypedModule
+from tts_cli.engines.chatterbox.weights.tensors import built
 from tts_cli.errors import MissingError, ModelError
 
 RATE: Final = 32_000
@@ -97,8 +98,7 @@ class Watermarker:
                 "the watermarker (resemble-perth) is not installed",
                 "pip install resemble-perth, or speak with --no-watermark",
             )
-        with torch.device("meta"):
-            encoder = Encoder()
+        encoder = built(Encoder)
         try:
             state = torch.load(files[-1], map_location="cpu", weights_only=True, mmap=True)["model"]
             own = {name: state[f"encoder.{name}"] for name in encoder.state_dict()}

@@ -10,6 +10,7 @@ part depend on the voice alone. A `T3Prefix` holds them: it is computed once and
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,8 +67,8 @@ class T3(Network):
     ----------
     full
         Loads T3 with fp32 weights; None if this one has them.
-    traced
-        The traced step of a token; None if it was not loaded for a CPU.
+    traces
+        Whether a token's step is traced for an utterance alone: on a CPU, except in bf16.
     batch_step
         The step of several rows; None if it was not loaded for a CPU in fp32 or int8.
     """
@@ -75,7 +76,9 @@ class T3(Network):
     def __init__(self, config: T3Config) -> None:
         super().__init__(config)
         self.full: Callable[[], T3] | None = None
-        self.traced: TracedStep | None = None
+        self.traces = False
+        self._traced: TracedStep | None = None
+        self._tracing = threading.Lock()
         self.batch_step: BatchStep | None = None
 
     @classmethod
@@ -128,9 +131,18 @@ class T3(Network):
             install(t3, kind, parts)
             t3.full = full
         if t3.speech_emb.weight.device.type == "cpu" and kind != "bf16":  # oneDNN's bf16 product cannot be traced
-            t3.traced = TracedStep(t3)
+            t3.traces = True
             t3.batch_step = BatchStep(t3) if BatchStep.computes(t3) else None
+            if t3.batch_step is None:  # then every utterance is computed alone
+                t3.traced_step()
         return t3
+
+    def traced_step(self) -> TracedStep:
+        """The traced step of a token. The first call traces it, which takes a quarter of a second for Turbo."""
+        with self._tracing:
+            if self._traced is None:
+                self._traced = TracedStep(self)
+            return self._traced
 
     @torch.inference_mode()
     def prefix(self, speaker: Tensor, voice_tokens: Tensor) -> T3Prefix:
@@ -220,7 +232,7 @@ class T3(Network):
         """A function that takes a token and returns the next token's logits, valid until the next call."""
         if cache.keys.device.type == "cuda":
             return FixedStep(self, cache)
-        traced = self.traced
-        if traced is not None:
+        if self.traces:
+            traced = self.traced_step()
             return lambda token: traced(token, cache)
         return lambda token: self.next_logits(self.speech_emb.weight[token][None], cache)

@@ -1,19 +1,20 @@
 """Reads tensors from safetensors files, which are mapped into memory, checks them, and loads modules with them.
 
-Modules are built on torch's `meta` device, where they have no values. They then take the tensors of the file as their
-own (`assign=True`). So no time is spent initialising values that are replaced.
+Modules are built on torch's `meta` device, where they have no values, and are not initialised. They then take the
+tensors of the file as their own (`assign=True`). So no time is spent on values that are replaced.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from tts_cli.errors import MissingError, ModelError, UsageError
 
@@ -99,11 +100,37 @@ def _checked(file: Path, content: safe_open, there: set[str], name: str, shape: 
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
+class _Uninitialised(TorchFunctionMode):
+    """While it is active, functions in `torch.nn.init` that fill a tensor with numbers do nothing.
+
+    On the `meta` device they would change nothing, but run torch's reference implementations, which import sympy.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Sequence[Any], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = dict(kwargs or {})
+        if getattr(func, "__module__", "") == nn.init.__name__:
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
+
+
+def built(build: Callable[[], Module]) -> Module:
+    """The module that `build` makes, on torch's `meta` device: with the shapes of its tensors, but without values.
+
+    Examples
+    --------
+    >>> built(lambda: nn.Linear(3, 2)).weight
+    Parameter containing:
+    tensor(..., device='meta', size=(2, 3), requires_grad=True)
+    """
+    with torch.device("meta"), _Uninitialised():
+        return build()
+
+
 def stored_shapes(build: Callable[[], nn.Module], prefix: str) -> dict[str, Shape]:
     """The names, with `prefix` before them, and shapes of the tensors that `load_module` would read."""
-    with torch.device("meta"):
-        module = build()
-    return {name: shape for parts in _stored(module, prefix).values() for name, shape in parts.items()}
+    return {name: shape for parts in _stored(built(build), prefix).values() for name, shape in parts.items()}
 
 
 def load_module(build: Callable[[], Module], file: Path, prefix: str, device: torch.device | str = "cpu") -> Module:
@@ -128,8 +155,7 @@ def load_module(build: Callable[[], Module], file: Path, prefix: str, device: to
     Module
         In evaluation mode, on the device.
     """
-    with torch.device("meta"):
-        module = build()
+    module = built(build)
     stored = _stored(module, prefix)
     tensors = read_tensors(file, {name: shape for parts in stored.values() for name, shape in parts.items()})
     state = {}
