@@ -1,6 +1,6 @@
 """Measure what drawing the tokens of several segments and listeners at once gives, as the rows of a Markdown table.
 
-    python scripts/several_segments.py FOLDER [--precision auto] [--tokens 75] [--runs 3]
+    python scripts/several_segments.py FOLDER [--precision auto] [--chunk auto] [--tokens 75] [--runs 3]
 
 The ways that are compared take turns in one process. FOLDER holds Chatterbox Turbo's weights, with a voice.
 """
@@ -87,16 +87,16 @@ class Given:
         raise error
 
 
-def text(engine: Engine, tokens: int, runs: int) -> None:
+def text(engine: Engine, chunk: int | None, tokens: int, runs: int) -> None:
     """The RTF of a text of several segments, drawn one at a time and together."""
     from tts_cli.engines.chatterbox.options import ChatterboxOptions
 
     def run(number: int) -> tuple[float, ...]:
-        options = ChatterboxOptions(chunk=10, tokens=tokens, parallel_segments=number)
+        options = ChatterboxOptions(chunk=chunk, tokens=tokens, parallel_segments=number)
         began, busy, first, sound = time.perf_counter(), time.process_time(), 0.0, 0.0
-        for chunk in engine.stream(Given(SEGMENTS), "default", options):
+        for given in engine.stream(Given(SEGMENTS), "default", options):
             first = first or time.perf_counter() - began
-            sound += chunk.seconds
+            sound += given.seconds
         return (time.perf_counter() - began) / sound, first, (time.process_time() - busy) / sound
 
     run(SEGMENTS)
@@ -117,15 +117,15 @@ def text(engine: Engine, tokens: int, runs: int) -> None:
     print(f"| CPU seconds, {SEGMENTS} at once over 1 | {busy[SEGMENTS] / busy[1]:.2f} |", flush=True)
 
 
-def listeners(engine: Engine, tokens: int, runs: int) -> None:
+def listeners(engine: Engine, chunk: int | None, tokens: int, runs: int) -> None:
     """Several listeners at once: the sound for a second of computing, and the first audio of one who comes later."""
     from tts_cli.engines.chatterbox.options import ChatterboxOptions
 
-    options = ChatterboxOptions(chunk=10, tokens=tokens)
-    endless = ChatterboxOptions(chunk=10, tokens=1000)
+    options = ChatterboxOptions(chunk=chunk, tokens=tokens)
+    endless = ChatterboxOptions(chunk=chunk, tokens=1000)
 
     def listen(_number: int = 0) -> float:
-        return sum(chunk.seconds for chunk in engine.stream(Given(1), "default", options))
+        return sum(given.seconds for given in engine.stream(Given(1), "default", options))
 
     def rate(number: int) -> float:
         began = time.perf_counter()
@@ -177,9 +177,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--precision", default="auto")
+    parser.add_argument("--chunk", default="auto", help="tokens in a chunk, or auto")
     parser.add_argument("--tokens", type=int, default=75, help="of each segment")
     parser.add_argument("--runs", type=int, default=3)
     args = parser.parse_args()
+    chunk = None if args.chunk == "auto" else int(args.chunk)
     steps(args.folder, args.precision)
     with tempfile.TemporaryDirectory() as voices:
         from tts_cli.engines.chatterbox.engine import ChatterboxEngine
@@ -190,8 +192,8 @@ def main() -> None:
                 model_dir=args.folder, voices_dir=Path(voices), device="cpu", precision=args.precision, watermark=False
             )
         )
-        text(engine, args.tokens, args.runs)
-        listeners(engine, args.tokens, args.runs)
+        text(engine, chunk, args.tokens, args.runs)
+        listeners(engine, chunk, args.tokens, args.runs)
 
 
 if __name__ == "__main__":

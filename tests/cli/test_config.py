@@ -198,7 +198,7 @@ def test_path_and_show_say_where_each_value_comes_from(configured: Run, tmp_path
     assert rows["seed"] == ["7", file, "line", "1"]
     assert rows["engines.builtin.speed"] == ["1.5", file, "line", "3"]
     assert rows["model-dir"] == ["/weights", "TTS_MODEL_DIR"]
-    assert rows["chunk"] == ["10", "default"]
+    assert rows["chunk"] == ['"auto"', "default"]
     assert rows[r"voices.a\x1bb.speed"][0] == "1"
 
 

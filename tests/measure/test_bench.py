@@ -199,7 +199,7 @@ class TestCommand:
         result = tts(*BUILTIN, "--runs", "2", "--plot", "timeline.png")
         assert (result.returncode, result.stderr) == (0, b"")
         text = result.stdout.decode()
-        assert "builtin · heart · streaming · chunks of 10 tokens · 2 runs" in text
+        assert "builtin · heart · streaming · --chunk auto · 2 runs" in text
         assert "First audio" in text
         assert "0.00 dB" in text
         assert [file.name for file in tmp_path.iterdir()] == ["timeline.png"]

@@ -143,7 +143,8 @@ def bench(
             baselines=others,
         )
     precision = session.engine.precision
-    title = f"{spec.name} · {harmless(session.voice)} · {options.mode} · chunks of {options.chunk or 'several'} tokens"
+    chunks = f"chunks of {options.chunk} tokens" if options.chunk else "--chunk auto"
+    title = f"{spec.name} · {harmless(session.voice)} · {options.mode} · {chunks}"
     title += f" · {runs} {'run' if runs == 1 else 'runs'}{f' · {precision}' if precision else ''}"
     for row in rows:
         for line in row.runs[-1].notices:

@@ -73,8 +73,8 @@ def fidelity(
 
     if not isinstance(settings, ChatterboxSettings):
         raise UsageError(f"the {spec.name} engine has no precisions to choose from", "leave out --fidelity")
-    chunk, seed = options.chunk, options.seed
-    if options.mode != "streaming" or chunk is None or "precision" in given:
+    chunk, seed = options.chunk or measure.CHUNK, options.seed
+    if options.mode != "streaming" or "precision" in given or ("chunk" in given and options.chunk is None):
         raise UsageError(
             "--fidelity measures every precision, streamed in chunks of one size",
             "leave out --mode, --precision and --chunk auto",

@@ -226,12 +226,12 @@ class SpeakOptions:
     chunk: Annotated[
         int | None,
         Option(
-            "Speech tokens (40 ms of sound each) decoded at a time; auto: few at first, then more and more.",
+            "Speech tokens (40 ms of sound each) decoded at a time; auto: few at first, more later.",
             minimum=1,
             maximum=MAX_CHUNK,
             none="auto",
         ),
-    ] = 10
+    ] = None
     mode: Annotated[Mode, Option("simple computes everything before the first sound.", choices=get_args(Mode))] = (
         "streaming"
     )

@@ -19,7 +19,7 @@ from tts_cli.engines.chatterbox.device_placement import place
 from tts_cli.engines.chatterbox.options import AUTO, ChatterboxOptions, ChatterboxSettings
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenStream
 from tts_cli.engines.chatterbox.schedule.batching import DrawnText, TokenBatcher, Tokens
-from tts_cli.engines.chatterbox.schedule.earliest_deadline import Turn, Turns
+from tts_cli.engines.chatterbox.schedule.earliest_deadline import Turns
 from tts_cli.engines.chatterbox.schedule.policy import Listener
 from tts_cli.engines.chatterbox.schedule.prefetched_segments import PrefetchedSegments
 from tts_cli.engines.chatterbox.schedule.sizes import MOST, chunk_sizes
@@ -134,7 +134,7 @@ class ChatterboxEngine:
             def ends(token: int) -> bool:  # the row is free in the step after the listener has left
                 return segment.number < segments.wanted or stops(token)
 
-            return text.begin(request, ends, next(_sizes(options)))
+            return text.begin(request, ends, _first_size(options))
 
         ahead = PrefetchedSegments(segments, text, options.parallel_segments, begin)
 
@@ -173,8 +173,7 @@ class ChatterboxEngine:
 
         tokens = _spoken(drawn or alone, guard if options.tokens is None else None, wanted)
         marks = self._marker.stream() if self._marker else None
-        turn = self._turns.of(listener)
-        sounding = self._sound(tokens, drawn, voice, options, threads, turn)
+        sounding = self._sound(tokens, drawn, voice, options, threads, listener, segment.number == 0)
         with suppress(_UnwantedError), closing(sounding) as sound:
             noticed = ""
             for samples in sound:
@@ -205,7 +204,7 @@ class ChatterboxEngine:
     def _alone(self, request: TokenRequest, options: ChatterboxOptions, threads: Threads) -> Iterator[int]:
         """The tokens of one segment, those of the first chunk drawn with all threads."""
         use(threads.all)  # the other stages have no work before the first chunk is drawn
-        first = next(_sizes(options))
+        first = _first_size(options)
         for number, token in enumerate(self._t3.tokens(request), start=1):
             if options.mode == "streaming" and options.parallel and number == first:
                 use(threads.t3)
@@ -218,7 +217,8 @@ class ChatterboxEngine:
         voice: Voice,
         options: ChatterboxOptions,
         threads: Threads,
-        turn: Turn,
+        listener: Listener,
+        first_segment: bool,
     ) -> Generator[Samples, None, None]:
         gen = voice.conditionals.gen
         if options.mode == "simple":
@@ -229,13 +229,15 @@ class ChatterboxEngine:
             past = voice.past() if options.strategy == "cached" else None
             return self._decoder.stream(gen, options.strategy, options.seed, past=past)
 
-        if not options.parallel:
-            yield from in_turn(tokens, begin(), _sizes(options), turn)
-        elif drawn is not None:
-            yield from side_by_side(tokens, begin, _sizes(options), threads, turn)
-        else:
-            with closing(Prefetch(tokens, room=2 * (options.chunk or MOST))) as ahead:
-                yield from side_by_side(ahead, begin, _sizes(options), threads, turn)
+        sizes = _sizes(options, first_segment)
+        with closing(self._turns.of(listener)) as turn:
+            if not options.parallel:
+                yield from in_turn(tokens, begin(), sizes, turn)
+            elif drawn is not None:
+                yield from side_by_side(tokens, begin, sizes, threads, turn)
+            else:
+                with closing(Prefetch(tokens, room=2 * (options.chunk or MOST))) as ahead:
+                    yield from side_by_side(ahead, begin, sizes, threads, turn)
 
     def _load_voice(self, name: str, path: Path) -> Voice:
         conditionals = Conditionals.load(path)
@@ -268,9 +270,14 @@ def _spoken(drawn: Iterator[int], guard: Guard | None, wanted: Callable[[], bool
         yield from [SILENCE] * TRAILING_SILENCE
 
 
-def _sizes(options: ChatterboxOptions) -> Iterator[int]:
+def _sizes(options: ChatterboxOptions, first_segment: bool) -> Iterator[int]:
     # With the other strategies, the first chunk is not made smaller, so that they are compared as they are.
-    return chunk_sizes(options.chunk, soon=options.strategy == "cached")
+    return chunk_sizes(options.chunk, options.strategy == "cached", first_segment)
+
+
+def _first_size(options: ChatterboxOptions) -> int:
+    """Tokens of the first chunk, which has the same size in all segments."""
+    return next(_sizes(options, first_segment=True))
 
 
 def _never(_token: int) -> bool:

@@ -13,19 +13,12 @@ from tts_cli.engines.chatterbox.schedule.earliest_deadline import Turn, Turns
 from tts_cli.engines.chatterbox.schedule.policy import Listener
 
 
-class Asked(Listener):
-    """Who has sound for so many seconds; None: who has had none. `asked` is set when its utterance asks for a turn."""
-
-    def __init__(self, seconds: float | None) -> None:
-        super().__init__(lambda: 0.0)
-        if seconds is not None:
-            self.given(seconds)
-        self.asked = threading.Event()
-
-    @property
-    def begun(self) -> bool:
-        self.asked.set()
-        return super().begun
+def listening(seconds: float | None) -> Listener:
+    """Who has sound for so many seconds; None: who has had none."""
+    listener = Listener(lambda: 0.0)
+    if seconds is not None:
+        listener.given(seconds)
+    return listener
 
 
 @pytest.fixture
@@ -36,10 +29,9 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 def waits(turns: Turns, turn: Turn) -> None:
     """Return when `turn` is in the line."""
-    assert isinstance(turn.listener, Asked)
-    assert turn.listener.asked.wait(PATIENCE)
-    with turns._changed:  # which is free when the thread that asked waits
-        pass
+    with turns._changed:
+        while all(each is not turn for _, each in turns._waiting):
+            turns._changed.wait(0.01)
 
 
 def test_the_most_urgent_computes_next(pool: ThreadPoolExecutor) -> None:
@@ -49,11 +41,11 @@ def test_the_most_urgent_computes_next(pool: ThreadPoolExecutor) -> None:
         with turn:
             order.append(name)
 
-    with turns.of(Asked(9)):
+    with turns.of(listening(9)):
         asked = {"plenty": 5.0, "new": None, "late": -1.0, "also new": None, "soon": 0.5}
         done = []
         for name, seconds in asked.items():
-            turn = turns.of(Asked(seconds))
+            turn = turns.of(listening(seconds))
             done.append(pool.submit(compute, name, turn))
             waits(turns, turn)
     for each in done:
@@ -75,20 +67,20 @@ def test_no_more_compute_at_once_than_there_are_places(pool: ThreadPoolExecutor)
             with counting:
                 now -= 1
 
-    for each in [pool.submit(compute, turns.of(Asked(1))) for _ in range(6)]:
+    for each in [pool.submit(compute, turns.of(listening(1))) for _ in range(6)]:
         each.result(PATIENCE)
     assert most == 3
 
 
 def test_who_ends_waits_no_longer_and_the_others_still_do(pool: ThreadPoolExecutor) -> None:
     turns = Turns(1)
-    ending, staying = turns.of(Asked(1)), turns.of(Asked(2))
+    ending, staying = turns.of(listening(1)), turns.of(listening(2))
 
     def compute(turn: Turn) -> bool:
         with turn:
             return turn.closed
 
-    with turns.of(Asked(9)):
+    with turns.of(listening(9)):
         ended, stayed = pool.submit(compute, ending), pool.submit(compute, staying)
         for each in (ending, staying):
             waits(turns, each)
@@ -96,14 +88,36 @@ def test_who_ends_waits_no_longer_and_the_others_still_do(pool: ThreadPoolExecut
         assert ended.result(PATIENCE)
         assert not stayed.done()
     assert stayed.result(PATIENCE) is False
-    with turns.of(Asked(1)):  # all places are free again
+    with turns.of(listening(1)):  # all places are free again
         pass
-    assert turns._free == 1
+    assert turns._held == []
+
+
+@pytest.mark.parametrize("comes", ["its sound", "its end"])
+def test_the_others_leave_a_place_to_an_utterance_without_sound(comes: str, pool: ThreadPoolExecutor) -> None:
+    turns = Turns(2)
+    new = turns.of(listening(None))
+    another = turns.of(listening(1))
+
+    def compute() -> None:
+        with another:
+            pass
+
+    with turns.of(listening(2)):
+        waiting = pool.submit(compute)
+        waits(turns, another)
+        with new:  # waits for nobody
+            assert not waiting.done()
+            if comes == "its sound":
+                new.listener.given(1)
+        if comes == "its end":
+            new.close()
+        waiting.result(PATIENCE)
 
 
 def test_an_error_frees_the_place() -> None:
     turns = Turns(1)
-    with pytest.raises(RuntimeError), turns.of(Asked(1)):
+    with pytest.raises(RuntimeError), turns.of(listening(1)):
         raise RuntimeError("broken")
-    with turns.of(Asked(1)):
+    with turns.of(listening(1)):
         pass

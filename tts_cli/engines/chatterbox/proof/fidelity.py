@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 POSITIONS: Final = 200
 """How many tokens are drawn."""
+CHUNK: Final = 10
+"""Tokens in a chunk."""
 TEXT: Final = (
     "The harbour was quiet when the first boats came in. Gulls circled above the fish market, and two children counted "
     "the crates. On the quay an old man mended his nets; he had done so every morning for forty years."
@@ -51,7 +53,7 @@ def measure(
     *,
     device: str = "auto",
     strategies: Sequence[str],
-    chunk: int = 10,
+    chunk: int = CHUNK,
     seed: int = 0,
     positions: int = POSITIONS,
     flow_steps: int = FLOW_STEPS,

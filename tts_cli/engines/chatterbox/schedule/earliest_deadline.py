@@ -2,6 +2,9 @@
 
 More computations at once than there are cores make each of them late. So they take turns, one chunk at a time: the
 utterance without sound first, then the one whose listener runs out of sound soonest (earliest deadline first).
+
+While an utterance has no sound yet, the others leave one place free. So a core is there for the tokens of its first
+chunk, and its flow and its vocoder do not wait for a chunk of somebody else.
 """
 
 from __future__ import annotations
@@ -32,43 +35,62 @@ class Turns:
     """
 
     def __init__(self, places: int) -> None:
-        self._free = places
+        self._places = places
+        self._held: list[Turn] = []
+        """Those of the chunks that are computed now. A turn can be here twice: with its flow and its vocoder."""
+        self._silent: list[Turn] = []
+        """The turns of listeners who had no sound when their utterance began."""
         self._changed = Condition()
         self._waiting: list[tuple[tuple[bool, float, int], Turn]] = []
         self._numbers = count()
 
     def of(self, listener: Listener) -> Turn:
-        """The turns of an utterance, or of a part of one."""
-        return Turn(self, listener)
+        """The turns of an utterance, or of a part of one. They must be closed."""
+        turn = Turn(self, listener)
+        with self._changed:
+            if not listener.begun:
+                self._silent.append(turn)
+        return turn
 
     def take(self, turn: Turn) -> None:
         """Wait for a place; see `Turn`."""
         with self._changed:
-            listener = turn.listener
-            waits = (listener.begun, listener.runs_out if listener.begun else 0.0, next(self._numbers)), turn
+            begun = turn.listener.begun
+            waits = (begun, turn.listener.runs_out if begun else 0.0, next(self._numbers)), turn
             self._waiting.append(waits)
             self._changed.wait_for(
-                lambda: turn.closed or (self._free > 0 and min(self._waiting, key=_urgency) is waits)
+                lambda: turn.closed or (self._is_free(begun) and min(self._waiting, key=_urgency) is waits)
             )
             self._waiting.remove(waits)
-            self._free -= 1
+            self._held.append(turn)
             self._changed.notify_all()
 
-    def give_back(self) -> None:
+    def give_back(self, turn: Turn) -> None:
         """Free a place."""
         with self._changed:
-            self._free += 1
+            self._held.remove(turn)
             self._changed.notify_all()
 
     def wake(self, turn: Turn) -> None:
         """Let a closed turn wait no longer."""
         with self._changed:
             turn.closed = True
+            self._silent = [each for each in self._silent if each is not turn]
             self._changed.notify_all()
+
+    def _is_free(self, begun: bool) -> bool:
+        if len(self._held) >= self._places:
+            return False
+        self._silent = [each for each in self._silent if not each.listener.begun]
+        if not begun or not self._silent:
+            return True
+        return sum(each.listener.begun for each in self._held) < max(1, self._places - 1)
 
 
 class Turn(AbstractContextManager[None]):
     """A context manager that waits for a place, and holds it while a chunk is computed. Several threads may use it.
+
+    It is made when the utterance begins, and closed when that ends.
 
     Attributes
     ----------
@@ -87,7 +109,7 @@ class Turn(AbstractContextManager[None]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._turns.give_back()
+        self._turns.give_back(self)
 
     def close(self) -> None:
         """End the waiting. Calling it twice is harmless."""

@@ -21,9 +21,9 @@ from tts_cli.engines.chatterbox.tuning.rule import LIMIT, Choice, Row, Way, choo
 from tts_cli.errors import TTSError
 
 BLOCK: Final = 10
-"""Tokens in the blocks that the rule is about: the default of `--chunk`."""
+"""Tokens in the blocks that the rule is about. With `--chunk auto`, a text begins with hardly larger ones."""
 LARGE: Final = 25
-"""Tokens in the largest blocks of `--chunk auto`."""
+"""Tokens in the largest blocks of `--chunk auto`, those of later segments."""
 STRATEGIES: Final = STRATEGIES_BY_DISTANCE[:2]
 """The strategies that are timed."""
 BUDGET: Final = 14.0

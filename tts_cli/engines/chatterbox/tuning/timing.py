@@ -125,7 +125,7 @@ class Timing:
         count = SETTLED + max(2, BLOCKS * BLOCK // block)
         with (
             closing(Prefetch(_with_threads(threads.t3, self._tokens(t3)), room=2 * block)) as tokens,
-            closing(side_by_side(tokens, lambda: began, chunk_sizes(block, soon), threads, turn)) as sounds,
+            closing(side_by_side(tokens, lambda: began, chunk_sizes(block, soon, True), threads, turn)) as sounds,
         ):
             for _ in range(SETTLED):
                 next(sounds)
