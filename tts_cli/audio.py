@@ -15,13 +15,10 @@ Samples: TypeAlias = npt.NDArray[np.float32]
 """Mono sound: float32 `[n]`, nominally within ±1."""
 
 SAMPLE_RATE: Final = 24_000
-"""Samples a second of both engines here, Chatterbox's S3Gen and the built-in voice."""
+"""Samples a second of Chatterbox and of the built-in voice."""
 TOKEN_RATE: Final = 25
 """Speech tokens a second (S3 tokenizer v2). `--chunk` counts in tokens for every engine."""
 SAMPLES_PER_TOKEN: Final = SAMPLE_RATE // TOKEN_RATE
-FRAMES_PER_TOKEN: Final = 2
-"""Mel frames of each speech token: S3Gen's encoder doubles the rate."""
-SAMPLES_PER_FRAME: Final = SAMPLES_PER_TOKEN // FRAMES_PER_TOKEN
 
 AUDIBLE: Final = 10 ** (-60 / 20)
 """The amplitude from which a sample counts as audible: 60 dB below full scale."""

@@ -16,7 +16,10 @@ import typer
 
 from tts_cli.cli.client_text import whole_or_pieces
 from tts_cli.cli.serve import INSTALL
+from tts_cli.cli.shared_options import OutputDevice
 from tts_cli.cli.speak import TextFile
+from tts_cli.engines import SpeakOptions
+from tts_cli.engines.options import declared
 from tts_cli.errors import MissingError, TTSError, UsageError
 from tts_cli.printable import harmless
 
@@ -33,16 +36,14 @@ Text = Annotated[
 ]
 Voice = Annotated[str | None, typer.Option(help="Voice to speak with.", show_default=False)]
 Chunk = Annotated[int | None, typer.Option(min=1, metavar="N", help="Tokens of 40 ms in a chunk.", show_default=False)]
+_SPEED = declared(SpeakOptions)["speed"].option
 Speed = Annotated[
     float | None,
-    typer.Option(min=0.5, max=2, metavar="X", help="How fast to speak; 1: the voice's own pace.", show_default=False),
+    typer.Option(min=_SPEED.minimum, max=_SPEED.maximum, metavar="X", help=_SPEED.help, show_default=False),
 ]
-Seed = Annotated[int | None, typer.Option(help="Seed of the random numbers.", show_default=False)]
+Seed = Annotated[int | None, typer.Option(help=declared(SpeakOptions)["seed"].option.help, show_default=False)]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Write a sound file instead of playing.", show_default=False)
-]
-Device = Annotated[
-    str | None, typer.Option(metavar="NAME|N", help="Audio output; `tts devices` lists them.", show_default=False)
 ]
 Compare = Annotated[bool, typer.Option("--compare", help="Speak twice, streaming and simple, and play only the first.")]
 Token = Annotated[
@@ -67,6 +68,8 @@ class Heard:
     total: float = 0.0
     chunks: int = 0
     bytes: int = 0
+    rate: int = 0
+    """Samples a second; 0 until the server has said it."""
     server: Mapping[str, Any] = field(default_factory=dict)
     """The measurements of the server."""
 
@@ -80,7 +83,7 @@ def client(
     speed: Speed = None,
     seed: Seed = None,
     output: Output = None,
-    output_device: Device = None,
+    output_device: OutputDevice = None,
     compare: Compare = False,
     token: Token = "",
 ) -> None:
@@ -151,7 +154,7 @@ def _heard(address: str, token: str, request: Wanted, sink: Any) -> Heard:
             additional_headers=headers,
             open_timeout=OPEN_SECONDS,
             close_timeout=1,
-            ping_timeout=None,  # it plays while it reads, and the answer comes behind all sound that was sent before
+            ping_timeout=None,  # it plays while it reads, and the answer comes after all sound that was sent before
             max_size=None,
         )
     except InvalidStatus as error:
@@ -204,7 +207,7 @@ def _played(connection: Any, request: Wanted, open_sink: Any) -> Heard:
     from tts_cli.audio import AudioChunk, as_samples
     from tts_cli.segment import Segment
 
-    heard, began, rate = Heard(), monotonic(), 24_000
+    heard, began = Heard(), monotonic()
     sink: Sink | None = None
     segment = Segment.of("")
     failed: list[TTSError] = []
@@ -214,15 +217,18 @@ def _played(connection: Any, request: Wanted, open_sink: Any) -> Heard:
             message = connection.recv()
             now = monotonic() - began
             if isinstance(message, bytes):
+                if not heard.rate:
+                    raise TTSError("the server sends sound before its sample rate", "is this `tts serve`?")
                 heard.first = now if heard.first is None else heard.first
                 heard.chunks += 1
                 heard.bytes += len(message)
-                sink = sink or open_sink(rate)
-                sink.write(AudioChunk(as_samples(np.frombuffer(message, "<i2")) / 32767, rate, segment), 0.0)
+                sink = sink or open_sink(heard.rate)
+                samples = as_samples(np.frombuffer(message, "<i2")) / 32767
+                sink.write(AudioChunk(samples, heard.rate, segment), 0.0)
                 continue
             event = _event(message)
             if event.get("type") == "start":
-                rate = int(event["sample_rate"])
+                heard.rate = int(event["sample_rate"])
             elif event.get("type") == "error":
                 told = event["error"]
                 kind = UsageError if told.get("type") == "invalid_request_error" else TTSError
@@ -277,4 +283,4 @@ def _show(runs: Mapping[str, Heard]) -> None:
 
 
 def _seconds(run: Heard) -> float:
-    return run.bytes / 2 / int(run.server.get("sample_rate") or 24_000)
+    return run.bytes / 2 / run.rate if run.rate else 0.0

@@ -7,13 +7,12 @@ import sys
 from dataclasses import replace
 from io import TextIOWrapper
 from itertools import chain
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from tts_cli.cli import completion
-from tts_cli.cli.output_device import OutputDevice
+from tts_cli.cli.shared_options import Json, ModelDir, OptionalModelName, OutputDevice, VoicesDir
 
 if TYPE_CHECKING:
     from tts_cli.cli.settings import Settings
@@ -29,26 +28,15 @@ EngineName = Annotated[
     str,
     typer.Option(help="The engine that is to speak; auto prefers Chatterbox.", autocompletion=completion.engines),
 ]
-ModelName = Annotated[
-    Literal["turbo", "nano"] | None,
-    typer.Option("--model", help="The model that is to speak.", show_default=False),
-]
-ModelDir = Annotated[
-    Path | None, typer.Option(help="Folder that holds the weights; also TTS_MODEL_DIR.", show_default=False)
-]
-VoicesDir = Annotated[
-    Path | None, typer.Option(help="Folder of cached voices; also TTS_VOICES_DIR.", show_default=False)
-]
 Tone = Annotated[bool, typer.Option("--tone", help="Play a tone of a second.")]
 Thorough = Annotated[
     bool, typer.Option("--thorough", help="Read all weights and compare them with their digests: up to minutes.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def doctor(
     engine: EngineName = "auto",
-    model: ModelName = None,
+    model: OptionalModelName = None,
     model_dir: ModelDir = None,
     voices_dir: VoicesDir = None,
     output_device: OutputDevice = None,

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from tts_cli.cli.help import App
+from tts_cli.cli.shared_options import ModelDir
 from tts_cli.cli.streams import print_path
+from tts_cli.engines.chatterbox.weights.models import DEFAULT, ModelName
 from tts_cli.printable import harmless
 
 app = App(help="Download the weights of Chatterbox, and show where they are.")
 
-Name = Annotated[Literal["turbo", "nano"], typer.Argument(help="Which model.")]
-ModelDir = Annotated[
-    Path | None, typer.Option(help="Folder that holds the weights; also TTS_MODEL_DIR.", show_default=False)
-]
+Name = Annotated[ModelName, typer.Argument(help="Which model.")]
 Revision = Annotated[str | None, typer.Option(help="A branch, tag or commit of its repository.", show_default=False)]
 
 
 @app.command("pull")
 def pull(
-    name: Name = "turbo",
+    name: Name = DEFAULT,
     revision: Revision = None,
     offline: Annotated[bool, typer.Option("--offline", help="Do not download; fail if a file is missing.")] = False,
 ) -> None:
@@ -59,7 +57,7 @@ def list_(model_dir: ModelDir = None) -> None:
 
 
 @app.command("path")
-def path(name: Name = "turbo", model_dir: ModelDir = None, revision: Revision = None) -> None:
+def path(name: Name = DEFAULT, model_dir: ModelDir = None, revision: Revision = None) -> None:
     """Print the folder of a model on this machine."""
     from tts_cli.engines.chatterbox.weights.locate import locate
 

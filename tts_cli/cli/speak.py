@@ -12,8 +12,8 @@ import typer
 
 from tts_cli.cli import completion
 from tts_cli.cli.options import with_engine_options
-from tts_cli.cli.output_device import OutputDevice
 from tts_cli.cli.settings import Settings
+from tts_cli.cli.shared_options import OutputDevice
 from tts_cli.cli.streams import is_open
 from tts_cli.errors import UsageError
 from tts_cli.printable import on_one_line

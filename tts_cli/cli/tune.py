@@ -10,11 +10,11 @@ from concurrent.futures import Future, wait
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import Event, Thread, Timer
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
-
-import typer
+from typing import TYPE_CHECKING, Any, Final
 
 from tts_cli import signals
+from tts_cli.cli.shared_options import Json, ModelDir, ModelName
+from tts_cli.engines.chatterbox.weights.models import DEFAULT
 from tts_cli.printable import harmless, on_one_line
 
 if TYPE_CHECKING:
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
     from tts_cli.engines.chatterbox.tuning.rule import Row
     from tts_cli.engines.chatterbox.tuning.search import Tuned
 
-ModelName = Annotated[Literal["turbo", "nano"], typer.Option("--model", help="Which model.")]
-ModelDir = Annotated[
-    Path | None, typer.Option(help="Folder that holds the weights; also TTS_MODEL_DIR.", show_default=False)
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-
 REFRESH_SECONDS: Final = 0.5
 """Drawing is work, too, so it is rare."""
 PATIENCE_SECONDS: Final = 1.0
@@ -37,7 +31,7 @@ PATIENCE_SECONDS: Final = 1.0
 Progress = Callable[[str, "Sequence[Row]"], None]
 
 
-def tune(model: ModelName = "turbo", model_dir: ModelDir = None, json: Json = False) -> None:
+def tune(model: ModelName = DEFAULT, model_dir: ModelDir = None, json: Json = False) -> None:
     """Find out which way of computing is fast enough on this machine, for auto; takes 10 to 20 s.
 
     Times Chatterbox's stages on the devices that are here, in the precisions and with the strategies and threads that

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from tts_cli.cli import completion
 from tts_cli.cli.help import App
-from tts_cli.cli.output_device import OutputDevice
+from tts_cli.cli.shared_options import ModelDir, ModelName, OutputDevice, VoicesDir
 from tts_cli.cli.streams import print_path
+from tts_cli.engines.chatterbox.weights.models import DEFAULT
 from tts_cli.errors import UsageError
 from tts_cli.paths import expanded
 from tts_cli.printable import harmless
@@ -22,15 +23,6 @@ app = App(help="Make, record, try, list, show, move and remove voices.")
 
 SENTENCE: Final = "This is how I sound when I read a sentence to you."
 
-VoicesDir = Annotated[
-    Path | None,
-    typer.Option("--voices-dir", envvar="TTS_VOICES_DIR", help="Folder of cached voices.", show_default=False),
-]
-ModelDir = Annotated[
-    Path | None,
-    typer.Option(help="Folder that holds the weights; also TTS_MODEL_DIR.", show_default=False),
-]
-ModelName = Annotated[Literal["turbo", "nano"], typer.Option("--model", help="The model that is to speak with it.")]
 Tune = Annotated[
     bool, typer.Option(help="Then time this machine as `tts tune` does, if that was not done.", show_default=True)
 ]
@@ -47,7 +39,7 @@ def cache(
     ],
     name: Annotated[str | None, typer.Option(help="Its name; by default, the file's.", show_default=False)] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a voice of that name.")] = False,
-    model: ModelName = "turbo",
+    model: ModelName = DEFAULT,
     model_dir: ModelDir = None,
     voices_dir: VoicesDir = None,
     tune: Tune = True,
@@ -77,7 +69,7 @@ def cache(
 
 
 @app.command("list")
-def list_(model: ModelName = "turbo", model_dir: ModelDir = None, voices_dir: VoicesDir = None) -> None:
+def list_(model: ModelName = DEFAULT, model_dir: ModelDir = None, voices_dir: VoicesDir = None) -> None:
     """List all voices."""
     from rich.console import Console
     from rich.table import Table
@@ -89,7 +81,7 @@ def list_(model: ModelName = "turbo", model_dir: ModelDir = None, voices_dir: Vo
 
 
 @app.command("info")
-def info(name: VoiceName, model: ModelName = "turbo", model_dir: ModelDir = None, voices_dir: VoicesDir = None) -> None:
+def info(name: VoiceName, model: ModelName = DEFAULT, model_dir: ModelDir = None, voices_dir: VoicesDir = None) -> None:
     """Show what is known about one voice."""
     from dataclasses import asdict
 
@@ -107,7 +99,7 @@ def try_(
         typer.Option("--output", "-o", help="Write a .wav, .flac, .mp3 or .ogg file.", show_default=False),
     ] = None,
     output_device: OutputDevice = None,
-    model: ModelName = "turbo",
+    model: ModelName = DEFAULT,
     model_dir: ModelDir = None,
     voices_dir: VoicesDir = None,
 ) -> None:
@@ -163,7 +155,7 @@ def record(
     output_device: OutputDevice = None,
     replay: Annotated[bool, typer.Option(help="Play the recording back.")] = True,
     force: Annotated[bool, typer.Option("--force", help="Replace a voice of that name.")] = False,
-    model: ModelName = "turbo",
+    model: ModelName = DEFAULT,
     model_dir: ModelDir = None,
     voices_dir: VoicesDir = None,
     tune: Tune = True,

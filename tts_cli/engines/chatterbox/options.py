@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
-from tts_cli.engines.chatterbox.weights.models import MODELS
+from tts_cli.engines.chatterbox.weights.models import DEFAULT, MODELS
 from tts_cli.engines.options import EngineSettings, Option, SpeakOptions, check, make, values
 
 AUTO: Final = "auto"
@@ -98,7 +98,7 @@ class ChatterboxSettings(EngineSettings):
         If a value is not allowed.
     """
 
-    model: Annotated[str, Option("Which model.", choices=tuple(MODELS))] = "turbo"
+    model: Annotated[str, Option("Which model.", choices=tuple(MODELS))] = DEFAULT
     model_dir: Annotated[
         Path | None, Option("Folder that holds the weights; also TTS_MODEL_DIR.", variable="TTS_MODEL_DIR")
     ] = None

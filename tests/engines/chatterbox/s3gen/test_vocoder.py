@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from tts_cli.audio import SAMPLES_PER_FRAME, raised_cosine
+from tts_cli.audio import raised_cosine
 from tts_cli.engines.chatterbox import S3GenDecoder
 from tts_cli.engines.chatterbox.s3gen.hift import HiFT, receptive_frames
 from tts_cli.engines.chatterbox.s3gen.noise import DRAWN, SeededNoise
 from tts_cli.engines.chatterbox.s3gen.vocoder import JOIN, ONSET, Vocoder, VocoderState
-from tts_cli.engines.chatterbox.weights.config import VocoderConfig
+from tts_cli.engines.chatterbox.weights.config import SAMPLES_PER_FRAME, VocoderConfig
 
 pytestmark = pytest.mark.usefixtures("_inference")
 

@@ -21,11 +21,10 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from tts_cli.audio import FRAMES_PER_TOKEN
 from tts_cli.engines.chatterbox.s3gen.cached_past import CachedEncoderPast, CachedPast, NetworkPast, PastRecorder
 from tts_cli.engines.chatterbox.s3gen.flow import Flow, Prompt
 from tts_cli.engines.chatterbox.s3gen.relative_attention import sinusoids
-from tts_cli.engines.chatterbox.weights.config import MEL_BINS
+from tts_cli.engines.chatterbox.weights.config import FRAMES_PER_TOKEN, MEL_BINS
 from tts_cli.errors import UsageError
 
 WINDOW: Final = 75

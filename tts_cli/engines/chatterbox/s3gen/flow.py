@@ -20,14 +20,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tts_cli.audio import FRAMES_PER_TOKEN
 from tts_cli.engines.chatterbox.modules import Embedding, Linear, TypedModule
 from tts_cli.engines.chatterbox.options import FLOW_STEPS
 from tts_cli.engines.chatterbox.s3gen.encoder import Encoder
 from tts_cli.engines.chatterbox.s3gen.estimator import Estimator
 from tts_cli.engines.chatterbox.s3gen.past import NoPast, Past
 from tts_cli.engines.chatterbox.s3gen.relative_attention import EncoderPast, NoEncoderPast
-from tts_cli.engines.chatterbox.weights.config import MEL_BINS, SPEAKER_SIZE, SPEECH_VOCABULARY, ModelConfig
+from tts_cli.engines.chatterbox.weights.config import (
+    FRAMES_PER_TOKEN,
+    MEL_BINS,
+    SPEAKER_SIZE,
+    SPEECH_VOCABULARY,
+    ModelConfig,
+)
 from tts_cli.errors import ModelError, UsageError
 
 

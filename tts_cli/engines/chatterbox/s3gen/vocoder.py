@@ -13,11 +13,11 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from tts_cli.audio import SAMPLES_PER_FRAME, raised_cosine
+from tts_cli.audio import raised_cosine
 from tts_cli.engines.chatterbox.s3gen.hift import HiFT, receptive_frames
 from tts_cli.engines.chatterbox.s3gen.noise import Noise
 from tts_cli.engines.chatterbox.s3gen.streaming import Tails
-from tts_cli.engines.chatterbox.weights.config import S3GEN_FILE, ModelConfig
+from tts_cli.engines.chatterbox.weights.config import S3GEN_FILE, SAMPLES_PER_FRAME, ModelConfig
 from tts_cli.engines.chatterbox.weights.tensors import load_module
 
 JOIN: Final = SAMPLES_PER_FRAME

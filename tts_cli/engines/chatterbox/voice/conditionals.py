@@ -21,12 +21,12 @@ from typing import Any, Final, cast
 import torch
 from torch import Tensor
 
-from tts_cli.audio import FRAMES_PER_TOKEN, TOKEN_RATE
+from tts_cli.audio import TOKEN_RATE
 from tts_cli.engines.chatterbox.precision.smoothing import POSITIONS, Sample
 from tts_cli.engines.chatterbox.precision.tensor_cache import store, stored, write
 from tts_cli.engines.chatterbox.t3.model import T3
 from tts_cli.engines.chatterbox.t3.network import SPEAKER_WIDTH, T3Prefix
-from tts_cli.engines.chatterbox.weights.config import MEL_BINS, SPEAKER_SIZE, SPEECH_VOCABULARY
+from tts_cli.engines.chatterbox.weights.config import FRAMES_PER_TOKEN, MEL_BINS, SPEAKER_SIZE, SPEECH_VOCABULARY
 from tts_cli.engines.chatterbox.weights.tensors import fingerprint
 from tts_cli.errors import ModelError, UsageError
 from tts_cli.paths import cannot

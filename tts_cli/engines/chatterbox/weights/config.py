@@ -20,10 +20,14 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from tts_cli.audio import SAMPLES_PER_TOKEN
 from tts_cli.errors import ModelError
 
 MEL_BINS: Final = 80
 """Bands of a mel frame."""
+FRAMES_PER_TOKEN: Final = 2
+"""Mel frames of each speech token: the encoder of the flow doubles the rate."""
+SAMPLES_PER_FRAME: Final = SAMPLES_PER_TOKEN // FRAMES_PER_TOKEN
 SPEAKER_SIZE: Final = 192
 """The width of the speaker embedding for the flow, which CAMPPlus computes."""
 SPEECH_VOCABULARY: Final = 6561

@@ -24,7 +24,7 @@ from rich.filesize import decimal
 
 from tts_cli.engines.chatterbox.weights.hub_errors import explained_for
 from tts_cli.engines.chatterbox.weights.locate import hub_cache, locate_cached, ref_file, storage
-from tts_cli.engines.chatterbox.weights.models import Model, find_model
+from tts_cli.engines.chatterbox.weights.models import DEFAULT, Model, find_model
 from tts_cli.engines.chatterbox.weights.transfer import RemoteFile, fetch, size_of
 from tts_cli.errors import MissingError, TTSError
 from tts_cli.replace import replacing
@@ -105,7 +105,7 @@ class _Snapshot:
 
 
 def pull(
-    name: str = "turbo",
+    name: str = DEFAULT,
     *,
     revision: str | None = None,
     token: str | None = None,

@@ -26,7 +26,7 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from tts_cli.engines.chatterbox.weights.models import MODELS, Model, find_model
+from tts_cli.engines.chatterbox.weights.models import DEFAULT, MODELS, Model, find_model
 from tts_cli.errors import MissingError, UsageError
 from tts_cli.paths import expanded, explained
 
@@ -109,7 +109,7 @@ def ref_file(folder: Path, revision: str) -> Path:
 
 
 def locate(
-    name: str = "turbo",
+    name: str = DEFAULT,
     model_dir: Path | None = None,
     *,
     revision: str | None = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, get_args
 
 from tts_cli.errors import UsageError
 
@@ -47,12 +47,10 @@ class Model:
         return [name for name in needed if not (folder / name).is_file()]
 
 
+ModelName = Literal["turbo", "nano"]
+DEFAULT: Final = "turbo"
 MODELS: Final = {
-    model.name: model
-    for model in (
-        Model("turbo", "ResembleAI/chatterbox-turbo", "t3_turbo_v1.safetensors"),
-        Model("nano", "ResembleAI/chatterbox-nano", "t3_nano_v1.safetensors"),
-    )
+    name: Model(name, f"ResembleAI/chatterbox-{name}", f"t3_{name}_v1.safetensors") for name in get_args(ModelName)
 }
 
 
