@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from tests.sample_engines import HighEngine, LowEngine, RecordingEngine, ToneEng
 from tts_cli.audio import SAMPLE_RATE, AudioChunk, Samples
 from tts_cli.engines import EngineSettings, Mode, SpeakOptions
 from tts_cli.metrics import Meter
-from tts_cli.pipeline import synthesize
+from tts_cli.pipeline import deliver, synthesize
+from tts_cli.playback import NullSink
 from tts_cli.segment import MAX_CHARS, Segment
 from tts_cli.segments import TextSegments
 from tts_cli.text.live import LiveText
@@ -99,3 +101,55 @@ def test_a_slow_writer_and_a_tag_without_sound_do_not_count_as_time_to_first_aud
     assert meter.snapshot().ttfa == pytest.approx(ttfa)
     assert meter.snapshot().total == pytest.approx(1.0)
     assert meter.snapshot().cold_start == pytest.approx(7.0 if mode == "streaming" else 10.5)
+
+
+class Slow(ToneEngine):
+    """Computes for two seconds for a second of sound, by a clock that we turn."""
+
+    def __init__(self, clock: list[float]) -> None:
+        super().__init__(EngineSettings())
+        self.clock = clock
+
+    def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
+        for chunk in super().speak(segment, options):
+            self.clock[0] += 2 * chunk.seconds
+            yield chunk
+
+
+class NotingSink(NullSink):
+    """Notes the segment of each chunk, and how much sound is to be gathered."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[int, float]] = []
+
+    def write(self, chunk: AudioChunk, needed: float) -> None:
+        super().write(chunk, needed)
+        self.taken.append((chunk.segment.number, needed))
+
+
+def delivered(text: str, chunk: int = 10, **given: Any) -> list[tuple[int, float]]:
+    """What a sink is given of a text, all of whose sound takes twice its length to compute."""
+    clock, sink = [10.0], NotingSink()
+    meter = Meter(lambda: clock[0], age=lambda: 0.0)
+    texts = segments(text_argument(text), meter)
+    texts.wanted = given.pop("wanted", 0)
+    deliver(synthesize(Slow(clock), "sine", SpeakOptions(chunk=chunk), texts, meter), texts, sink, meter, **given)
+    return sink.taken
+
+
+def test_more_is_gathered_for_more_text_and_for_longer_chunks_and_nothing_if_all_is_computed() -> None:
+    short, long = delivered("One is here."), delivered("One is here. " * 20)
+    assert long[0][1] > 5 * short[0][1] > 0
+    assert delivered("One is here.", chunk=20)[0][1] > short[0][1]
+    assert {needed for _, needed in delivered("One is here.", all_computed=True)} == {0.0}
+
+
+def test_segments_before_the_wanted_one_are_dropped_and_the_wanted_one_is_not() -> None:
+    text = "One is here. Two is here. Three is here."
+    assert {number for number, _ in delivered(text)} == {0, 1, 2}
+    assert {number for number, _ in delivered(text, wanted=1)} == {1, 2}
+
+
+def test_delivery_ends_when_it_is_told_to() -> None:
+    left = iter([True, True, False])
+    assert len(delivered("One is here.", go_on=lambda: next(left))) == 2

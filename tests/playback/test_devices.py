@@ -9,7 +9,7 @@ import pytest
 
 from tts_cli.errors import MissingError, UsageError
 from tts_cli.playback import devices
-from tts_cli.playback.devices import find_device
+from tts_cli.playback.devices import find_device, list_devices
 
 
 class PortAudioError(Exception):
@@ -21,7 +21,10 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """A machine with the given outputs: no card here takes less than everything, so PortAudio's answers are made up."""
 
     def connect(
-        *names: str, takes: Callable[[int, int], bool] = lambda rate, channels: True, rate: float = 48_000
+        *names: str,
+        takes: Callable[[int, int], bool] = lambda rate, channels: True,
+        rate: float = 48_000,
+        default: int = 0,
     ) -> None:
         def check(index: int, channels: int, dtype: str, samplerate: int) -> None:
             if not takes(samplerate, channels):
@@ -34,7 +37,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         infos.append({"index": 99, "name": "microphone", "hostapi": 0, "max_output_channels": 0})
         module = SimpleNamespace(
             PortAudioError=PortAudioError,
-            default=SimpleNamespace(device=(99, 0)),
+            default=SimpleNamespace(device=(99, default)),
             query_hostapis=lambda: [{"name": "ALSA"}],
             query_devices=lambda: infos,
             check_output_settings=check,
@@ -88,3 +91,16 @@ def test_no_output_at_all(machine: Callable[..., None]) -> None:
     machine()
     with pytest.raises(MissingError, match="no audio output"):
         find_device(None, 24_000)
+
+
+@pytest.mark.parametrize(("default", "name"), [(1, "HDMI"), (-1, "Speakers")])
+def test_without_a_name_it_is_the_default_or_else_the_first(
+    machine: Callable[..., None], default: int, name: str
+) -> None:
+    machine("Speakers", "HDMI", default=default)
+    assert find_device(None, 24_000).name == name
+
+
+def test_a_rate_just_below_a_whole_number_is_that_number(machine: Callable[..., None]) -> None:
+    machine("Clock", rate=44_099.99)
+    assert [device.rate for device in list_devices()] == [44_100]

@@ -10,6 +10,7 @@ import pytest
 import soxr
 
 from tests import warm
+from tests.harness import TTS
 from tests.loudspeaker import PCM, Speaker, despite_stalls
 from tests.playback.hearing import silences
 from tts_cli.audio import to_pcm16
@@ -89,6 +90,21 @@ def test_a_resampled_sound_is_played_to_its_last_sample_at_a_pause_in_the_text(s
     second = int(np.flatnonzero(np.diff(loud) - 1 == pause)[0])
     assert_same(recording.samples[first : loud[second] + 1], resampled)
     assert_same(recording.samples[loud[second + 1] : last + 1], resampled)
+
+
+@despite_stalls
+@pytest.mark.parametrize("engine", ["LowEngine", "HighEngine"])
+def test_an_engine_of_another_rate_is_heard_in_its_pitch_and_length(speaker: Speaker, engine: str) -> None:
+    command = [*TTS, "speak", "Hello there.", "--engine", f"tests.sample_engines:{engine}"]
+    with speaker.recording() as recording:
+        done = warm.run(command, env=speaker.environment)
+    assert done.returncode == 0, done.stderr
+    loud = np.flatnonzero(recording.samples)
+    heard = recording.samples[loud[0] : loud[-1] + 1].astype(float)
+    assert len(heard) / 24_000 == pytest.approx(0.85, abs=0.01)
+    spectrum = np.abs(np.fft.rfft(heard * np.hanning(len(heard))))
+    assert int(spectrum.argmax()) * 24_000 / len(heard) == pytest.approx(220, abs=2)
+    assert silences(recording.samples) == []
 
 
 def assert_same(heard: PCM, sound: PCM) -> None:

@@ -118,6 +118,29 @@ def test_a_sink_knows_what_it_has_delivered(tmp_path: Path) -> None:
         both.close()
 
 
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_a_sink_of_another_rate_says_its_rate_and_its_length(rate: int, tmp_path: Path) -> None:
+    second = AudioChunk(np.full(rate, 0.5, np.float32), rate, Segment.of("Hello."))
+    os.mkfifo(tmp_path / "pipe")
+    with (tmp_path / "streamed.wav").open("wb") as file, ThreadPoolExecutor(1) as reader:
+        reading = reader.submit((tmp_path / "pipe").read_bytes)
+        pipe = open_stream(tmp_path / "pipe", rate, threading.Event())
+        assert pipe is not None
+        streamed = StreamSink(Outlet(file.fileno(), "here"), rate, raw=False)
+        for sink in (FileSink(tmp_path / "written.wav", rate), streamed, pipe):
+            sink.write(second, 0.0)
+            assert sink.status().delivered == 1.0
+            sink.finish()
+            sink.close()
+    assert reading.result() == wav_header(rate) + to_pcm16(second.samples).tobytes()
+    for name in ("written.wav", "streamed.wav"):
+        found = soundfile.info(tmp_path / name)
+        assert (found.samplerate, found.duration, found.channels) == (rate, 1.0, 1)
+        header = (tmp_path / name).read_bytes()[:44]
+        riff, bytes_per_second, data = (int.from_bytes(header[at : at + 4], "little") for at in (4, 28, 40))
+        assert (riff, bytes_per_second, data) == (2 * rate + 36, 2 * rate, 2 * rate)
+
+
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path: Path, suffix: str) -> None:
     code = (
