@@ -19,12 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tests.harness import PATIENCE, clean_environment
-from tts_cli.audio import to_pcm16
+from tts_cli.audio import Samples, to_pcm16
 
 PAUSE = 0.1
 """Seconds without news from a monitor, which reports every 20 ms, that show that the machine stalled."""
 LOSABLE = 12_000
 """Samples of a sound that may be lost where a device ran dry: PortAudio drops what its callback filled meanwhile."""
+CARD = "card"
+"""A device that programs do not know to be PulseAudio's, so that it is played on as a sound card is."""
 PCM: TypeAlias = npt.NDArray[np.int16]
 """Sound as files and monitors have it: `[n]`."""
 
@@ -82,11 +84,16 @@ class Recording:
         return len(self._data) / 4 / self.rate
 
     @property
-    def samples(self) -> PCM:
-        """int16 `[n]`, all that was recorded so far."""
+    def exact(self) -> Samples:
+        """float32 `[n]`, all that was recorded so far: to the bit what was played, if that had this rate."""
         with self._more:
             data = bytes(self._data[: len(self._data) // 4 * 4])
-        return to_pcm16(np.frombuffer(data, "<f4"))
+        return np.frombuffer(data, "<f4")
+
+    @property
+    def samples(self) -> PCM:
+        """The same as int16."""
+        return to_pcm16(self.exact)
 
 
 @dataclass(frozen=True)
@@ -228,6 +235,9 @@ def null_sink(runtime: Path) -> Iterator[Speaker]:
     keys = {"XDG_RUNTIME_DIR": str(runtime), "HOME": str(runtime)}
     environment = {key: value for key, value in clean_environment().items() if key != "PULSE_SERVER"} | keys
     log = runtime / "log"
+    (runtime / ".asoundrc").write_text(
+        f'pcm.{CARD} {{ type pulse\n device speaker\n hint.description "A sound card" }}\n'
+    )
     subprocess.run(
         [
             *("pulseaudio", "-n", "--daemonize=yes", "--exit-idle-time=-1", "--load=module-native-protocol-unix"),

@@ -13,7 +13,7 @@ import pytest
 
 from tests import warm
 from tests.harness import PATIENCE, TTS
-from tests.loudspeaker import Speaker
+from tests.loudspeaker import CARD, Speaker
 from tts_cli.playback.speaker import _Pulse
 
 pytestmark = pytest.mark.speaker
@@ -25,19 +25,20 @@ TEXT = (
 )
 
 
-def test_ctrl_c_is_silent_within_100_ms_and_exits_130(speaker: Speaker) -> None:
+@pytest.mark.parametrize("device", ["default", CARD])
+def test_ctrl_c_is_silent_within_100_ms_and_exits_130(speaker: Speaker, device: str) -> None:
     # A busy machine may be slower, the product never faster than it is: the best of some attempts counts.
-    seconds = [silent_after_ctrl_c(speaker)]
+    seconds = [silent_after_ctrl_c(speaker, device)]
     while seconds[-1] >= 0.1 and len(seconds) < 4:
-        seconds.append(silent_after_ctrl_c(speaker))
+        seconds.append(silent_after_ctrl_c(speaker, device))
     assert min(seconds) < 0.1, seconds
 
 
-def silent_after_ctrl_c(speaker: Speaker) -> float:
+def silent_after_ctrl_c(speaker: Speaker, device: str) -> float:
     """Seconds from Ctrl-C to the last sound. The recorder itself is some milliseconds behind."""
     with speaker.recording() as recording:
         process = warm.popen(
-            [*TTS, "speak", "word " * 200, "--engine", "tests.sample_engines:ToneEngine"],
+            [*TTS, "speak", "word " * 200, "--engine", "tests.sample_engines:ToneEngine", "--output-device", device],
             env=speaker.environment,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -85,10 +86,11 @@ def test_a_second_ctrl_c_kills(speaker: Speaker) -> None:
         assert process.returncode in (-signal.SIGINT, 130)
 
 
-def test_a_speaker_that_disappears_is_an_error_not_a_hang(speaker: Speaker) -> None:
+@pytest.mark.parametrize("device", ["default", CARD])
+def test_a_speaker_that_disappears_is_an_error_not_a_hang(speaker: Speaker, device: str) -> None:
     with speaker.recording() as recording:
         process = warm.popen(
-            [*TTS, "speak", TEXT, "--voice", "heart"],
+            [*TTS, "speak", TEXT, "--voice", "heart", "--output-device", device],
             env=speaker.environment,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

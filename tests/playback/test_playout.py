@@ -181,3 +181,24 @@ def test_sound_after_a_drained_stretch_gathers_anew() -> None:
     assert (blocks(player, 100) == 0).all()
     player.ring.write(np.ones(300, np.float32))
     assert (blocks(player, 100) == 1).all()
+
+
+@given(taken=st.integers(FADE, 900), played=st.integers(900, 3000), draining=st.booleans())
+def test_what_a_device_gives_back_is_played_next_after_a_fade_in(taken: int, played: int, draining: bool) -> None:
+    sound = np.random.default_rng(5).uniform(0.2, 1, played).astype(np.float32)
+    player = Playout(Ring(9000, history=9000), RATE)
+    player.ring.write(sound)
+    player.needed, player.draining = 1, draining
+    blocks(player, played)
+    player.paused = True
+    player.hush()
+    player.take_back(taken)
+    assert (blocks(player, 300) == 0).all()
+    assert player.ring.available == taken
+    player.paused, player.draining = False, True
+    assert player.opening
+    heard = blocks(player, taken)
+    assert np.array_equal(heard[FADE:], sound[played - taken :][FADE:])
+    assert (heard[:FADE] <= sound[played - taken :][:FADE]).all()
+    assert heard[0] < 0.1
+    assert player.played_frames == played

@@ -11,7 +11,7 @@ import soxr
 
 from tests import warm
 from tests.harness import TTS
-from tests.loudspeaker import PCM, Speaker, despite_stalls
+from tests.loudspeaker import CARD, PCM, Speaker, despite_stalls
 from tests.playback.hearing import silences
 from tts_cli.audio import to_pcm16
 
@@ -25,12 +25,12 @@ pytestmark = pytest.mark.speaker
 def test_a_device_with_a_rate_and_channels_of_its_own_gets_resampled_sound(
     speaker: Speaker, rate: int, engines: int
 ) -> None:
-    """The null sink takes anything, so that it is opened here as if it insisted; `engines`: the rate of the sound."""
+    """The card takes anything, so that it is opened here as if it insisted; `engines`: the rate of the sound."""
     code = (
         "import numpy as np; from dataclasses import replace; from tts_cli.playback.devices import find_device\n"
         "from tts_cli.audio import AudioChunk; from tts_cli.segment import Segment\n"
         "from tts_cli.playback.speaker import SpeakerSink; from contextlib import closing\n"
-        f"rate, device = {engines}, replace(find_device(None, {engines}), rate={rate}, channels=2)\n"
+        f"rate, device = {engines}, replace(find_device({CARD!r}, {engines}), rate={rate}, channels=2)\n"
         "with closing(SpeakerSink(device, rate)) as sink:\n"
         "    tone = (0.5 * np.sin(np.arange(2 * rate) * 2 * np.pi * 220 / rate)).astype(np.float32)\n"
         "    for start in range(0, 2 * rate, 999):\n"

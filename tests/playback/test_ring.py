@@ -110,3 +110,14 @@ def test_what_was_overwritten_by_samples_that_are_taken_back_stays_lost() -> Non
     ring.move()
     ring.read(out)
     assert out.tolist() == [14, 15, 16, 17, 18, 19, 20, 21]
+
+
+def test_what_was_just_read_can_be_read_again() -> None:
+    ring = Ring(capacity=8, history=8)
+    ring.write(np.arange(8, dtype=np.float32))
+    ring.read(np.zeros(6, np.float32))
+    ring.unread(4)
+    again = np.zeros(6, np.float32)
+    assert ring.read(again) == 6
+    assert np.array_equal(again, np.arange(2, 8))
+    assert ring.moves == 0

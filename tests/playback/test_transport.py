@@ -9,8 +9,8 @@ import pytest
 
 import tts_cli
 from tests import warm
-from tests.loudspeaker import PCM, Recording, Speaker, despite_stalls
-from tts_cli.audio import to_pcm16
+from tests.loudspeaker import CARD, PCM, Recording, Speaker, despite_stalls
+from tts_cli.audio import Samples, to_pcm16
 from tts_cli.playback.playout import FADE_SECONDS
 
 pytestmark = pytest.mark.speaker
@@ -109,3 +109,57 @@ def test_a_skip_back_plays_a_segment_again(speaker: Speaker) -> None:
 def test_a_cancelled_utterance_is_silent_and_ends(speaker: Speaker) -> None:
     recording = steered(speaker, "heard(0.8)\nutterance.cancel()\nassert utterance.wait(60)")
     assert len(trimmed(recording.samples)) < 1.5 * 24_000
+
+
+NOISE = "np.random.default_rng(1).uniform(0.1, 0.5, 6 * 24_000).astype(np.float32)"
+"""A sound without a sample of silence."""
+PAUSED = f"""
+import sys, time, numpy as np
+from contextlib import closing
+from tts_cli.audio import AudioChunk
+from tts_cli.playback.opening import open_speaker
+from tts_cli.segment import Segment
+
+def heard():
+    place = sink.status().heard
+    return 0 if place is None else place.seconds
+
+with closing(open_speaker(sys.argv[1], 24_000)) as sink:
+    sink.write(AudioChunk({NOISE}, 24_000, Segment.of("La.")), 0.2)
+    for number in range(7):
+        while heard() < 0.4 + 0.7 * number:
+            time.sleep(0.002)
+        print(round(heard() * 24_000))
+        sink.pause()
+        time.sleep(0.4)
+        sink.resume()
+    sink.finish()
+"""
+
+
+def runs(heard: Samples) -> list[Samples]:
+    """What is heard between silences."""
+    loud = np.flatnonzero(heard)
+    return [heard[part[0] : part[-1] + 1] for part in np.split(loud, np.flatnonzero(np.diff(loud) > 1) + 1)]
+
+
+@despite_stalls
+@pytest.mark.parametrize(("device", "most"), [("default", 0.05), (CARD, 0.25)])
+def test_a_pause_is_heard_soon_and_the_next_sample_follows_it(speaker: Speaker, device: str, most: float) -> None:
+    """`most`: how many seconds may be heard after `pause`, counted in samples, by what the device says that it has."""
+    with speaker.recording() as recording:
+        done = warm.run([sys.executable, "-c", PAUSED, device], env=speaker.environment)
+    assert done.returncode == 0, done.stderr
+    expected: Samples = eval(NOISE)
+    end, ends = 0, []
+    for run in runs(recording.exact):
+        sound = expected[end : end + len(run)]
+        assert (run <= sound).all()
+        assert np.array_equal(run[FADES // 2 : -FADES // 2], sound[FADES // 2 : -FADES // 2])
+        end += len(run)
+        ends.append(end)
+    assert end == len(expected)
+    assert len(ends) >= 8
+    # A busy machine may be slower, the product never faster than it is: the best of all pauses counts.
+    paused = [int(line) for line in done.stdout.split()]
+    assert min(min(end for end in ends if end >= position) - position for position in paused) <= most * 24_000

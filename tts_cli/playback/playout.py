@@ -1,6 +1,6 @@
-"""What the audio callback plays: sound from the ring, or silence, with fades between them.
+"""What an output plays: sound from the ring, or silence, with fades between them.
 
-Only `Playout` decides whether sound flows. Other threads set plain flags; the callback calls `fill` and nothing else.
+Only `Playout` decides whether sound flows. Other threads set plain flags; the output's thread calls its methods.
 """
 
 from __future__ import annotations
@@ -62,16 +62,44 @@ class Playout:
         """Whether sound flows."""
         return self._open and not self.paused and self.ring.available > 0
 
+    @property
+    def silenced(self) -> bool:
+        """Whether to be silent, for now or for good."""
+        return self.cut or self.paused or self.ring.moving
+
+    @property
+    def opening(self) -> bool:
+        """Whether sound does not flow yet, and the next block lets it."""
+        if self.silenced or (self._open and not self._rising):
+            return False
+        return self._open or self._enough(self.draining)
+
+    @property
+    def starving(self) -> bool:
+        """Whether silence is played because the sound is not computed in time."""
+        return self._starved and not self._open
+
+    def hush(self) -> None:
+        """Let the next block begin without a fade of the sound before it."""
+        self._rising = self._rising or self._open
+
+    def take_back(self, frames: int) -> None:
+        """Count the last `frames` frames of sound as not played. They are played next, after a fade in."""
+        if frames:
+            self.ring.unread(frames)
+            self.played_frames -= frames
+            self._rising = True
+
     def fill(self, out: Samples) -> None:
         """Write a block of samples `[n]` to `out`. Called in real time: it only copies, multiplies and counts."""
-        if self.cut or self.paused or self.ring.moving:
-            self._hush(out)
+        if self.silenced:
+            self._fade_out(out)
             if not self.cut and self.ring.move():
                 self._open = self._starved = False
             return
         draining = self.draining
         if not self._open:
-            if not self.ring.available or not (draining or self.ring.available >= self.needed):
+            if not self._enough(draining):
                 out.fill(0)
                 if self._starved and not draining:
                     self.starved_frames += len(out)
@@ -96,7 +124,11 @@ class Playout:
         elif not self.ring.available:  # the next sound gathers a pre-buffer of its own
             self._open = False
 
-    def _hush(self, out: Samples) -> None:
+    def _enough(self, draining: bool) -> bool:
+        """Whether the ring holds enough for sound to begin."""
+        return self.ring.available >= (1 if draining else max(1, self.needed))
+
+    def _fade_out(self, out: Samples) -> None:
         """Write silence, after a fade if sound was flowing."""
         length = 0
         if self._open and not self._rising:

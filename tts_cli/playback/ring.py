@@ -22,6 +22,11 @@ class Ring:
     history
         How many samples stay after they were read, so that the reader can move back to them.
 
+    Attributes
+    ----------
+    moves : int
+        How often the reader has moved.
+
     Examples
     --------
     >>> ring = Ring(capacity=4)
@@ -35,6 +40,7 @@ class Ring:
         self.capacity = capacity
         self._size = capacity + history
         self._data = np.zeros(self._size, np.float32)
+        self.moves = 0
         self._written = 0
         self._read = 0
         self._wanted: int | None = None
@@ -105,6 +111,10 @@ class Ring:
         self._read += count
         return count
 
+    def unread(self, count: int) -> None:
+        """Move the reader back by `count` samples, which it has just read. Called by the reader; needs a history."""
+        self._read -= count
+
     def want(self, position: int) -> int:
         """Ask the reader to move to `position`, or to the nearest one that is stored; return where it will move.
 
@@ -120,6 +130,7 @@ class Ring:
         if wanted is None:
             return False
         self._read = wanted
+        self.moves += 1
         self._wanted = None
         return True
 

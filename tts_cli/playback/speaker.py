@@ -1,4 +1,4 @@
-"""Plays sound on a device: a ring between the engine and PortAudio's callback."""
+"""Plays sound on a device: a ring between the engine and an output."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any, Final
 import numpy as np
 
 from tts_cli.audio import AudioChunk, Samples, as_samples
-from tts_cli.errors import MissingError, OutputError
+from tts_cli.errors import OutputError
 from tts_cli.playback import CHECK_SECONDS, Heard, Sink, SinkStatus
-from tts_cli.playback.devices import Device, sounddevice
+from tts_cli.playback.devices import Device
+from tts_cli.playback.output import open_output
 from tts_cli.playback.placement import Placement
 from tts_cli.playback.playout import Playout
 from tts_cli.playback.ring import Ring
@@ -20,10 +21,6 @@ CAPACITY_SECONDS: Final = 60
 """How much sound may wait in the ring: 5.8 MB at 24 kHz."""
 HISTORY_SECONDS: Final = 60
 """How much played sound the ring stores, and so how far `skip` reaches back."""
-LATENCY_SECONDS: Final = 0.15
-"""What the device buffers after the ring. Ctrl-C drops it; after a pause it is still heard.
-
-A shorter buffer runs dry on two busy cores: docs/playback.md has the measurements."""
 SERVER_SECONDS: Final = 0.3
 """What a sound server may buffer after the device: how much later the last sample may be heard."""
 POLL_SECONDS: Final = 0.01
@@ -83,8 +80,6 @@ class SpeakerSink(Sink):
         self._rate = rate
         self._ring = Ring(CAPACITY_SECONDS * device.rate, HISTORY_SECONDS * device.rate)
         self._playout = Playout(self._ring, device.rate)
-        self._underflows = 0
-        self._asked = 0  # frames, since the device was opened
         self._seen_by_writer, self._seen_by_watcher = _Pulse(POLL_SECONDS), _Pulse(CHECK_SECONDS)
         self._interrupted = threading.Event()
         self._gone = False
@@ -93,31 +88,7 @@ class SpeakerSink(Sink):
         self._resampler = _resampler(rate, device.rate)
         self._held_back = False  # whether the resampler holds samples back
         self._placement = Placement(self._ring, device.rate)
-        sd = sounddevice()
-        try:
-            self._stream: Any = sd.RawOutputStream(  # OutputStream warns at each callback with NumPy 2.5
-                samplerate=device.rate,
-                device=device.index,
-                channels=device.channels,
-                dtype="float32",
-                latency=LATENCY_SECONDS,
-                callback=self._callback,
-            )
-            self._stream.start()
-        except sd.PortAudioError as error:
-            raise MissingError(
-                f"the audio device {device.name!r} cannot be opened ({_first_line(error)})",
-                "try another one (`tts devices`), or write a file with -o speech.wav",
-            ) from error
-
-    def _callback(self, out: Any, frames: int, when: Any, status: Any) -> None:  # noqa: ARG002
-        if status:
-            self._underflows += 1
-        channels = np.frombuffer(out, np.float32).reshape(frames, -1)
-        mono = channels[:, 0]
-        self._playout.fill(mono)
-        channels[:, 1:] = mono[:, np.newaxis]
-        self._asked += frames
+        self._output = open_output(device, self._playout)
 
     def write(self, chunk: AudioChunk, needed: float) -> None:
         """Clip and resample the chunk, and wait until all of it is in the ring."""
@@ -161,21 +132,27 @@ class SpeakerSink(Sink):
         self._playout.draining = True
 
     def pause(self) -> bool:
-        """Fade out after what the device has buffered (`LATENCY_SECONDS`). The ring keeps its sound."""
+        """Fade out, as soon as the output can. The ring keeps its sound."""
         self._playout.paused = True
+        self._output.steer()
         return True
 
     def resume(self) -> None:
         """Fade in with the sample after the last one that was played."""
         self._playout.paused = False
+        self._output.steer()
 
     def skip(self, by: int) -> int | None:
         """See `Sink.skip`. Sound that was played more than `HISTORY_SECONDS` ago cannot be played again."""
-        return self._placement.skip(by)
+        number = self._placement.skip(by)
+        self._output.steer()
+        return number
 
     def seek(self, place: Heard) -> bool:
         """See `Sink.seek`."""
-        return self._placement.seek(place)
+        found = self._placement.seek(place)
+        self._output.steer()
+        return found
 
     def adjust(self, speed: float, decibels: float) -> bool:
         """See `Sink.adjust`. It is heard after `MARGIN_SECONDS` and what the device has buffered."""
@@ -187,12 +164,12 @@ class SpeakerSink(Sink):
         self.text_pending()
         # The device still buffers the last samples, and PortAudio's stop does not always wait for them. They have been
         # heard when the device has asked for as much silence after them as it can buffer, however long that takes.
-        heard = self._asked + self._buffered
+        heard = self._output.asked + self._buffered
         while not self._interrupted.is_set():
             if not self._placement.place() or self._ring.available or self._ring.moving:
-                heard = self._asked + self._buffered
-            elif self._asked >= heard:
-                self._guarded(self._stream.stop)
+                heard = self._output.asked + self._buffered
+            elif self._output.asked >= heard:
+                self._guarded(self._output.stop)
                 return
             self._wait()
 
@@ -203,7 +180,7 @@ class SpeakerSink(Sink):
     @property
     def _buffered(self) -> float:
         """How many frames the device and a sound server can buffer."""
-        return float(self._stream.latency + SERVER_SECONDS) * self._device.rate
+        return float(self._output.latency + SERVER_SECONDS) * self._device.rate
 
     def _wait(self) -> None:
         self._raise_if_lost(self._seen_by_writer)
@@ -216,7 +193,7 @@ class SpeakerSink(Sink):
             self._raise_if_lost(self._seen_by_watcher)
 
     def _raise_if_lost(self, pulse: _Pulse) -> None:
-        if not pulse.beats(self._asked, self._buffered) or not self._stream.active:
+        if not pulse.beats(self._output.asked, self._buffered) or not self._output.active:
             self._gone = True
             raise self._lost()
 
@@ -231,12 +208,12 @@ class SpeakerSink(Sink):
         self._playout.cut = True
         self._interrupted.set()
         with contextlib.suppress(OutputError):  # a lost device is silent, too
-            self._guarded(self._stream.abort)
+            self._guarded(self._output.abort)
 
     def close(self) -> None:
         """Stop at once and give the device back."""
         self._interrupted.set()
-        self._guarded(lambda: self._stream.close(ignore_errors=True))
+        self._guarded(self._output.close)
 
     def _guarded(self, call: Any) -> None:
         """Run `call` in a thread, because calls into the system may never return when a device is lost."""
@@ -264,9 +241,9 @@ class SpeakerSink(Sink):
             buffered=self._ring.available / rate,
             needed=self._needed,
             starved_frames=self._playout.starved_frames,
-            device_underflows=self._underflows,
+            device_underflows=self._output.underflows,
             rate=rate,
-            heard=self._placement.heard(self._stream.latency * rate),
+            heard=self._placement.heard(self._output.waiting),
         )
 
 
@@ -276,7 +253,3 @@ def _resampler(rate: int, device_rate: int) -> Any:
     import soxr
 
     return soxr.ResampleStream(rate, device_rate, 1, dtype="float32")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
