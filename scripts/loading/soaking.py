@@ -39,7 +39,7 @@ SMALL: Final = (
 """Small packets and a small buffer, as over Ethernet. Within a machine, the system would hold more than a minute of
 sound for each listener, and no reader would keep the server waiting."""
 PLAYER: Final[dict[str, Any]] = {"max_queue": 1, "close_timeout": 1, "ping_interval": None}
-"""It reads as it plays, and the answer to a ping would come behind all sound that was sent before."""
+"""It reads as it plays, and the answer to a ping would come after all sound that was sent before."""
 LEAVERS: Final = 0.2
 SLOW: Final = 0.2
 LOOK: Final = 5.0

@@ -121,7 +121,7 @@ def say_error(client: ClientConnection, message: dict[str, object]) -> None:
 
 
 def test_who_plays_while_it_reads_is_not_taken_for_gone() -> None:
-    """Pings are behind the sound that was sent before them, and so are not answered in time."""
+    """Pings come after the sound that was sent before them, and so are not answered in time."""
     often = "import functools, uvicorn; from tts_cli.server import running; running.PING_SECONDS = 0.1"
     hasty = "uvicorn.Config.__init__ = functools.partialmethod(uvicorn.Config.__init__, ws_ping_timeout=0.2)"
     with serving(engine=TONE, before=f"{often}; {hasty}") as server, server.connect() as player:

@@ -16,7 +16,6 @@ from tts_cli.playback.outlet import Outlet, open_outlet
 
 UNKNOWN_LENGTH: Final = 0xFFFF_FFFF
 """The length in a WAV header when it is not known yet, as ffmpeg writes it. Players then read to the end."""
-HEADER_BYTES: Final = 44
 SAMPLE_BYTES: Final = 2
 
 

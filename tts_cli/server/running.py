@@ -222,7 +222,7 @@ class _Running:
             ws_max_size=FIELDS_BYTES,
             ws_per_message_deflate=False,
             ws_ping_interval=None if self._bound.family == socket.AF_UNIX else PING_SECONDS,  # a file: no host vanishes
-            ws_ping_timeout=None,  # who plays while it reads finds the ping behind all sound that was sent before it
+            ws_ping_timeout=None,  # a client that plays while it reads gets a ping only after all earlier sound
             lifespan="on",
             log_config=None,
             access_log=False,

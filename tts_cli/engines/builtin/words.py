@@ -19,8 +19,8 @@ LENGTHS: Final = "/Clip_output_0"
 LENGTH_UNIT: Final = 600
 """Samples of a length of 1: two hops."""
 LATE: Final = 1
-"""By how much the lengths are behind the sound. The first sound of a sentence comes so much before its first phoneme's
-time, and so do all words by PocketSphinx's."""
+"""How much later the times from the lengths are than the sound. The first sound of a sentence comes that much before
+its first phoneme's time, and so do all words, by the times of PocketSphinx."""
 
 _PLAIN_WORD = re.compile(r"[^\w]*[^\W\d_]+(?:['’][^\W\d_]+)*[^\w]*")
 _MARKS: Final = ';:,.!?—…"“”()'

@@ -15,11 +15,10 @@ from tts_cli.engines.options import EngineSettings, Option, SpeakOptions, check,
 AUTO: Final = "auto"
 DEVICES: Final = ("cpu", "cuda", "mps")
 PRECISIONS: Final = ("fp32", "bf16", "int8", "int4")
-STRATEGIES: Final = ("independent", "overlap", "context", "cached")
-"""The names of the strategies; `s3gen.strategies` has a class for each."""
-STRATEGIES_BY_DISTANCE: Final = ("context", "cached", "overlap", "independent")
-"""The strategies by their distance to sound decoded whole, the closest first; docs/lab/performance.md has the values.
-`PRECISIONS` are in the order of their distance to fp32."""
+"""By their distance to fp32."""
+STRATEGIES: Final = ("context", "cached", "overlap", "independent")
+"""By their distance to sound decoded whole, the closest first; docs/lab/performance.md has the values.
+`s3gen.strategies` has a class for each."""
 FLOW_STEPS: Final = 2
 """How many flow steps Turbo is distilled to."""
 

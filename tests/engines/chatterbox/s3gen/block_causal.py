@@ -123,17 +123,19 @@ def _encoded(encoder: Any, embedded: Tensor, at_tokens: Sight, at_frames: Sight,
     x = _embed(encoder.up_embed, x)
     for block in encoder.up_encoders:
         x = _encoder_block(block, x, at_frames)
-    return encoder.after_norm(x)  # type: ignore[no-any-return]
+    hidden: Tensor = encoder.after_norm(x)
+    return hidden
 
 
 def _embed(embed: Any, x: Tensor) -> Tensor:
-    y = embed.out[1](embed.out[0](x))
-    return y * math.sqrt(y.shape[-1])  # type: ignore[no-any-return]
+    y: Tensor = embed.out[1](embed.out[0](x))
+    return y * math.sqrt(y.shape[-1])
 
 
 def _encoder_block(block: Any, x: Tensor, sight: Sight) -> Tensor:
     x = x + relative_attention(block.self_attn, block.norm_mha(x), sight)
-    return x + block.feed_forward.w_2(F.silu(block.feed_forward.w_1(block.norm_ff(x))))  # type: ignore[no-any-return]
+    y: Tensor = block.feed_forward.w_2(F.silu(block.feed_forward.w_1(block.norm_ff(x))))
+    return x + y
 
 
 def relative_attention(attention: Any, x: Tensor, sight: Sight) -> Tensor:
@@ -145,7 +147,8 @@ def relative_attention(attention: Any, x: Tensor, sight: Sight) -> Tensor:
     by_distance = (query + attention.pos_bias_v[:, None]) @ places.mT
     by_place = by_distance.gather(-1, (sight.distance - nearest).expand(heads, -1, -1))
     by_content = (query + attention.pos_bias_u[:, None]) @ key.mT
-    return attention.linear_out(_mixed(by_content + by_place, value, sight))  # type: ignore[no-any-return]
+    out: Tensor = attention.linear_out(_mixed(by_content + by_place, value, sight))
+    return out
 
 
 def _sinusoids(first: int, last: int, size: int) -> Tensor:

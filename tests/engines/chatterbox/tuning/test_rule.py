@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tts_cli.engines.chatterbox.options import DEVICES, PRECISIONS, STRATEGIES, STRATEGIES_BY_DISTANCE
+from tts_cli.engines.chatterbox.options import DEVICES, PRECISIONS, STRATEGIES
 from tts_cli.engines.chatterbox.tuning.rule import LIMIT, Row, Way, choose, closeness
 
 Table = list[tuple[str, float]]
@@ -87,10 +87,6 @@ def test_fewer_threads_are_chosen_where_they_are_faster() -> None:
     chosen = choose([many, few])
     assert chosen is not None
     assert chosen.row is few
-
-
-def test_every_strategy_has_a_place_in_the_order() -> None:
-    assert set(STRATEGIES_BY_DISTANCE) == set(STRATEGIES)
 
 
 WAYS = st.builds(

@@ -1,7 +1,7 @@
 """The strategies: how chunks of an utterance are decoded and joined.
 
 With each strategy, n tokens give 960 n samples in the end. The strategies differ in what a chunk knows of its
-neighbours. A new strategy is a class here, in `STRATEGY_CLASSES`, and a name in `options.STRATEGIES`.
+neighbours. A new strategy is a class here and a name in `options.STRATEGIES`.
 """
 
 from __future__ import annotations
@@ -250,6 +250,6 @@ def _silence() -> Tensor:
 
 
 STRATEGY_CLASSES: Final[Mapping[str, Callable[[Utterance], Strategy]]] = dict(
-    zip(STRATEGIES, (Independent, Overlap, Context, Cached), strict=True)
+    zip(STRATEGIES, (Context, Cached, Overlap, Independent), strict=True)
 )
-"""By the names in `options.STRATEGIES`."""
+"""In the order of `options.STRATEGIES`."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from tts_cli.engines.chatterbox.options import PRECISIONS, STRATEGIES_BY_DISTANCE
+from tts_cli.engines.chatterbox.options import PRECISIONS, STRATEGIES
 
 LIMIT: Final = 0.8
 """The largest RTF that leaves room for a machine that is busy at times."""
@@ -75,7 +75,7 @@ def closeness(way: Way) -> tuple[int, int]:
     >>> closeness(Way("cpu", "int8", "context", 2)) < closeness(Way("cpu", "fp32", "cached", 2))
     True
     """
-    return STRATEGIES_BY_DISTANCE.index(way.strategy), PRECISIONS.index(way.precision)
+    return STRATEGIES.index(way.strategy), PRECISIONS.index(way.precision)
 
 
 def choose(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from tts_cli.audio import TOKEN_RATE
-from tts_cli.engines.chatterbox.options import STRATEGIES_BY_DISTANCE
+from tts_cli.engines.chatterbox.options import STRATEGIES
 from tts_cli.engines.chatterbox.precision.choice import Precision
 from tts_cli.engines.chatterbox.schedule.threads import Threads
 from tts_cli.engines.chatterbox.tuning.rule import LIMIT, Choice, Row, Way, choose, closeness
@@ -24,7 +24,7 @@ BLOCK: Final = 10
 """Tokens in the blocks that the rule is about. With `--chunk auto`, a text begins with hardly larger ones."""
 LARGE: Final = 25
 """Tokens in the largest blocks of `--chunk auto`, those of later segments."""
-STRATEGIES: Final = STRATEGIES_BY_DISTANCE[:2]
+CLOSEST: Final = STRATEGIES[:2]
 """The strategies that are timed."""
 BUDGET: Final = 14.0
 """Seconds after which nothing further is begun that a choice can do without."""
@@ -46,11 +46,11 @@ class Block:
 
 
 class Machine(Protocol):
-    """Times things. `timing.Timing` does so on this machine; tests have machines of numbers."""
+    """Times things. `timing.Timing` does so on this machine; tests have machines that return given numbers."""
 
     @property
     def cores(self) -> int:
-        """Those that may compute."""
+        """How many cores may compute."""
         ...
 
     @property
@@ -173,7 +173,7 @@ class _Search:
         for name, kinds in precisions.items():
             self._tell(f"T3 in {name} on {device}")
             token = self._machine.token(device, name, self._machine.cores)
-            for strategy in STRATEGIES:
+            for strategy in CLOSEST:
                 way = Way(device, name, strategy, self._machine.cores)
                 known = blocks.get((kinds.s3gen, strategy))
                 block = blocks[kinds.s3gen, strategy] = known or self._block(way, token)

@@ -1,6 +1,6 @@
 """Times the parts of Chatterbox on this machine, with the weights in a folder and a voice of the usual length.
 
-The time does not depend on the values of a voice, so this one has values of chance. The watermark, a fiftieth of the
+The time does not depend on the values of a voice, so this one has random values. The watermark, a fiftieth of the
 work, is left out.
 """
 
@@ -185,7 +185,7 @@ class Timing:
 
 def tune_here(folder: Path, progress: Progress) -> Tuned:
     """Time this machine with the weights in `folder`. The parameters and errors are those of `search.tune`."""
-    warnings.filterwarnings("ignore", module=r"(torch|tts_cli\.engines\.chatterbox)(\.|$)")  # as `placed.place`
+    warnings.filterwarnings("ignore", module=r"(torch|tts_cli\.engines\.chatterbox)(\.|$)")  # as in `place`
     threads = torch.get_num_threads()
     try:
         progress("loading", ())
