@@ -127,13 +127,19 @@ class NotingSink(NullSink):
         self.taken.append((chunk.segment.number, needed))
 
 
-def delivered(text: str, chunk: int = 10, **given: Any) -> list[tuple[int, float]]:
-    """What a sink is given of a text, all of whose sound takes twice its length to compute."""
+def delivered(text: str, chunk: int = 10, wanted: int = 0, **given: Any) -> list[tuple[int, float]]:
+    """What a sink is given of a text, all of whose sound takes twice its length to compute.
+
+    With `wanted`, the listener skips when all of it is computed.
+    """
     clock, sink = [10.0], NotingSink()
     meter = Meter(lambda: clock[0], age=lambda: 0.0)
     texts = segments(text_argument(text), meter)
-    texts.wanted = given.pop("wanted", 0)
-    deliver(synthesize(Slow(clock), "sine", SpeakOptions(chunk=chunk), texts, meter), texts, sink, meter, **given)
+    chunks = list(synthesize(Slow(clock), "sine", SpeakOptions(chunk=chunk), texts, meter)) if wanted else None
+    texts.wanted = wanted
+    computed = synthesize(Slow(clock), "sine", SpeakOptions(chunk=chunk), texts, meter) if chunks is None else chunks
+    deliver(iter(computed), texts, sink, meter, **given)
+    assert meter.snapshot().ttfa is not None
     return sink.taken
 
 

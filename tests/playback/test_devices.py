@@ -10,6 +10,7 @@ import pytest
 from tts_cli.errors import MissingError, UsageError
 from tts_cli.playback import devices
 from tts_cli.playback.devices import find_device, list_devices
+from tts_cli.playback.opening import open_speaker
 
 
 class PortAudioError(Exception):
@@ -99,6 +100,17 @@ def test_without_a_name_it_is_the_default_or_else_the_first(
 ) -> None:
     machine("Speakers", "HDMI", default=default)
     assert find_device(None, 24_000).name == name
+
+
+def test_the_device_with_the_number_0_is_not_the_default(
+    machine: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine("Speakers", "HDMI", default=1)
+    opened: list[tuple[str, int]] = []
+    monkeypatch.setattr("tts_cli.playback.speaker.SpeakerSink", lambda device, rate: opened.append((device.name, rate)))
+    open_speaker(0, 24_000)
+    open_speaker(None, 16_000)
+    assert opened == [("Speakers", 24_000), ("HDMI", 16_000)]
 
 
 def test_a_rate_just_below_a_whole_number_is_that_number(machine: Callable[..., None]) -> None:

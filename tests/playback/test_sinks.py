@@ -127,11 +127,13 @@ def test_a_sink_of_another_rate_says_its_rate_and_its_length(rate: int, tmp_path
         pipe = open_stream(tmp_path / "pipe", rate, threading.Event())
         assert pipe is not None
         streamed = StreamSink(Outlet(file.fileno(), "here"), rate, raw=False)
+        delivered = []
         for sink in (FileSink(tmp_path / "written.wav", rate), streamed, pipe):
-            sink.write(second, 0.0)
-            assert sink.status().delivered == 1.0
-            sink.finish()
-            sink.close()
+            with closing(sink):
+                sink.write(second, 0.0)
+                delivered.append(sink.status().delivered)
+                sink.finish()
+    assert delivered == [1.0, 1.0, 1.0]
     assert reading.result() == wav_header(rate) + to_pcm16(second.samples).tobytes()
     for name in ("written.wav", "streamed.wav"):
         found = soundfile.info(tmp_path / name)
