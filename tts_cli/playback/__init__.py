@@ -1,8 +1,10 @@
 """Playback: chunks of sound are played, or written to a file or a pipe.
 
 Chunks come in, one sample rate for each sink. Sound goes out to a speaker (`speaker`), a file (`file`) or an open
-descriptor (`stream`); `opening` opens them. Modules outside use `Sink`, `SinkStatus`, the sink classes and
-`prebuffer.Forecast`. `ring`, `playout` and `watch` serve the sinks.
+descriptor (`stream`, with `outlet`); `opening` opens them. A speaker puts sound into the `ring` (`placement`), and
+`playout` decides what of it a device gets. An `output` gives it to the device: `pulse` through a sound server (with
+`libpulse`, `alsa` and `output_history`), or `portaudio`. Modules outside use `Sink`, `SinkStatus`, the sink classes and
+`prebuffer.Forecast`.
 """
 
 from __future__ import annotations

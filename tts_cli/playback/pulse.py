@@ -12,8 +12,8 @@ import numpy.typing as npt
 from tts_cli.audio import Samples, raised_cosine
 from tts_cli.playback.libpulse import Buffer, Connection, PulseError
 from tts_cli.playback.output import Output
+from tts_cli.playback.output_history import OutputHistory
 from tts_cli.playback.playout import FADE_SECONDS, Playout
-from tts_cli.playback.sent import Sent
 
 BUFFER_SECONDS: Final = 0.2
 """What the server stores, and so for how long this process may be kept from running."""
@@ -54,7 +54,7 @@ class PulseOutput(Output):
         self._length = self._connection.length
         self._rate = rate
         self._whole = -(-self._length // self._size) * self._size  # in whole blocks
-        self._sent = Sent(2 * (self._length + self._ahead))
+        self._sent = OutputHistory(2 * (self._length + self._ahead))
         self._replaced_at = 0
         self._dry = self._connection.ran_dry()
         self._ended = self._aborted = self._closed = False

@@ -6,14 +6,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tts_cli.playback.sent import Sent
+from tts_cli.playback.output_history import OutputHistory
 
 STEPS = st.lists(st.tuples(st.sampled_from(["sound", "silence", "back", "beyond"]), st.integers(0, 30)), max_size=20)
 
 
 @given(STEPS)
 def test_the_last_frames_are_known_however_they_were_sent_and_cut(steps: list[tuple[str, int]]) -> None:
-    sent = Sent(1000)
+    sent = OutputHistory(1000)
     samples, places = [0.0] * 30, [0] * 30  # the silence before the beginning
     for number, (step, count) in enumerate(steps, 1):
         end = len(samples) - 30
@@ -36,14 +36,14 @@ def test_the_last_frames_are_known_however_they_were_sent_and_cut(steps: list[tu
 
 
 def test_only_as_much_as_asked_for_is_stored() -> None:
-    sent = Sent(4)
+    sent = OutputHistory(4)
     sent.add(np.arange(6, dtype=np.float32), np.arange(6))
     assert [sent.place(position) for position in range(2, 6)] == [2, 3, 4, 5]
     assert sent.last(4).tolist() == [2, 3, 4, 5]
 
 
 def test_after_a_skip_everything_that_was_sent_leads_to_the_new_place() -> None:
-    sent = Sent(4)
+    sent = OutputHistory(4)
     sent.add(np.ones(3, np.float32), np.array([7, 8, 9]))
     sent.moved(100)
     assert [sent.place(position) for position in range(4)] == [100, 100, 100, None]

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from tts_cli.audio import Samples
 
 
-class Sent:
+class OutputHistory:
     """Stores the last frames of a stream. Positions count frames from its beginning.
 
     Parameters
@@ -25,7 +25,7 @@ class Sent:
 
     Examples
     --------
-    >>> sent = Sent(4)
+    >>> sent = OutputHistory(4)
     >>> sent.add(np.array([0.5, 0.5, 0, 0], np.float32), np.array([7, 8, 9, 9]))
     >>> sent.end, sent.sound_end, sent.place(1), sent.place(5)
     (4, 2, 8, None)
