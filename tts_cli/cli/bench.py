@@ -130,6 +130,7 @@ def bench(
         progress("loading")
         others = held.enter_context(baselines(spec, settings, compare)) if compare is not None else {}
         session = held.enter_context(Session(spec, settings, voice))
+        session.settle()
         if session.notice:
             notices.print(f"tts: {on_one_line(session.notice)}", soft_wrap=True)
         rows = measure.bench(

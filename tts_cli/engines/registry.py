@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
@@ -186,7 +187,20 @@ def load_engine(spec: EngineSpec, settings: EngineSettings) -> Engine:
         What else the engine raises.
     """
     spec.check_available(settings)
-    return cast(Engine, _imported(spec.factory)(settings))
+    with _uncollected():
+        return cast(Engine, _imported(spec.factory)(settings))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Look for no garbage in the block. Loading makes hundreds of thousands of objects that stay."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def foreign_tags(spec: EngineSpec) -> frozenset[str]:

@@ -52,6 +52,7 @@ class Replica:
         self._log = Log(None)
         LibraryLog(self._log).install()
         self._session = Session(chosen.spec, chosen.settings, settings.voice)
+        self._session.settle()
         self._service = Service(settings.listeners, settings.queue, self._log, idle_stop=0.0)
         self._service.open(self._session, chosen.defaults)
         self._health = Health(self._service)

@@ -146,7 +146,9 @@ class _Running:
 
         def run() -> None:
             try:
-                loaded.append(load())
+                session = load()
+                loaded.append(session)
+                session.settle()
             except BaseException as error:  # noqa: BLE001  raised below
                 failed.append(error)
 

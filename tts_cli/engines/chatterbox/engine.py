@@ -102,6 +102,10 @@ class ChatterboxEngine:
         """
         return with_own_threads(self._stream(segments, voice, ChatterboxOptions.of(options)))
 
+    def settle(self) -> None:
+        """See `Engine.settle`: packs T3's weights."""
+        self._t3.settle()
+
     def close(self) -> None:
         """Release the voices. The models are released with the engine itself."""
         self._voices.clear()

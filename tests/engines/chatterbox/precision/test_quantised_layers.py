@@ -69,6 +69,36 @@ def test_a_loud_row_leaves_the_others_as_exact_as_they_are_alone(biased: bool) -
         assert relative(found[index], expected[index]) < 2 * alone + 0.005
 
 
+@given(
+    seed=st.integers(0, 10**6),
+    inputs=st.sampled_from([16, 40, 64, 256, 1024]),
+    rows=st.integers(1, 20),
+    magnitude=st.floats(-12, 12),
+    shift=st.floats(-3, 3),
+    biased=st.booleans(),
+)
+@settings(max_examples=100)
+def test_int8_gives_the_same_bits_before_and_after_it_is_packed(
+    seed: int, inputs: int, rows: int, magnitude: float, shift: float, biased: bool
+) -> None:
+    bias = noise(33, seed=seed + 1) if biased else None
+    layer = Int8Linear(Int8Linear.parts(noise(33, inputs, seed=seed)), bias)
+    x = (noise(rows, inputs, seed=seed + 2) + shift) * 2.0**magnitude
+    before = layer(x)
+    layer.pack()
+    assert layer.codes is None
+    assert torch.equal(layer(x), before)
+
+
+def test_int8_is_packed_at_once_where_the_processor_computes_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts, x = Int8Linear.parts(noise(33, 64)), noise(5, 64, seed=2)
+    usual = Int8Linear(parts, None)(x)
+    monkeypatch.setattr("tts_cli.engines.chatterbox.precision.quantised_layers.codes_compute_the_same", lambda: False)
+    layer = Int8Linear(parts, None)
+    assert layer.codes is None
+    assert torch.equal(layer(x), usual)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_weights_that_fit_are_exact(kind: str) -> None:
     """Inputs of ones are exact in every format, so what is left is the weights' error."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tts_cli.engines.chatterbox.options import Sampling
 from tts_cli.engines.chatterbox.precision.conversion import convert
+from tts_cli.engines.chatterbox.precision.quantised_layers import Int8Linear
 from tts_cli.engines.chatterbox.t3.batch import Batch, Row
 from tts_cli.engines.chatterbox.t3.batch_step import BatchStep, Suffix
 from tts_cli.engines.chatterbox.t3.model import T3, TokenRequest
@@ -104,6 +105,40 @@ def test_int8_is_as_near_to_fp32_in_company_as_alone(prefix: T3Prefix, company: 
         exact = full.logits(prefix, text, TOKENS)
         alone = (quantised.logits(prefix, text, TOKENS) - exact).norm() / exact.norm()
         assert (together - exact).norm() / exact.norm() < max(2 * alone, 0.02)
+
+
+def test_steps_in_company_pack_int8_weights_one_by_one_and_results_stay_the_same(prefix: T3Prefix) -> None:
+    t3 = random_t3("int8")
+    layers = [each for each in t3.modules() if isinstance(each, Int8Linear)]
+
+    def waiting() -> int:
+        return sum(layer.codes is not None for layer in layers)
+
+    unpacked = waiting()
+    alone, together = logits(t3, [prefix], TEXTS[:1]), logits(t3, [prefix] * 4, TEXTS)
+    steps = 1 + len(TOKENS)
+    assert waiting() == max(0, unpacked - steps)
+    for _ in range(len(layers)):
+        again = logits(t3, [prefix] * 4, TEXTS)
+        for found, expected in zip(again, together, strict=True):
+            assert torch.equal(found, expected)
+    assert waiting() <= 1, "only the map of the speaker's embedding is left, which no step computes"
+    assert torch.equal(logits(t3, [prefix], TEXTS[:1])[0], alone[0])
+
+
+def test_a_row_alone_packs_int8_weights_when_it_is_long_and_settling_packs_the_rest(
+    prefix: T3Prefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tts_cli.engines.chatterbox.t3.batch_step.SHORT", 3)
+    t3 = random_t3("int8")
+    layers = [each for each in t3.modules() if isinstance(each, Int8Linear)]
+    unpacked = sum(layer.codes is not None for layer in layers)
+    found = logits(t3, [prefix], TEXTS[:1])[0]
+    steps = 1 + len(TOKENS)
+    assert sum(layer.codes is not None for layer in layers) == max(0, unpacked - (steps - 3))
+    t3.settle()
+    assert all(layer.codes is None for layer in layers)
+    assert torch.equal(logits(t3, [prefix], TEXTS[:1])[0], found)
 
 
 @pytest.mark.parametrize("piece", [1, 7, 16, 30])

@@ -6,9 +6,9 @@ weight (`quantised`), and the layer is made of the parts (`install`). The parts 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 from torch import Tensor, nn
 
@@ -21,6 +21,9 @@ from tts_cli.engines.chatterbox.precision.quantised_layers import (
     Parts,
     Projection,
 )
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _LINEAR: Final[Mapping[str, Any]] = {"bf16": Bf16Linear, "int8": Int8Linear, "int4": Int4Linear}
 
@@ -77,11 +80,24 @@ def install(module: nn.Module, kind: str, parts: dict[str, Parts]) -> None:
         name, layer = item
         return name, _LINEAR[kind](parts.pop(name), layer.bias)
 
-    # For Turbo's T3, packing int8 takes a second in two threads; it releases Python's lock. The other kinds are quick,
-    # and one thread needs less memory at once.
+    for name, layer in _each(build, list(linear_layers(module)), kind == "int8"):
+        module.set_submodule(name, layer)
+
+
+def pack(module: nn.Module) -> None:
+    """Pack the weights of all int8 layers inside `module` that are not packed. Results do not change."""
+    for _packed in _each(Int8Linear.pack, [each for each in module.modules() if isinstance(each, Int8Linear)]):
+        pass
+
+
+def _each(do: Callable[[Item], Result], items: list[Item], side_by_side: bool = True) -> Iterator[Result]:
+    """What `do` gives for each item.
+
+    For Turbo's T3, packing int8 takes a second in two threads; it releases Python's lock. The other kinds are quick,
+    and one thread needs less memory at once.
+    """
     with ThreadPoolExecutor(2) as pool, int8_packing():
-        for name, layer in (pool.map if kind == "int8" else map)(build, list(linear_layers(module))):
-            module.set_submodule(name, layer)
+        yield from (pool.map if side_by_side else map)(do, items)
 
 
 def linear_layers(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:

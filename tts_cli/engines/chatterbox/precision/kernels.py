@@ -8,6 +8,7 @@ from functools import cache
 from typing import Final
 
 import torch
+from torch import Tensor
 
 LENGTH: Final = 1000
 """The length of a convolution's input that oneDNN is given when it packs a weight; longer than any kernel."""
@@ -40,12 +41,33 @@ def int8_saturates() -> bool:
 
     The largest possible product is computed to find out.
     """
-    ones, largest = torch.ones(16), torch.full((16, 64), 127, dtype=torch.int8)
-    weight = torch._make_per_channel_quantized_tensor(largest, ones, torch.zeros(16, dtype=torch.long), 0)  # noqa: SLF001
-    with int8_packing():
-        packed = torch.ops.quantized.linear_prepack(weight, None)
+    packed = int8_packed(torch.full((16, 64), 127, dtype=torch.int8), torch.ones(16), None)
     product = torch.ops.quantized.linear_dynamic(torch.full((1, 64), 255.0), packed, False)
     return bool((product != 127 * 255 * 64).any())
+
+
+def int8_packed(codes: Tensor, scales: Tensor, bias: Tensor | None) -> torch.ScriptObject:
+    """Pack a weight for torch's `quantized::linear_dynamic`.
+
+    Parameters
+    ----------
+    codes
+        Int8 `[outputs, inputs]`.
+    scales
+        Float32 `[outputs]`: weight = codes · scales.
+    bias
+        Float32 `[outputs]`, or None.
+
+    Returns
+    -------
+    ScriptObject
+        What `quantized::linear_dynamic` takes.
+    """
+    zeros = torch.zeros_like(scales).long()
+    weight = torch._make_per_channel_quantized_tensor(codes, scales, zeros, 0)  # noqa: SLF001
+    with int8_packing():
+        packed: torch.ScriptObject = torch.ops.quantized.linear_prepack(weight, bias)
+    return packed
 
 
 @cache

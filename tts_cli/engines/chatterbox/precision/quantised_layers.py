@@ -14,24 +14,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tts_cli.engines.chatterbox.modules import TypedModule
-from tts_cli.engines.chatterbox.precision.kernels import LENGTH, int8_packing, int8_saturates, packed_bf16_works
+from tts_cli.engines.chatterbox.precision.int8_products import (
+    VECTOR,
+    Int8Codes,
+    codes_compute_the_same,
+    int8_rows,
+    int8_sums,
+)
+from tts_cli.engines.chatterbox.precision.kernels import LENGTH, int8_packed, int8_saturates, packed_bf16_works
 
 GROUP: Final = 32
 """How many int4 weights share a scale and a zero."""
 _ROWS: Final = 16
 """The int4 kernel needs a number of outputs that is a multiple of this."""
-
-if TYPE_CHECKING:
-    Packed: TypeAlias = torch.ScriptObject
-else:
-    Packed = torch.classes.quantized.LinearPackedParamsBase  # the name that TorchScript knows
 
 Parts = Mapping[str, Tensor]
 """A layer's weight as plain tensors, without its bias."""
@@ -94,12 +96,24 @@ class Bf16Linear(TypedModule):
 class Int8Linear(TypedModule):
     """A linear map in int8.
 
+    Packing a weight for torch's kernel takes time and memory. Where the processor computes the same from the codes as
+    they are, which may be mapped from a file, the weight is packed when `pack` is called, and otherwise at once.
+
     Parameters
     ----------
     parts
         The result of `parts`.
     bias
         Float32 `[outputs]`, or None.
+
+    Attributes
+    ----------
+    codes
+        What the product is computed from while the weight is not packed; None afterwards.
+    packed
+        The packed weight; None while it is not packed.
+    reduced
+        Whether inputs are rounded to 7 bits.
 
     Examples
     --------
@@ -110,12 +124,23 @@ class Int8Linear(TypedModule):
 
     def __init__(self, parts: Parts, bias: Tensor | None) -> None:
         super().__init__()
-        codes, scales = parts["codes"], parts["scales"]
-        with int8_packing():
-            weight = torch._make_per_channel_quantized_tensor(codes, scales, torch.zeros_like(scales).long(), 0)  # noqa: SLF001
-            self.packed = torch.ops.quantized.linear_prepack(weight, bias)
         self.bias = bias
         self.reduced = int8_saturates()
+        self.packed: torch.ScriptObject | None = None
+        codes, scales = parts["codes"], parts["scales"]
+        # A number of inputs that does not fill the processor's vectors is rounded in another way at the end.
+        unpacked = codes_compute_the_same() and codes.shape[1] % VECTOR == 0
+        self.codes: Int8Codes | None = (codes, scales, int8_sums(codes)) if unpacked else None
+        if not unpacked:
+            self.packed = int8_packed(codes, scales, bias)
+
+    def pack(self) -> torch.ScriptObject:
+        """The packed weight. It is packed by the first call, which releases the codes. Results do not change."""
+        known = self.codes
+        if known is not None:  # another thread may pack it, too
+            self.packed, self.codes = int8_packed(known[0], known[1], self.bias), None
+        assert self.packed is not None
+        return self.packed
 
     @staticmethod
     def parts(weight: Tensor) -> dict[str, Tensor]:
@@ -127,58 +152,9 @@ class Int8Linear(TypedModule):
     def forward(self, x: Tensor) -> Tensor:
         """`[…, inputs]` → `[…, outputs]`."""
         rows = x.reshape(-1, x.shape[-1])
-        if len(rows) == 1:
-            y = int8_product(rows, self.packed, self.reduced)
-        else:
-            y = int8_products(rows, self.packed, self.bias, self.reduced)
+        known = self.codes  # before `packed`, because another thread may pack the weight and then release the codes
+        y = int8_rows(rows, known, self.packed if known is None else None, self.bias, self.reduced)
         return y.view(*x.shape[:-1], -1)
-
-
-# TorchScript compiles these two functions, too.
-
-
-def int8_product(rows: Tensor, packed: Packed, reduced: bool) -> Tensor:
-    """Multiply by a packed weight, and add its bias. All rows share one scale.
-
-    Parameters
-    ----------
-    rows
-        Float32 `[n, inputs]`.
-    packed
-        A weight of `quantized::linear_prepack`, with its bias.
-    reduced
-        Whether rows are rounded to 7 bits (`kernels.int8_saturates`).
-
-    Returns
-    -------
-    Tensor
-        Float32 `[n, outputs]`.
-    """
-    y: Tensor = torch.ops.quantized.linear_dynamic(rows, packed, reduced)
-    return y
-
-
-def int8_products(rows: Tensor, packed: Packed, bias: Tensor | None, reduced: bool) -> Tensor:
-    """Multiply by a packed weight, and add its bias, with a scale for each row.
-
-    The kernel has one scale for all rows, so each row is first divided by its largest absolute value.
-
-    Parameters
-    ----------
-    rows, packed, reduced
-        As for `int8_product`.
-    bias
-        The bias that `packed` has, float32 `[outputs]`, or None.
-
-    Returns
-    -------
-    Tensor
-        Float32 `[n, outputs]`.
-    """
-    sizes = rows.abs().amax(1, keepdim=True).clamp_min(1.1754943508222875e-38)  # the least normal float32
-    y = int8_product(rows / sizes, packed, reduced)
-    # The kernel has added the bias to products that are too small by `sizes`. `lerp` corrects their distance to it.
-    return y.mul_(sizes) if bias is None else torch.lerp(bias, y, sizes)
 
 
 class Int4Linear(TypedModule):

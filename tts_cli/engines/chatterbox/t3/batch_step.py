@@ -14,21 +14,22 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final, Optional, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from tts_cli.engines.chatterbox.modules import Linear
-from tts_cli.engines.chatterbox.precision.quantised_layers import (
-    Int8Linear,
-    Packed,
-    Projection,
-    int8_product,
-    int8_products,
-)
+from tts_cli.engines.chatterbox.precision.int8_products import Int8Codes, Packed, int8_rows
+from tts_cli.engines.chatterbox.precision.quantised_layers import Int8Linear, Projection
 from tts_cli.engines.chatterbox.t3.network import Network, T3Prefix
+
+SHORT: Final = 100
+"""Steps after which the rest of a text is likely to be long enough for packing to pay."""
+
+Map: TypeAlias = tuple[Tensor | None, Tensor, Int8Codes | None, Optional[Packed]]  # noqa: UP045 - a class of torch's
+"""A linear map: the weight `[inputs, outputs]`, None in int8; the bias; and in int8 the codes or the packed weight."""
 
 
 @dataclass(slots=True)
@@ -80,8 +81,10 @@ class BatchStep:
         norms.append(network.tfmr.ln_f)
         maps.append(network.speech_head)
         self._norms = [(norm.weight.detach(), norm.bias.detach()) for norm in norms]
+        self._layers = maps
         self._maps = [_map_of(layer) for layer in maps]
-        self._packed = [layer.packed for layer in maps if isinstance(layer, Int8Linear)]
+        self._steps = 0
+        self._unpacked = [place for place, layer in enumerate(maps) if isinstance(layer, Int8Linear)]
         self._reduced = any(layer.reduced for layer in maps if isinstance(layer, Int8Linear))
         self._epsilon = sizes.layer_norm_epsilon
         self._step = _compiled()
@@ -112,6 +115,9 @@ class BatchStep:
         """
         for positions, suffix in zip(new, suffixes, strict=True):
             suffix.reserve(len(positions))
+        self._steps += 1
+        if len(new) > 1 or self._steps > SHORT:
+            self._pack_one()
         voices: list[T3Prefix] = []
         spans: list[int] = []  # new positions in each voice
         for prefix, positions in zip(prefixes, new, strict=True):
@@ -132,7 +138,6 @@ class BatchStep:
                 [_later(len(positions), suffix.filled) for positions, suffix in zip(new, suffixes, strict=True)],
                 self._norms,
                 self._maps,
-                self._packed,
                 self._reduced,
                 self._epsilon,
             )
@@ -140,19 +145,34 @@ class BatchStep:
             suffix.filled += len(positions)
         return logits
 
+    def settle(self) -> None:
+        """Pack all weights now."""
+        while self._unpacked:
+            self._pack_one()
+
+    def _pack_one(self) -> None:
+        """Pack the weight of one more int8 map.
+
+        Packed weights are faster, above all for several rows. Packing all takes seconds, so a step packs one.
+        """
+        if self._unpacked:
+            place = self._unpacked.pop()
+            self._layers[place].pack()
+            self._maps[place] = _map_of(self._layers[place])
+
 
 def _later(new: int, filled: int) -> Tensor | None:
     """What hides later positions from `new` ones after `filled` others, `[new, filled + new]`; None if nothing does."""
     return torch.full((new, filled + new), float("-inf")).triu(filled + 1) if new > 1 else None
 
 
-def _map_of(layer: Any) -> tuple[Tensor, Tensor]:
-    """The weight `[inputs, outputs]`, empty in int8, and the bias."""
+def _map_of(layer: Any) -> Map:
+    bias = layer.bias.detach()
     if isinstance(layer, Int8Linear):
-        assert layer.bias is not None
-        return torch.empty(0), layer.bias.detach()
+        known = layer.codes
+        return None, bias, known, layer.pack() if known is None else None
     weight = layer.weight.detach()
-    return weight if isinstance(layer, Projection) else weight.T, layer.bias.detach()
+    return weight if isinstance(layer, Projection) else weight.T, bias, None, None
 
 
 @cache
@@ -173,21 +193,20 @@ def _step(
     filled: list[int],
     later: list[Tensor | None],
     norms: list[tuple[Tensor, Tensor]],
-    maps: list[tuple[Tensor, Tensor]],
-    packed: list[Packed],
+    maps: list[Map],
     reduced: bool,
     epsilon: float,
 ) -> Tensor:
     """The logits after each row's last new position. TorchScript: see `BatchStep`."""
     for layer in range(keys[0].size(0)):
-        heads = _mapped(_normed(x, norms[2 * layer], epsilon), 4 * layer, maps, packed, reduced)
+        heads = _mapped(_normed(x, norms[2 * layer], epsilon), 4 * layer, maps, reduced)
         heard = _attention(heads, new, keys, values, spans, suffixes, filled, later, layer)
-        x = x + _mapped(heard, 4 * layer + 1, maps, packed, reduced)
-        inner = _mapped(_normed(x, norms[2 * layer + 1], epsilon), 4 * layer + 2, maps, packed, reduced)
-        x = x + _mapped(F.gelu(inner, approximate="tanh"), 4 * layer + 3, maps, packed, reduced)
+        x = x + _mapped(heard, 4 * layer + 1, maps, reduced)
+        inner = _mapped(_normed(x, norms[2 * layer + 1], epsilon), 4 * layer + 2, maps, reduced)
+        x = x + _mapped(F.gelu(inner, approximate="tanh"), 4 * layer + 3, maps, reduced)
     if x.size(0) > len(new):
         x = x[torch.tensor(new).cumsum(0) - 1]
-    return _mapped(_normed(x, norms[-1], epsilon), len(maps) - 1, maps, packed, reduced)
+    return _mapped(_normed(x, norms[-1], epsilon), len(maps) - 1, maps, reduced)
 
 
 def _normed(x: Tensor, norm: tuple[Tensor, Tensor], epsilon: float) -> Tensor:
@@ -197,16 +216,13 @@ def _normed(x: Tensor, norm: tuple[Tensor, Tensor], epsilon: float) -> Tensor:
 def _mapped(
     x: Tensor,
     index: int,
-    maps: list[tuple[Tensor, Tensor]],
-    packed: list[Packed],
+    maps: list[Map],
     reduced: bool,
 ) -> Tensor:
-    weight, bias = maps[index]
-    if len(packed) == 0:
+    weight, bias, codes, packed = maps[index]
+    if weight is not None:
         return torch.addmm(bias, x, weight)
-    if x.size(0) == 1:
-        return int8_product(x, packed[index], reduced)
-    return int8_products(x, packed[index], bias, reduced)
+    return int8_rows(x, codes, packed, bias, reduced)
 
 
 def _attention(

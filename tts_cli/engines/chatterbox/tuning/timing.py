@@ -137,6 +137,7 @@ class Timing:
     def _t3(self, device: str, precision: str) -> T3:
         if (device, precision) not in self._t3s:
             self._t3s[device, precision] = T3.load(self._folder, device, precision, sample_of(self._folder))
+            self._t3s[device, precision].settle()
         return self._t3s[device, precision]
 
     def _decoder(self, device: str, precision: str) -> S3GenDecoder:

@@ -93,10 +93,9 @@ def read_tensors(file: Path, shapes: Mapping[str, Shape]) -> dict[str, torch.Ten
 def _checked(file: Path, content: safe_open, there: set[str], name: str, shape: Shape) -> torch.Tensor:
     if name not in there:
         raise ModelError(f"{file}: tensor {name} is missing, expected shape {list(shape)}")
-    found = list(content.get_slice(name).get_shape())  # type: ignore[no-untyped-call]
-    if found != list(shape):
-        raise ModelError(f"{file}: tensor {name} has shape {found}, expected {list(shape)}")
     tensor: torch.Tensor = content.get_tensor(name)  # type: ignore[no-untyped-call]
+    if tensor.shape != shape:
+        raise ModelError(f"{file}: tensor {name} has shape {list(tensor.shape)}, expected {list(shape)}")
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
