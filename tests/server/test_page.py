@@ -139,7 +139,7 @@ def test_the_speed_is_chosen_by_keys_and_heard(page: Page, tone: Server) -> None
 
 def test_a_pause_keeps_the_place_and_a_skip_goes_to_the_next_sentence(page: Page, tone: Server) -> None:
     page.goto(tone.url)
-    first, second = "And so on and on, without an end to it.", "Bye."
+    first, second = f"{'And so on and on, ' * 8}without an end to it.", "Bye."  # long enough to click in
     page.fill("#text", f"{first} {second}")
     page.click("#speak")
     expect(page.locator("#sentence")).to_have_text(first)
