@@ -14,20 +14,27 @@ import pytest
 
 from tests import warm
 from tests.harness import PATIENCE, ROOT, TTS, Run
-from tests.resident.keeping import SAMPLES, begun, kept, pid_of, speak
+from tests.resident.keeping import SAMPLES, begun, kept, pids, speak
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
+def kill_it(environment: dict[str, str]) -> None:
+    """At once: by the lock that it holds, and not by what `tts server status` would say some time later."""
+    (pid,) = pids(environment["XDG_RUNTIME_DIR"])
+    os.kill(pid, signal.SIGKILL)
+
+
 def test_when_the_process_dies_the_segment_is_said_again_once(tts: Run, environment: dict[str, str]) -> None:
     text = "It rains and pours. It snows."
-    whole = speak(tts, text, "--engine", f"{SAMPLES}SlowEngine", "--keep-warm", "off").stdout
+    whole = speak(tts, text, "--engine", f"{SAMPLES}SlowEngine", "--server", "off").stdout
     with begun(environment, text) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         start = process.stdout.read(9600)
-        os.kill(pid_of(kept(tts)[0]), signal.SIGKILL)
-        rest, said = process.communicate(timeout=PATIENCE)
-    heard = start + rest
+        kill_it(environment)
+        # Not `communicate`, which would not know what the first read has taken into its buffer.
+        heard, said = start + process.stdout.read(), process.stderr.read()
     assert process.returncode == 0
     assert heard.endswith(whole)
     before = heard[: -len(whole)]
@@ -52,13 +59,13 @@ def test_the_summary_and_the_json_say_that_a_segment_was_said_again(
         deadline = time.monotonic() + PATIENCE
         while sum(draft.stat().st_size for draft in tmp_path.glob(".tts-*.part")) < 9600:
             assert time.monotonic() < deadline
-        os.kill(pid_of(kept(tts)[0]), signal.SIGKILL)
+        kill_it(environment)
         told, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     notice, summary = said.decode().splitlines()
     assert "has ended" in notice
     assert " · 1 segment said again · " in summary
     assert json.loads(told)["repeated_segments"] == 1
-    whole = tts(*options, "--keep-warm", "off", "-o", str(tmp_path / "x.wav"), cwd=ROOT)
+    whole = tts(*options, "--server", "off", "-o", str(tmp_path / "x.wav"), cwd=ROOT)
     assert b"said again" not in whole.stderr
     assert json.loads(whole.stdout)["repeated_segments"] == 0

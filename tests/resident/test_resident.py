@@ -22,7 +22,7 @@ LONG = "And so on and on, without an end to it, until somebody has had enough of
 
 
 def test_the_samples_are_those_without_it_and_the_process_is_used_again(tts: Run) -> None:
-    cold = speak(tts, TEXT, "--engine", "builtin", "--keep-warm", "off")
+    cold = speak(tts, TEXT, "--engine", "builtin", "--server", "off")
     assert "no engine is kept" in kept(tts)[0]
     first = speak(tts, TEXT, "--engine", "builtin", "--keep-warm", "10m")
     (line,) = kept(tts)
@@ -36,6 +36,33 @@ def test_the_samples_are_those_without_it_and_the_process_is_used_again(tts: Run
     assert stopped.stdout.decode() == f"ended: builtin, process {pid_of(line)}\n"
     wait_until_gone(pid_of(line))
     assert "no engine is kept" in kept(tts)[0]
+    again = tts("server", "stop")
+    assert (again.returncode, b"no engine is kept" in again.stdout) == (0, True)
+
+
+def test_a_process_that_runs_is_used_unless_the_server_is_off(
+    tts: Run, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """By the command line and by the file of settings. The engine writes a line when it is loaded."""
+    (tmp_path / "mine.py").write_text(
+        "from tests.sample_engines import ToneEngine\n"
+        "class Mine(ToneEngine):\n"
+        "    def __init__(self, settings):\n"
+        "        super().__init__(settings)\n"
+        f"        open({str(tmp_path / 'loaded')!r}, 'a').write('once')\n"
+    )
+
+    def loads(*arguments: str, server: str = "auto") -> int:
+        (tmp_path / "config.toml").write_text(f'server = "{server}"\n')
+        changed = environment | {"TTS_CONFIG_DIR": str(tmp_path)}
+        done = speak(tts, "Hi.", "--engine", "mine:Mine", *arguments, cwd=tmp_path, env=changed)
+        assert done.returncode == 0, done.stderr
+        return (tmp_path / "loaded").read_text().count("once")
+
+    assert loads("--server", "off", "--keep-warm", "10m") == 1
+    assert loads("--keep-warm", "10m") == 2
+    assert [loads(), loads("--server", "auto", server="off"), loads("--keep-warm", "off")] == [2, 2, 2]
+    assert [loads("--server", "off"), loads(server="off")] == [3, 4]
 
 
 def test_doctor_shows_it(tts: Run) -> None:
@@ -56,7 +83,7 @@ def test_doctor_shows_it(tts: Run) -> None:
     ],
 )
 def test_errors_notices_and_exit_codes_are_those_without_it(tts: Run, engine: str, text: str) -> None:
-    cold = speak(tts, text, "--engine", SAMPLES + engine, "--keep-warm", "off")
+    cold = speak(tts, text, "--engine", SAMPLES + engine, "--server", "off")
     there = speak(tts, text, "--engine", SAMPLES + engine, "--keep-warm", "10m")
     assert (there.returncode, there.stderr.decode()) == (cold.returncode, cold.stderr.decode())
     assert there.stdout == cold.stdout
@@ -142,7 +169,7 @@ def test_what_the_engine_has_chosen_is_told(tts: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize("speed", ["1", "1.5"])
 def test_chatterbox_sounds_the_same(tts: Run, tiny: Path, speed: str) -> None:
     options = ["--model-dir", str(tiny), "--precision", "fp32", "--threads", "1", "--seed", "7", "--speed", speed]
-    cold = speak(tts, TEXT, *options, "--keep-warm", "off")
+    cold = speak(tts, TEXT, *options, "--server", "off")
     there = speak(tts, TEXT, *options, "--keep-warm", "10m")
     assert (there.returncode, there.stderr) == (cold.returncode, cold.stderr)
     assert there.stdout == cold.stdout

@@ -30,10 +30,12 @@ def test_each_is_read_as_its_kind() -> None:
             "TTS_SERVER_KEY": "secret",
             "TTS_CLUSTER_LISTENERS": "3",
             "TTS_CLUSTER_GPUS": "0.25",
+            "TTS_CLUSTER_ORIGINS": "https://a.example, http://b.example:80",
             "TTS_CLUSTER_OPTIONS": '{"seed": 7}',
         }
     )
     assert (settings.voice, settings.token, settings.listeners, settings.gpus) == ("heart", "secret", 3, 0.25)
+    assert settings.sites == {"https://a.example", "http://b.example"}
     assert choose_engine(settings).defaults == {"seed": 7}
 
 
@@ -48,6 +50,7 @@ def test_each_is_read_as_its_kind() -> None:
         ({"TTS_CLUSTER_OPTIONS": '{"chunk": 0}'}, "chunk cannot be 0"),
         ({"TTS_CLUSTER_OPTIONS": '{"precision": "int8"}'}, "no option --precision"),
         ({"TTS_SERVER_KEY": "two words"}, "no spaces"),
+        ({"TTS_CLUSTER_ORIGINS": "https://a.example, *"}, "'*' is no site"),
         ({"TTS_CLUSTER_ALLOW_VOICES": "yes"}, "TTS_CLUSTER_ALLOW_VOICES cannot be 'yes'; choose one of: 0, 1"),
         ({"TTS_CLUSTER_ALLOW_VOICES": "1"}, "own voices only"),
         ({"TTS_CLUSTER_LISTENERS": "0"}, "TTS_CLUSTER_LISTENERS cannot be 0; choose a whole number from 1 to 1000"),

@@ -17,7 +17,7 @@ ELSEWHERE = ["192.0.2.7", "2001:db8::7", "0.0.0.0", "/run/tts.sock", "localhost"
 def answer(server: str | None, host: str, token: str, kind: str = "http") -> int:
     """The status that a client gets whose connection has arrived at `server`."""
     sent: list[Any] = []
-    app = LoopbackOrToken(PlainTextResponse("passed"), token)
+    app = LoopbackOrToken(PlainTextResponse("passed"), token, frozenset())
     scope: dict[str, Any] = {"type": kind, "path": "/", "headers": [(b"host", host.encode())], "method": "GET"}
     scope["server"] = None if server is None else (server, 8000)
 

@@ -6,6 +6,7 @@ import urllib.request
 
 from tests.harness import PATIENCE
 from tests.server.serving import ENDLESS, Server, hear, say, send
+from tests.server.test_openai_api import post
 
 
 def test_what_was_spoken_and_what_failed_is_counted(tone: Server) -> None:
@@ -14,6 +15,9 @@ def test_what_was_spoken_and_what_failed_is_counted(tone: Server) -> None:
         heard = [say(client, text="Hello there.") for _ in range(2)]
         say(client, text="This is bad.")
         say(client, text="")
+        client.send("{")
+        assert hear(client).last["type"] == "error"
+        assert post(tone, {"input": ""})[0] == post(tone, {"input": 7})[0] == post(tone, [])[0] == 400
         tone.wait_for_log(r"(?s)(12 characters.*){2}")
     after = tone.numbers()
 
@@ -24,7 +28,7 @@ def test_what_was_spoken_and_what_failed_is_counted(tone: Server) -> None:
     assert more("tts_spoken_seconds_total") >= sum(len(each.sound) for each in heard) / 24_000
     assert more("tts_ttfa_seconds_sum") >= sum(each.last["first_audio_ms"] for each in heard) / 1000 - 0.001
     assert more("tts_errors_totalserver_error") == 1
-    assert more("tts_errors_totalinvalid_request_error") == 1
+    assert more("tts_errors_totalinvalid_request_error") == 5
 
 
 def test_listeners_and_those_who_wait_are_seen(slow: Server) -> None:

@@ -155,6 +155,24 @@ def test_a_wrong_field_is_a_400_with_its_name(
     assert words in error["message"]
 
 
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ('{"input": "Hi."}', "application/x-www-form-urlencoded"),  # as `curl -d` sends it
+        ("{", "application/json"),
+        ("[]", "application/json"),
+        ("", "application/json"),
+    ],
+)
+def test_a_body_that_is_no_json_object_is_told_what_to_send(builtin: Server, body: str, kind: str) -> None:
+    connection = HTTPConnection("127.0.0.1", builtin.port, timeout=PATIENCE)
+    connection.request("POST", "/v1/audio/speech", body, {"Content-Type": kind})
+    response = connection.getresponse()
+    message = json.loads(response.read())["error"]["message"]
+    connection.close()
+    assert (response.status, "Content-Type: application/json" in message) == (400, True)
+
+
 @pytest.mark.parametrize("body", [None, [], "x", 7, {}])
 def test_a_body_that_is_no_request_is_a_400(builtin: Server, body: object) -> None:
     status, _, data = post(builtin, body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from http.client import HTTPConnection
 from typing import Any
 
@@ -69,6 +70,30 @@ def test_pages_of_other_sites_are_refused(tone: Server, origin: str) -> None:
 def test_a_page_of_the_server_itself_may_use_it(tone: Server) -> None:
     assert get(tone, Origin=tone.url) == (200, None)
     assert opened(tone, Origin=tone.url) == 101
+
+
+def test_pages_of_a_named_site_may_use_it_and_no_others() -> None:
+    """A browser asks first, without the token, and shows the page an answer only if the answer names its site."""
+    named, other = "https://example.org", "https://example.com"
+    asking = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization, content-type"}
+    key = {"Authorization": f"Bearer {TOKEN}"}
+    with serving("--token", TOKEN, "--allow-origin", f"{named}/") as server:
+
+        def answer(method: str, origin: str, **headers: str) -> tuple[int, str | None]:
+            client = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+            with closing(client):
+                client.request(method, "/v1/audio/voices", None, {"Origin": origin, **headers})
+                response = client.getresponse()
+                response.read()
+                return response.status, response.headers["Access-Control-Allow-Origin"]
+
+        assert answer("OPTIONS", named, **asking) == (200, named)
+        assert answer("GET", named, **key) == (200, named)
+        assert answer("GET", named) == (401, named)  # so that the page can say why
+        for method, headers in (("OPTIONS", asking), ("GET", key)):
+            assert answer(method, other, **headers) == (403, None)
+        assert opened(server, Origin=named, **key) == 101
+        assert opened(server, Origin=other, **key) == 403
 
 
 @pytest.mark.parametrize("given", ["", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer \xe9"])

@@ -43,6 +43,8 @@ def test_a_port_in_use_is_one_line(tts: Run) -> None:
         (["--host", "::"], 2, "add --token"),
         (["--host", "192.0.2.1", "--token", "secret"], 2, "cannot serve at 192.0.2.1"),
         (["--token", "two words"], 2, "no spaces"),
+        (["--allow-origin", "https://a.example", "--allow-origin", "*"], 2, "'*' is no site"),
+        (["--allow-origin", "https://a.example/page"], 2, "write it as https://example.org"),
         (["--voice", "nobody"], 2, "no voice 'nobody'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

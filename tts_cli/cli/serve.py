@@ -49,6 +49,14 @@ IdleStop = Annotated[
     float,
     typer.Option(min=0, max=1e6, metavar="S", help="End when nobody has been served for so many seconds; 0: never."),
 ]
+AllowOrigin = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="SITE",
+        help="A site whose pages may use the server, such as https://example.org; may be given again.",
+        show_default=False,
+    ),
+]
 AllowVoices = Annotated[
     bool, typer.Option("--allow-voices", help="Clients may make voices of recordings, and remove voices.")
 ]
@@ -67,14 +75,16 @@ def serve(
     grace: Grace = 8.0,
     idle_stop: IdleStop = 0.0,
     allow_voices: AllowVoices = False,
+    allow_origin: AllowOrigin = None,
 ) -> None:
     """Load an engine once and let programs on this machine speak with it, over WebSockets and HTTP.
 
     Options of the engine are the defaults of requests. See docs/server.md.
     """
-    from tts_cli.server.address import bind, check_token
+    from tts_cli.server.address import bind, check_token, checked_origins
 
     check_token(token)
+    origins = checked_origins(allow_origin or ())
     with closing(bind(host, port, token)) as bound:
         try:
             from tts_cli.server.running import Plan, serve
@@ -100,5 +110,5 @@ def serve(
                 panel.title = f"tts serve · {served} · {url}"
 
         making = partial(voice_maker, spec, settings) if allow_voices else None
-        plan = Plan(token, max_listeners, queue, grace, idle_stop, making)
+        plan = Plan(token, max_listeners, queue, grace, idle_stop, making, None, origins)
         serve(bound, plan, lambda: Session(spec, settings, voice), defaults, ready, panel)

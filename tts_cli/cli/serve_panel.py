@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import chain
+from typing import Final
+
 from rich.console import Console
 from rich.live import Live
 from rich.panel import Panel
@@ -11,6 +14,11 @@ from rich.text import Text
 from tts_cli.cli.display import has_live_display, milliseconds, ratio
 from tts_cli.printable import harmless
 from tts_cli.server.monitoring import Glance
+
+WIDE: Final = 60
+"""Columns that two values in a line need."""
+FRAME: Final = 6
+"""Columns that the frame takes of the line of the title."""
 
 
 class ServePanel:
@@ -50,7 +58,7 @@ class ServePanel:
         """Draw the panel again."""
         if glance != self._shown:
             self._shown = glance
-            self._live.update(render(glance, self.title), refresh=True)
+            self._live.update(render(glance, self.title, self._console.width), refresh=True)
 
 
 def panel_on_terminal() -> ServePanel | None:
@@ -59,15 +67,41 @@ def panel_on_terminal() -> ServePanel | None:
     return ServePanel(console) if has_live_display(console) else None
 
 
-def render(glance: Glance, title: str) -> Panel:
-    """The panel: four lines in a frame."""
+def render(glance: Glance, title: str, width: int) -> Panel:
+    """The panel: two values in a line, or one where the terminal is narrow.
+
+    Parameters
+    ----------
+    glance
+        The values.
+    title
+        What is served where; its first word stands alone where it does not fit.
+    width
+        Columns of the terminal.
+
+    Returns
+    -------
+    Panel
+        A frame around the values.
+    """
+    values = [
+        ("listeners", f"{glance.listeners} of {glance.places}"),
+        ("queue", f"{glance.waiting} of {glance.most_waiting}"),
+        ("TTFA", milliseconds(glance.ttfa)),
+        ("RTF", ratio(glance.rtf)),
+        ("utterances", str(glance.utterances)),
+        ("spoken", f"{glance.spoken:.1f} s"),
+        ("errors", str(glance.errors)),
+        ("", ""),
+    ]
+    pairs = 2 if width >= WIDE else 1
     table = Table.grid(padding=(0, 2))
-    for _ in range(2):
+    for _ in range(pairs):
         table.add_column(style="dim", justify="right")
         table.add_column(min_width=16)
-    listeners, waiting = f"{glance.listeners} of {glance.places}", f"{glance.waiting} of {glance.most_waiting}"
-    table.add_row("listeners", listeners, "queue", waiting)
-    table.add_row("TTFA", milliseconds(glance.ttfa), "RTF", ratio(glance.rtf))
-    table.add_row("utterances", str(glance.utterances), "spoken", f"{glance.spoken:.1f} s")
-    table.add_row("errors", str(glance.errors), "", "")
-    return Panel(table, title=Text(harmless(title)), title_align="left", expand=False, border_style="cyan")
+    for first in range(0, len(values) - 1, pairs):
+        table.add_row(*chain(*values[first : first + pairs]))
+    shown = harmless(title)
+    if len(shown) + FRAME > width:
+        shown = shown.partition(" · ")[0]
+    return Panel(table, title=Text(shown), title_align="left", expand=False, border_style="cyan")

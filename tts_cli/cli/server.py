@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import typer
 
 from tts_cli.cli.help import App
 from tts_cli.printable import on_one_line
 
+NONE: Final = "no engine is kept; keep one with: tts speak --keep-warm 10m"
 app = App(help="Show and end the processes that tts speak --keep-warm keeps.")
 
 
@@ -16,7 +19,7 @@ def status() -> None:
     from tts_cli.resident.control import residents
 
     lines = [on_one_line(str(each)) for each in residents()]
-    for line in lines or ["no engine is kept; keep one with: tts speak --keep-warm 10m"]:
+    for line in lines or [NONE]:
         typer.echo(line)
 
 
@@ -26,6 +29,9 @@ def stop() -> None:
     from tts_cli.resident.control import residents
     from tts_cli.resident.control import stop as end
 
-    for each in list(residents()):
+    found = list(residents())
+    if not found:
+        typer.echo(NONE)
+    for each in found:
         end(each)
         typer.echo(f"ended: {on_one_line(each.engine)}, process {each.pid}")

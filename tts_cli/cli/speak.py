@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +13,7 @@ from tts_cli.cli.options import with_engine_options
 from tts_cli.cli.settings import Settings
 from tts_cli.cli.shared_options import OutputDevice
 from tts_cli.cli.streams import is_open
+from tts_cli.cli.warmth import loader
 from tts_cli.errors import UsageError
 from tts_cli.printable import on_one_line
 from tts_cli.text.markup.code import Code
@@ -103,10 +102,10 @@ Fallback = Annotated[
 KeepWarm = Annotated[
     str,
     typer.Option(
-        metavar="TIME|auto|off",
+        metavar="TIME|off",
         envvar="TTS_KEEP_WARM",
         help="Keep the engine loaded in a process of its own until it has not been used for so long (90s, 10m, 2h); "
-        "auto: use such a process if there is one; off: never.",
+        "off: start none.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the measurements as one JSON object on standard output.")]
@@ -133,7 +132,7 @@ def speak(
     play: Play = False,
     output_device: OutputDevice = None,
     fallback: Fallback = None,
-    keep_warm: KeepWarm = "auto",
+    keep_warm: KeepWarm = "off",
     strict: Strict = False,
     json: Json = False,
     no_text: NoText = False,
@@ -152,8 +151,6 @@ def speak(
         print(f"tts: {on_one_line(line)}", file=sys.stderr)  # noqa: T201
 
     from tts_cli.cli.live import Destination, speak_live
-    from tts_cli.engines.registry import load_engine
-    from tts_cli.resident.engine import resident_engine
 
     speak_live(
         engine_name=engine,
@@ -173,7 +170,7 @@ def speak(
         quiet=quiet,
         text_shown=not no_text,
         keys=(output is None or play) and not _is_typed(text, file),
-        load=load_engine if keep_warm == "off" else partial(resident_engine, keep=seconds_of(keep_warm)),
+        load=loader(given, settings, keep_warm),
     )
 
 
@@ -181,25 +178,6 @@ def _is_typed(text: str | None, file: Path | None) -> bool:
     """Whether the text comes from the keyboard."""
     from_stdin = (str(file) == "-") if file is not None else text in (None, "-")
     return from_stdin and sys.stdin is not None and sys.stdin.isatty()
-
-
-_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
-
-
-def seconds_of(time: str) -> float:
-    """The seconds of a time such as 90s, 10m or 2h; 0 for `auto`. Raises `UsageError` if it is none.
-
-    Examples
-    --------
-    >>> seconds_of("10m")
-    600.0
-    """
-    if time == "auto":
-        return 0.0
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smh]?)", time)
-    if found is None or not float(found[1]):
-        raise UsageError(f"--keep-warm {time[:20]!r} is no time", "write it as 90s, 10m or 2h, or choose auto or off")
-    return float(found[1]) * _UNITS[found[2]]
 
 
 def _check_options(

@@ -1,10 +1,12 @@
-"""The address of a server: it is checked and bound before anything heavy is loaded."""
+"""The address of a server, and who may use it: checked, and bound, before anything heavy is loaded."""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Iterable
 from typing import Final
+from urllib.parse import urlsplit
 
 from tts_cli.errors import UsageError
 
@@ -82,3 +84,32 @@ def url_of(bound: socket.socket) -> str:
         return str(bound.getsockname())
     host, port = bound.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def checked_origins(given: Iterable[str]) -> frozenset[str]:
+    """Sites as browsers send them in `Origin`.
+
+    Raises
+    ------
+    UsageError
+        If one is no site.
+
+    Examples
+    --------
+    >>> checked_origins(["https://Example.org/"])
+    frozenset({'https://example.org'})
+    """
+    return frozenset(map(_checked, given))
+
+
+def _checked(origin: str) -> str:
+    found = origin.lower().removesuffix("/")
+    try:
+        parts = urlsplit(found)
+        parts.port  # noqa: B018  raises for what is no port
+    except ValueError:
+        parts = urlsplit("")
+    usual = {"http": ":80", "https": ":443"}.get(parts.scheme)
+    if usual is None or not parts.hostname or found != f"{parts.scheme}://{parts.netloc}" or "@" in parts.netloc:
+        raise UsageError(f"{origin[:60]!r} is no site", "write it as https://example.org, with the port if it has one")
+    return found.removesuffix(usual)

@@ -16,10 +16,11 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from tts_cli import __version__
-from tts_cli.errors import TTSError
+from tts_cli.errors import TTSError, UsageError
 from tts_cli.server.access_log import AccessLog
 from tts_cli.server.activity import ActivityCounter
 from tts_cli.server.body_limit import BodyLimit
+from tts_cli.server.cross_origin import CrossOrigin
 from tts_cli.server.failure import known_error
 from tts_cli.server.openai_api import add_openai_api
 from tts_cli.server.request_guard import RequestGuard, error_response
@@ -31,12 +32,14 @@ from tts_cli.server.websocket import Conversation
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
 """Paths that need no token, besides the files of the page. They tell nothing but whether the server is ready."""
 METRICS: Final = "/metrics"
+NO_OBJECT: Final = 'the body is no JSON object; send {"input": "Hello."} or so, with Content-Type: application/json'
 
 
 def make_app(
     service: Service,
     hosts: frozenset[str] | None,
     token: str,
+    origins: frozenset[str],
     voice_maker: VoiceMakerOf | None,
     started: Callable[[], None],
     add: Callable[[FastAPI, Service], None] | None,
@@ -47,7 +50,7 @@ def make_app(
     ----------
     service
         What speaks.
-    hosts, token
+    hosts, token, origins
         As for `RequestGuard`.
     voice_maker
         As for `add_voice_making`.
@@ -76,11 +79,12 @@ def make_app(
     add_page(app, service)
     if add is not None:
         add(app, service)
-    _add_errors(app)
+    _add_errors(app, service)
     _describe_errors(app)
     uploads = frozenset() if voice_maker is None else frozenset({PATH})
     counted = ActivityCounter(BodyLimit(app, uploads), service.use, OPEN_PATHS | {METRICS})
-    return AccessLog(RequestGuard(counted, hosts, token, OPEN_PATHS | FILES.keys()), service.log)
+    guarded = RequestGuard(counted, hosts, token, OPEN_PATHS | FILES.keys(), origins)
+    return AccessLog(CrossOrigin(guarded, origins), service.log)
 
 
 def _add_health(app: FastAPI, service: Service) -> None:
@@ -111,7 +115,7 @@ def _add_sockets(app: FastAPI, service: Service) -> None:
         await Conversation(socket, service, {"mode": "simple"}).run()
 
 
-def _add_errors(app: FastAPI) -> None:
+def _add_errors(app: FastAPI, service: Service) -> None:
     @app.exception_handler(HTTPException)
     async def http_error(_request: HttpRequest, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -120,13 +124,17 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: HttpRequest, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
+        service.monitor.failed(UsageError("the request is wrong"))
         first = error.errors()[0]
         where = [part for part in first["loc"][1:] if isinstance(part, str)]
-        message = f"{'.'.join(where)}: {first['msg']}" if where else first["msg"]
-        return error_response(400, message[:1000], param=where[0][:100] if where else None)
+        if not where:
+            return error_response(400, NO_OBJECT if first["loc"][0] == "body" else first["msg"])
+        return error_response(400, f"{'.'.join(where)}: {first['msg']}"[:1000], param=where[0][:100])
 
     @app.exception_handler(TTSError)
-    async def known(_request: HttpRequest, error: Exception) -> Response:
+    async def known(request: HttpRequest, error: Exception) -> Response:
+        if request.url.path not in OPEN_PATHS:  # which ask whether it is ready, and are told
+            service.monitor.failed(error)
         return known_error(error)
 
 

@@ -14,7 +14,7 @@ from tts_cli.engines.options import Declared, EngineSettings, Option, declared
 from tts_cli.engines.registry import AUTO, check_has, find, split, voice_maker
 from tts_cli.engines.spec import EngineSpec
 from tts_cli.errors import UsageError
-from tts_cli.server.address import check_token
+from tts_cli.server.address import check_token, checked_origins
 
 FOLDERS: Final = ("TTS_MODEL_DIR", "TTS_VOICES_DIR", "TTS_CACHE_DIR")
 """Variables that name folders. The replicas on all machines get the values that they have where the app is built."""
@@ -91,8 +91,19 @@ class ClusterSettings:
         float,
         Option("Seconds that a replica's listeners have when it is ended.", 0, 3600, variable="TTS_CLUSTER_GRACE"),
     ] = 30.0
+    origins: Annotated[
+        str,
+        Option(
+            "Other sites whose pages may use the cluster, with commas between them.", variable="TTS_CLUSTER_ORIGINS"
+        ),
+    ] = ""
     folders: Mapping[str, str] = field(default_factory=dict)
     """The values of `FOLDERS` that are set."""
+
+    @property
+    def sites(self) -> frozenset[str]:
+        """The sites in `origins`. Raises `UsageError` if one is none."""
+        return checked_origins(filter(None, map(str.strip, self.origins.split(","))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +149,7 @@ def read_settings(environment: Mapping[str, str]) -> ClusterSettings:
     if settings.gpus > 1 and not settings.gpus.is_integer():
         raise UsageError(f"TTS_CLUSTER_GPUS cannot be {settings.gpus:g}", "choose a whole number, or a share below 1")
     check_token(settings.token)
+    _ = settings.sites
     chosen = choose_engine(settings)
     if settings.allow_voices:
         voice_maker(chosen.spec, chosen.settings)

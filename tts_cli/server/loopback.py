@@ -7,6 +7,7 @@ socket, only the connection tells: the proxy passes on the address at which it h
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Set
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -26,11 +27,13 @@ class LoopbackOrToken:
         What gets the requests that may pass. It checks their token.
     token
         What clients must know. If it is empty, only what arrives at a loopback address passes.
+    origins
+        As for `RequestGuard`.
     """
 
-    def __init__(self, app: ASGIApp, token: str) -> None:
+    def __init__(self, app: ASGIApp, token: str, origins: Set[str]) -> None:
         self._elsewhere = app if token else None
-        self._here = RequestGuard(app, LOCAL, "", frozenset())
+        self._here = RequestGuard(app, LOCAL, "", frozenset(), origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""

@@ -57,8 +57,8 @@ class Replica:
         self._service.open(self._session, chosen.defaults)
         self._health = Health(self._service)
         making = partial(voice_maker, chosen.spec, chosen.settings) if settings.allow_voices else None
-        app = make_app(self._service, None, settings.token, making, lambda: None, None)
-        self.answer = LoopbackOrToken(Waiting(app), settings.token)
+        app = make_app(self._service, None, settings.token, settings.sites, making, lambda: None, None)
+        self.answer = LoopbackOrToken(Waiting(app), settings.token, settings.sites)
 
     async def check_health(self) -> None:
         """Called by Ray every few seconds. Raises if the engine is dead."""

@@ -37,11 +37,16 @@ class RequestGuard:
         What clients must know; empty if there is no token.
     open_paths
         Paths that need no token.
+    origins
+        Other sites whose pages may use the server, as browsers send them in `Origin`.
     """
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str] | None, token: str, open_paths: Set[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: frozenset[str] | None, token: str, open_paths: Set[str], origins: Set[str]
+    ) -> None:
         self._app = app
         self._hosts = hosts
+        self._origins = origins
         self._open_paths = open_paths
         self._bearer = token.encode()
         self._protocol = b"token." + urlsafe_b64encode(self._bearer).rstrip(b"=")
@@ -59,7 +64,7 @@ class RequestGuard:
         if self._hosts is not None and _name(f"//{host}") not in self._hosts:
             return error_response(403, "this server has no such name; call it localhost", code="host_not_allowed")
         origin = headers.get("origin")
-        if origin is not None and not _same(origin, host):
+        if origin is not None and origin not in self._origins and not _same(origin, host):
             return error_response(403, "pages of other sites may not use this server", code="origin_not_allowed")
         if self._bearer and scope["path"] not in self._open_paths and not self._knows_token(scope, headers):
             return error_response(

@@ -54,6 +54,8 @@ class Plan:
     """Returns what makes voices for clients; None if they may make none."""
     add: Callable[[FastAPI, Service], None] | None = None
     """Adds routes."""
+    origins: frozenset[str] = frozenset()
+    """Other sites whose pages may use the server."""
 
 
 def serve(
@@ -216,7 +218,7 @@ class _Running:
         plan = self._plan
         self._service = Service(plan.listeners, plan.queue, self._log, plan.idle_stop)
         hosts = LOCAL if is_local(self._bound) else None
-        app = make_app(self._service, hosts, plan.token, plan.voice_maker, self._started.set, plan.add)
+        app = make_app(self._service, hosts, plan.token, plan.origins, plan.voice_maker, self._started.set, plan.add)
         config = uvicorn.Config(
             ConnectionLimit(app, self._is_crowded),
             http=PatientProtocol,

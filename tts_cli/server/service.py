@@ -86,7 +86,7 @@ class Service:
         return 0.0 if self.admission.taken else self.use.idle
 
     def request(self, text: object, voice: object, fields: Mapping[str, Any]) -> Request:
-        """Check a request, and count what is wrong with it.
+        """Check a request.
 
         Parameters
         ----------
@@ -103,11 +103,7 @@ class Service:
         TTSError
             As `request_of` does, or if the engine is not loaded.
         """
-        try:
-            return request_of(self.session, text, voice, fields, self._defaults)
-        except TTSError as error:
-            self.monitor.failed(error)
-            raise
+        return request_of(self.session, text, voice, fields, self._defaults)
 
     @asynccontextmanager
     async def speaking(self, request: Request, encoder: Callable[[int], Encoder]) -> AsyncIterator[Speech]:

@@ -98,10 +98,11 @@ class Conversation:
                 return
             try:
                 self._take(message.get("text"))
-            except RefusedError as error:
-                await self._refuse(error)
-                return
             except TTSError as error:
+                self._service.monitor.failed(error)
+                if isinstance(error, RefusedError):
+                    await self._refuse(error)
+                    return
                 await self._tell({"type": "error", "error": failure(error)})
 
     def _take(self, text: str | None) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from tts_cli.engines.options import EngineSettings, Option
 from tts_cli.errors import UsageError
 
 VARIABLE = "TTS_SERVER"
+NO_SERVER: Final = ("auto", "off")
+"""Words that name no server: `tts speak` uses a process that keeps the engine, or does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,8 @@ class RemoteSettings(EngineSettings):
     Parameters
     ----------
     server
-        Their addresses, with commas between them; None for those in the environment variable `TTS_SERVER`.
+        Their addresses, with commas between them; None, `auto` or `off` for those in the environment variable
+        `TTS_SERVER`.
     server_model
         The model that they are asked for; None for the one that they name first, speech models before others.
 
@@ -37,7 +40,11 @@ class RemoteSettings(EngineSettings):
 
     server: Annotated[
         str | None,
-        Option("Speak through servers with OpenAI's speech API: URLs with commas between them.", variable=VARIABLE),
+        Option(
+            "Speak through servers with OpenAI's speech API: URLs with commas between them. auto: tts speak uses a "
+            "process that keeps the engine, if there is one; off: it does not.",
+            variable=VARIABLE,
+        ),
     ] = None
     server_model: Annotated[str | None, Option("Model that the servers are asked for.")] = None
 
@@ -48,9 +55,10 @@ class RemoteSettings(EngineSettings):
     @property
     def addresses(self) -> tuple[str, ...]:
         """The addresses, without a path `/v1` at the end; empty if no server is named."""
-        named = self.server if self.server is not None else os.environ.get(VARIABLE, "")
+        given = None if self.server in NO_SERVER else self.server
+        named = given if given is not None else os.environ.get(VARIABLE, "")
         found = tuple(dict.fromkeys(_address(each.strip()) for each in named.split(",") if each.strip()))
-        if self.server is not None and not found:
+        if given is not None and not found:
             raise UsageError("--server names no server", "give an address such as http://127.0.0.1:8765")
         return found
 
