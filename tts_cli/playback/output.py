@@ -17,10 +17,13 @@ class Output(ABC):
         How many frames it has asked for.
     underflows : int
         How often it ran dry.
+    at_once : float
+        How many seconds of sound it takes when playing begins, before it plays them.
     """
 
     asked = 0
     underflows = 0
+    at_once = 0.0
 
     @property
     @abstractmethod

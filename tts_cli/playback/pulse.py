@@ -53,6 +53,7 @@ class PulseOutput(Output):
         self._connection = Connection("speech", rate, buffer, PATIENCE_SECONDS)
         self._length = self._connection.length
         self._rate = rate
+        self.at_once = self.latency
         self._whole = -(-self._length // self._size) * self._size  # in whole blocks
         self._sent = OutputHistory(2 * (self._length + self._ahead))
         self._replaced_at = 0
