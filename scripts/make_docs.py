@@ -12,7 +12,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,10 @@ def documents() -> Iterator[tuple[Path, str]]:
 def cli_markdown() -> str:
     """The `--help` of every command, each under a heading."""
     parts = [CLI_HEAD]
-    parts += [f"## `{' '.join(words)}`\n\n```text\n{help_of(words)}\n```\n" for words in commands()]
+    every = list(commands())
+    parts += [
+        f"## `{' '.join(words)}`\n\n```text\n{said}\n```\n" for words, said in zip(every, helps(every), strict=True)
+    ]
     return "\n".join(parts)
 
 
@@ -141,15 +144,24 @@ def _walk(command: Any, words: list[str]) -> Iterator[list[str]]:
             yield from _walk(command.get_command(context, name), [*words, name])
 
 
-def help_of(words: list[str]) -> str:
-    """What `words --help` prints, without colours and at a fixed width, whatever the environment.
+ALL_HELPS = """
+import sys
+from tts_cli.cli import app
+for line in sys.argv[1:]:
+    name, *words = line.split()
+    app([*words, "--help"], prog_name=name, standalone_mode=False)
+    print(end="\\f")
+"""
+
+
+def helps(every: Sequence[Sequence[str]]) -> list[str]:
+    """What `--help` of each command prints, without colours and at a fixed width, whatever the environment.
 
     Parameters
     ----------
-    words
-        The command, such as `tts speak`, in words.
+    every
+        The commands, each such as `tts speak`, in words.
     """
-    code = f"from tts_cli.cli import app; app({[*words[1:], '--help']!r}, prog_name={words[0]!r})"
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     environment = {
         "PATH": os.environ.get("PATH", ""),
@@ -158,9 +170,12 @@ def help_of(words: list[str]) -> str:
         "NO_COLOR": "1",
         "COLUMNS": str(HELP_WIDTH),
     }
-    command = [sys.executable, "-c", code]
+    command = [sys.executable, "-c", ALL_HELPS, *map(" ".join, every)]
     done = subprocess.run(command, env=environment, capture_output=True, check=True, encoding="utf-8")
-    return "\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines()).strip("\n")
+    return [
+        "\n".join(line.rstrip() for line in said.strip("\n").splitlines()).strip("\n")
+        for said in done.stdout.split("\f")[:-1]
+    ]
 
 
 def picture() -> str:

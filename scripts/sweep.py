@@ -1,6 +1,7 @@
 """Send signals to `tts` at moments spread evenly over its run, check how it ends, and print a table.
 
     python scripts/sweep.py [--moments 100] [--in-turn] [--only "speak to a file"] [--signals INT TERM HUP KILL]
+        [--rehearsals 3]
 
 Each run is a process of its own in a folder of its own. It must end with exit code 130, 143 or 129 (Ctrl-C, SIGTERM,
 SIGHUP), without a traceback, and must leave no incomplete result and no draft. After `kill -9`, and after a download
@@ -31,8 +32,6 @@ from sweeping.table import Swept, markdown
 from sweeping.trial import Trial, run
 
 SIGNALS = {name: signal.Signals[f"SIG{name}"] for name in ("INT", "TERM", "HUP", "KILL")}
-REHEARSALS = 3
-"""Runs without a signal: their median says how long the command takes."""
 
 
 class Sweep:
@@ -44,10 +43,13 @@ class Sweep:
         The case.
     scratch
         A folder for the folders of its runs.
+    rehearsals
+        How many runs without a signal there are first: their median says how long the command takes.
     """
 
-    def __init__(self, case: Case, scratch: Path) -> None:
+    def __init__(self, case: Case, scratch: Path, rehearsals: int) -> None:
         self._case = case
+        self._rehearsals = rehearsals
         self._scratch = scratch
         self._numbers = count()
         self._seconds = 0.0
@@ -65,7 +67,7 @@ class Sweep:
         in_turn
             Whether each moment has one signal, in turn, and not each of them.
         """
-        self._seconds = statistics.median(self._rehearse() for _ in range(REHEARSALS))
+        self._seconds = statistics.median(self._rehearse() for _ in range(self._rehearsals))
         for place, number in enumerate(signals):
             chosen = range(place, moments, len(signals)) if in_turn else range(moments)
             trials: list[Trial] = []
@@ -133,6 +135,7 @@ class Sweep:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--moments", type=int, default=100)
+    parser.add_argument("--rehearsals", type=int, default=3, help="runs without a signal, which say how long it takes")
     parser.add_argument("--in-turn", action="store_true", help="one signal at each moment, not all of them")
     parser.add_argument("--signals", nargs="+", choices=SIGNALS, default=list(SIGNALS))
     parser.add_argument("--only", action="append", metavar="NAME", help="this command; may be given again")
@@ -148,7 +151,7 @@ def main() -> None:
             if not chosen:
                 parser.error(f"there is no command {' or '.join(map(repr, args.only))}")
             for case in chosen:
-                sweep = Sweep(case, Path(scratch))
+                sweep = Sweep(case, Path(scratch), args.rehearsals)
                 for each in sweep.over(args.moments, [SIGNALS[name] for name in args.signals], args.in_turn):
                     swept.append(each)
                     faults += each.faults

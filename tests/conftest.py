@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.util import find_spec
@@ -64,7 +65,7 @@ def pytest_report_header() -> list[str]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run side by side, a file stays with one worker.
 
-    So does all that needs the full weights or upstream's code.
+    So does all that needs the full weights or upstream's code, and all that needs the weights for making voices.
 
     What takes long begins first, so that no worker is left alone with it in the end.
     """
@@ -77,8 +78,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _group(item: pytest.Item) -> str:
-    heavy = {"full", "upstream_code"} & set(getattr(item, "fixturenames", ()))
-    return "full" if heavy else str(item.path)
+    fixtures = set(getattr(item, "fixturenames", ()))
+    if {"full", "upstream_code"} & fixtures:
+        return "full"
+    return "cloning" if "cloning" in fixtures else str(item.path)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -171,11 +174,19 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def full(tmp_path_factory: pytest.TempPathFactory, make_checkpoint: Make) -> Iterator[Path]:
-    """A folder of random weights in the sizes of the released model: gigabytes, and half a minute to make."""
+def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder of random weights in the sizes of the released model: gigabytes.
+
+    Made in this process, which needs torch and upstream's code anyway.
+    """
+    pytest.importorskip("torch")
+    import make_checkpoint
+
     out = tmp_path_factory.mktemp("full") / "checkpoint"
-    done = make_checkpoint(out, "--size", "full")
-    assert done.returncode == 0, done.stderr
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        patch.setattr(sys, "argv", ["make_checkpoint.py", str(out), "--size", "full"])
+        assert make_checkpoint.main() == 0
     yield out
     shutil.rmtree(out)
 

@@ -19,7 +19,8 @@ Run = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 def clean_environment() -> dict[str, str]:
     """This process's environment, with our package and the test engines in reach and nothing of the user's in it."""
-    dropped = ("TTS_", "PYTHON", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
+    # The last is set where Chatterbox's package is imported, in this process and in those that it starts.
+    dropped = ("TTS_", "PYTHON", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "OMP_WAIT_POLICY")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
     ours = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "TERM": "xterm-256color"}
     folders = {name: os.environ[name] for name in ("TTS_CACHE_DIR", "TTS_CONFIG_DIR")}  # the suite's own: conftest.py

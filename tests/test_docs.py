@@ -20,7 +20,8 @@ from _pytest.mark import ParameterSet
 from typer.core import TyperGroup
 
 import tts_cli
-from tests.harness import PATIENCE, ROOT, TTS, Run
+from tests import warm
+from tests.harness import PATIENCE, ROOT, TTS, Run, clean_environment
 from tests.loudspeaker import Speaker
 from tts_cli import errors, signals
 from tts_cli.cli import app
@@ -78,15 +79,8 @@ def calls() -> Iterator[list[str]]:
 
 @pytest.mark.slow
 def test_generated_pages_are_fresh() -> None:
-    done = subprocess.run(
-        [sys.executable, ROOT / "scripts/make_docs.py", "--check"],
-        env={"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert done.returncode == 0, f"{done.stdout}{done.stderr}run: python scripts/make_docs.py"
+    done = warm.run([sys.executable, ROOT / "scripts/make_docs.py", "--check"], env=clean_environment())
+    assert done.returncode == 0, f"{done.stdout.decode()}{done.stderr.decode()}run: python scripts/make_docs.py"
 
 
 @pytest.mark.parametrize("code", list(python_examples()))
@@ -94,9 +88,7 @@ def test_python_example_runs(code: str, request: pytest.FixtureRequest, tmp_path
     name = "speaker" if plays(code) else "environment"
     fixture: Speaker | dict[str, str] = request.getfixturevalue(name)
     environment = fixture.environment if isinstance(fixture, Speaker) else fixture
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, timeout=PATIENCE, check=False
-    )
+    done = warm.run([sys.executable, "-c", code], cwd=tmp_path, env=environment)
     assert (done.returncode, done.stderr) == (0, b"")
 
 
@@ -192,9 +184,7 @@ def test_an_example_runs(example: Path, request: pytest.FixtureRequest, tmp_path
     playing = example.stem == "play"
     fixture: Speaker | dict[str, str] = request.getfixturevalue("speaker" if playing else "environment")
     environment = fixture.environment if isinstance(fixture, Speaker) else fixture
-    done = subprocess.run(
-        [sys.executable, example], cwd=tmp_path, env=environment, capture_output=True, timeout=PATIENCE, check=False
-    )
+    done = warm.run([sys.executable, example], cwd=tmp_path, env=environment)
     assert (done.returncode, done.stderr) == (0, b"")
     assert playing or done.stdout
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests import warm
 from tests.harness import PATIENCE, Run, complaint
 from tests.loudspeaker import Speaker, despite_stalls
 from tests.terminal import terminal
@@ -78,37 +79,31 @@ def reading(tmp_path: Path) -> Path:
     return file
 
 
-def run_in(speaker: Speaker, folder: Path, program: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", program],
-        env=speaker.environment,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+def run_in(speaker: Speaker, folder: Path, program: str) -> tuple[int, str, str]:
+    """The exit code of the program, and what it says on standard output and standard error."""
+    done = warm.run([sys.executable, "-c", program], env=speaker.environment, cwd=folder)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
 @pytest.mark.speaker
 @despite_stalls
 def test_what_the_microphone_hears_is_recorded(speaker: Speaker, reading: Path, tmp_path: Path) -> None:
     with playing(speaker, reading):
-        done = run_in(speaker, tmp_path, RECORD)
-    assert (done.returncode, done.stderr) == (0, "")
+        code, said, complaints = run_in(speaker, tmp_path, RECORD)
+    assert (code, complaints) == (0, "")
     taken, rate = soundfile.read(tmp_path / "taken.wav")
     assert (len(taken), rate) == (RATE, RATE)
-    assert done.stdout.startswith("1.0 ")
+    assert said.startswith("1.0 ")
     assert np.argmax(np.abs(np.fft.rfft(taken))) == pytest.approx(300, abs=5)
 
 
 @pytest.mark.speaker
 @despite_stalls
 def test_a_muted_microphone_is_named(speaker: Speaker, tmp_path: Path) -> None:
-    done = run_in(speaker, tmp_path, MUTED)
-    assert SENTENCES[0][:40] in done.stderr
-    assert "✗ nothing is heard: is the microphone muted" in done.stderr
-    assert done.stdout == "no voice can be made of this recording; record it again\n"
+    _, said, shown = run_in(speaker, tmp_path, MUTED)
+    assert SENTENCES[0][:40] in shown
+    assert "✗ nothing is heard: is the microphone muted" in shown
+    assert said == "no voice can be made of this recording; record it again\n"
 
 
 @pytest.mark.slow

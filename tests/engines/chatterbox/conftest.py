@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +17,7 @@ import torch
 from tts_cli.engines.chatterbox import ENGINE, S3GenDecoder
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
 from tts_cli.engines.chatterbox.options import ChatterboxSettings
+from tts_cli.engines.chatterbox.proof.upstream import load
 from tts_cli.engines.chatterbox.s3gen.flow import Prompt
 from tts_cli.engines.registry import load_engine
 
@@ -73,25 +74,22 @@ def upstream_code() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def load_upstream(full: Path, upstream_code: ModuleType) -> Callable[[], Any]:
-    """Loads upstream's own class with the full weights.
+def loaded_upstream(full: Path, upstream_code: ModuleType) -> Any:
+    """Upstream's own class with the full weights."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        return load(str(full), "cpu")
 
-    Its modules draw random weights when they are made, which takes most of the time of loading. They keep what their
-    memory held instead, until the weights are loaded.
-    """
 
-    def load() -> Any:
-        with (
-            pytest.MonkeyPatch.context() as patch,
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            for draw in ("normal_", "uniform_"):
-                patch.setattr(torch.Tensor, draw, lambda tensor, *_, **__: tensor)
-            return upstream_code.ChatterboxTurboTTS.from_local(full, "cpu")
-
-    return load
+@pytest.fixture(scope="module")
+def upstream_model(loaded_upstream: Any) -> Iterator[Any]:
+    """The same. What a module's tests set in it is as before for the next module."""
+    t3, conds = loaded_upstream.t3, loaded_upstream.conds
+    bias = t3.speech_head.bias.detach().clone()
+    yield loaded_upstream
+    loaded_upstream.conds = conds
+    t3.speech_head.bias.data.copy_(bias)
+    vars(t3).pop("inference_turbo", None)
 
 
 @pytest.fixture

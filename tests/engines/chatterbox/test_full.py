@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,8 +26,8 @@ TEXT = "One voice, two programs."
 
 
 @pytest.fixture(scope="module")
-def upstream(load_upstream: Callable[[], Any]) -> Any:
-    return load_upstream()
+def upstream(upstream_model: Any) -> Any:
+    return upstream_model
 
 
 @pytest.fixture(scope="module")

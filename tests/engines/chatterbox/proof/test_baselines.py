@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +79,9 @@ def silence() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def upstream(load_upstream: Callable[[], Any]) -> Upstream:
-    model = load_upstream()
+def upstream(upstream_model: Any) -> Upstream:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(model), "from_local", lambda folder, device: model)
+        patch.setattr(type(upstream_model), "from_local", lambda folder, device: upstream_model)
         return Upstream("as loaded", "cpu")
 
 

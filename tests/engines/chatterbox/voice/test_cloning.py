@@ -45,28 +45,21 @@ RECORDINGS = [
 
 
 @pytest.fixture(scope="module")
-def upstream(tiny: Path, tmp_path_factory: pytest.TempPathFactory, upstream_code: Any) -> Any:
-    """Upstream's Turbo without the parts that only speak, and a folder with its weights and tiny parts that speak."""
-    from chatterbox.models.s3gen import S3Gen
-    from chatterbox.models.voice_encoder import VoiceEncoder
+def upstream(tiny: Path, tmp_path_factory: pytest.TempPathFactory, upstream_model: Any) -> Any:
+    """Upstream's Turbo, and a folder with its weights for making voices and tiny parts that speak."""
     from safetensors.torch import load_file, save_file
 
     folder = tmp_path_factory.mktemp("model")
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.manual_seed(0)
-        s3gen, encoder = S3Gen(meanflow=True).eval(), VoiceEncoder().eval()
-        hp = SimpleNamespace(speech_cond_prompt_len=375)
-        model = upstream_code.ChatterboxTurboTTS(SimpleNamespace(hp=hp), s3gen, encoder, None, "cpu")
-    kept = {k: v for k, v in s3gen.state_dict().items() if k.startswith(("tokenizer.", "speaker_encoder."))}
+    weights = upstream_model.s3gen.state_dict()
+    kept = {k: v for k, v in weights.items() if k.startswith(("tokenizer.", "speaker_encoder."))}
     speaking = load_file(tiny / "s3gen_meanflow.safetensors")
     kept |= {k: v for k, v in speaking.items() if k.startswith(("flow.", "mel2wav."))}
     save_file(kept, folder / "s3gen_meanflow.safetensors")
-    save_file(encoder.state_dict(), folder / "ve.safetensors")
+    save_file(upstream_model.ve.state_dict(), folder / "ve.safetensors")
     for file in tiny.iterdir():
         if not (folder / file.name).exists():
             (folder / file.name).symlink_to(file)
-    return SimpleNamespace(model=model, folder=folder)
+    return SimpleNamespace(model=upstream_model, folder=folder)
 
 
 @pytest.mark.slow

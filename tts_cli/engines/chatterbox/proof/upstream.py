@@ -33,13 +33,42 @@ IMPOSSIBLE: Final = -1e9
 """A bias with which an id is never drawn."""
 
 
+def load(folder: str, device: str) -> Any:
+    """Load upstream's model, in half the time that `from_local` takes alone.
+
+    Its modules draw random weights when they are made. Here they keep what their memory held instead, until the weights
+    are loaded, which replace all of them.
+
+    Parameters
+    ----------
+    folder
+        The folder with the weights.
+    device
+        A name of a torch device.
+
+    Returns
+    -------
+    Any
+        A `ChatterboxTurboTTS`.
+    """
+    import torch
+    from chatterbox.tts_turbo import ChatterboxTurboTTS
+
+    drawing = {name: getattr(torch.Tensor, name) for name in ("normal_", "uniform_")}
+    try:
+        for name in drawing:
+            setattr(torch.Tensor, name, lambda tensor, *_, **__: tensor)
+        return ChatterboxTurboTTS.from_local(folder, device)
+    finally:
+        for name, draw in drawing.items():
+            setattr(torch.Tensor, name, draw)
+
+
 class Upstream:
     """Upstream's model. It caches the voices that it has spoken with."""
 
     def __init__(self, folder: str, device: str) -> None:
-        from chatterbox.tts_turbo import ChatterboxTurboTTS
-
-        self._model = ChatterboxTurboTTS.from_local(folder, device)
+        self._model = load(folder, device)
         self._bias = self._model.t3.speech_head.bias.detach().clone()
         self._voices: dict[str, Any] = {}
 
