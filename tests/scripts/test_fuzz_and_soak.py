@@ -221,8 +221,8 @@ until = since + 0.8
 while time.monotonic() < until:
     time.sleep(0.01)
     waits.append(time.monotonic() - since)
-    if sink._asked != asked:
-        asked, since = sink._asked, time.monotonic()
+    if sink._output.asked != asked:
+        asked, since = sink._output.asked, time.monotonic()
 print(max(waits))
 """
 
