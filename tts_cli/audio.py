@@ -58,6 +58,9 @@ class AudioChunk:
         What is wrong with the sound, such as that the segment was stopped before its end; usually empty.
     words
         The words whose times have become known, each once in a segment. An engine that does not know any gives none.
+    half_computed
+        Seconds of sound after this chunk for which the engine has done half of the work, such as drawn their speech
+        tokens. It is an estimate, from which the pre-buffer forecasts how fast the rest will be computed.
 
     Raises
     ------
@@ -75,6 +78,7 @@ class AudioChunk:
     segment: Segment
     notice: str = ""
     words: tuple[SpokenWord, ...] = ()
+    half_computed: float = 0.0
 
     def __post_init__(self) -> None:
         if not np.isfinite(self.samples).all():

@@ -55,6 +55,8 @@ class Snapshot:
     """Seconds spent computing."""
     sound: float = 0.0
     """Seconds of sound computed."""
+    half_computed: float = 0.0
+    """Seconds of sound after that for which half of the work is done (`AudioChunk.half_computed`)."""
     longest_gap: float = 0.0
     """The longest time spent computing from one chunk to the next, while the text for it was known."""
     chunks: int = 0
@@ -99,6 +101,7 @@ class Meter:
         self._sounds = False  # whether anything audible has been computed
         self._computed = 0.0
         self._sound = 0.0
+        self._half_computed = 0.0
         self._gap: float | None = None  # seconds of computing since the last chunk; None if a wait is no gap
         self._longest_gap = 0.0
         self._chunks = 0
@@ -143,6 +146,7 @@ class Meter:
         """The engine has computed this chunk."""
         self._chunks += 1
         self._sound += chunk.seconds
+        self._half_computed = chunk.half_computed
         if not self._sounds and first_audible(chunk.samples) is not None:
             self._sounds = True
             self._known = self._last = self._texts.get(chunk.segment.number)
@@ -168,6 +172,7 @@ class Meter:
             total=0.0 if known is None or self._last is None else self._last - known,
             computed=self._computed,
             sound=self._sound,
+            half_computed=self._half_computed,
             longest_gap=self._longest_gap,
             chunks=self._chunks,
             characters=self._characters,

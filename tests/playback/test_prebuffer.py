@@ -58,3 +58,23 @@ def test_the_pace_is_learned_from_what_was_spoken() -> None:
     needed = forecast.needed(Snapshot(computed=16.0, sound=8.0), 4.0, 30, 0)
     # 20 more characters at that pace are 8 s of sound, 4 s of them are still to come, at RTF 2.
     assert needed > 4.0
+
+
+def test_sound_that_is_half_computed_counts_by_half() -> None:
+    slow, prepared = Snapshot(computed=6.0, sound=4.0), Snapshot(computed=6.0, sound=4.0, half_computed=4.0)
+    characters = round(4.4 / SECONDS_PER_CHARACTER)  # the segment is nearly over
+    without, with_it = (Forecast().needed(run, 0.4, characters, 1000) for run in (slow, prepared))
+    # At an RTF of 1.5 everything is late, at 6 s for 4 s and half of 4 s little more than the caution.
+    assert without > 30
+    assert with_it < 8
+
+
+def test_what_is_prepared_for_later_does_not_help_the_present_segment() -> None:
+    run = Snapshot(computed=6.0, sound=4.0, half_computed=40.0)
+    assert Forecast().needed(run, 0.4, round(14 / SECONDS_PER_CHARACTER), 1000) > 0.5 * 10
+
+
+def test_a_long_text_does_not_make_a_little_slowness_a_long_wait() -> None:
+    run = Snapshot(computed=4.0, sound=4.0)
+    minute, hour = (Forecast().needed(run, 0.4, 0, round(s / SECONDS_PER_CHARACTER)) for s in (70, 3600))
+    assert hour == minute < 7

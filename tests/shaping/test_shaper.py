@@ -79,6 +79,11 @@ def test_a_notice_goes_on_with_the_sound() -> None:
     assert [chunk.notice for chunk in shaped(notices, Shape(2))].count("too long") >= 1
 
 
+def test_what_is_half_computed_is_heard_as_fast_as_the_sound() -> None:
+    prepared = [AudioChunk(chunk.samples, RATE, chunk.segment, half_computed=3.0) for chunk in chunks([[6000, 6000]])]
+    assert {chunk.half_computed for chunk in shaped(prepared, Shape(1.5))} == {2.0}
+
+
 @EACH
 @given(lengths=st.lists(st.integers(1, 6000), min_size=1, max_size=4))
 def test_what_was_held_back_before_a_wait_is_the_end_of_the_sound(lengths: list[int]) -> None:

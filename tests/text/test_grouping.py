@@ -51,10 +51,17 @@ def test_the_paragraph_begins_with_its_first_part() -> None:
     assert not any(segment.new_paragraph for segment in rest)
 
 
+def test_the_first_segments_are_short_so_that_the_next_ones_are_drawn_soon() -> None:
+    lengths = [len(segment.text) for segment in grouped(" ".join(["It rains, and the wind blows."] * 60))]
+    assert lengths[0] <= 100 < lengths[1] <= 200 < min(lengths[2:-1])
+    long_sentence = "It rains, " + "and the wind blows, " * 12 + "and so on."
+    assert grouped(f"{long_sentence} Stay in.")[0].text == long_sentence
+
+
 def test_sentences_with_many_digits_are_not_spoken_together() -> None:
     sentence = "Call 9876543210 or 1234567890 now."
     assert [segment.text for segment in grouped(" ".join([sentence] * 3))] == [sentence] * 3
-    plain = "Call one of them, or the other one."
+    plain = "Call one, or the other one."
     assert len(grouped(" ".join([plain] * 3))) == 1
 
 

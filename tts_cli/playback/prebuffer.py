@@ -2,15 +2,20 @@
 
 Playing may start when the ring holds
 
-    0.12 s + r·c + max(0, r − 1)·R
+    0.12 s + r·c + max(0, (r − 1)·P, (q − 1)·R)
 
-- `r` is the RTF measured so far, taken 10 % worse. The first chunk is left out once there are more.
+- `r` is the RTF measured so far. The first chunk is left out once there are more.
 - `c` is the length of a chunk, in seconds of sound.
-- `R` is the seconds of sound still to come from the text that is known, estimated from its characters.
+- `P` is the seconds of sound still to come of the present segment.
+- `q` is the RTF of all work so far. It differs from `r` where the engine prepares the next segments beside the one that
+  is heard: half of the sound counts for which half of the work is done.
+- `R` is the seconds of sound still to come from the text that is known, 60 at most.
 
-The first term absorbs the scheduler's jitter. The second lasts until the next chunk is computed. The third is the time
-that an engine slower than real time loses until its last chunk. The rule is this project's own; docs/playback.md says
-when playing starts without it.
+`r` and `q` are taken 10 % worse. `P` and `R` are estimated from the characters. The first term absorbs the scheduler's
+jitter. The second lasts until the next chunk is computed. The third is the time that an engine slower than real time
+loses until the end of the segment, or until its last chunk, whichever is more. What comes after the next minute is not
+forecast: in a long text, 10 % of caution would make the listener wait for time that is not lost. The rule is this
+project's own; docs/playback.md says when playing starts without it.
 """
 
 from __future__ import annotations
@@ -21,36 +26,10 @@ from tts_cli.metrics import Snapshot
 
 JITTER: Final = 0.12
 CAUTION: Final = 1.1
+HORIZON: Final = 60.0
+"""Seconds of sound to come that are forecast. The ring holds as much."""
 SECONDS_PER_CHARACTER: Final = 0.07
 """The pace of speech that is assumed until a segment has been spoken."""
-
-
-def seconds_needed(rtf: float, chunk: float, remaining: float) -> float:
-    """Seconds of sound to gather.
-
-    Parameters
-    ----------
-    rtf
-        Compute time over sound time, as measured.
-    chunk
-        Seconds of sound in a chunk.
-    remaining
-        Seconds of sound still to come from the text that is known.
-
-    Returns
-    -------
-    float
-        `JITTER` at least.
-
-    Examples
-    --------
-    >>> round(seconds_needed(rtf=0.5, chunk=0.4, remaining=10), 2)
-    0.34
-    >>> round(seconds_needed(rtf=2, chunk=0.4, remaining=10), 2)
-    13.0
-    """
-    rtf *= CAUTION
-    return JITTER + rtf * chunk + max(0.0, rtf - 1.0) * remaining
 
 
 class Forecast:
@@ -78,7 +57,13 @@ class Forecast:
         Returns
         -------
         float
-            What `seconds_needed` returns.
+            `JITTER` at least.
+
+        Examples
+        --------
+        >>> run = Snapshot(computed=0.8, sound=0.4)
+        >>> round(Forecast().needed(run, chunk=0.4, begun=20, waiting=0), 2)
+        2.2
         """
         if self._first is None:
             self._first = run
@@ -86,11 +71,12 @@ class Forecast:
             self._complete = self._characters, run.sound - chunk
             self._characters = begun
 
-        if run.sound > self._first.sound:
-            rtf = (run.computed - self._first.computed) / (run.sound - self._first.sound)
-        else:
-            rtf = run.rtf or 0.0
+        first = self._first if run.sound > self._first.sound else Snapshot()
+        computed, gained = CAUTION * (run.computed - first.computed), run.sound - first.sound
+        done = gained + max(0.0, run.half_computed - first.half_computed) / 2
         characters, sound = self._complete
         pace = sound / characters if characters else SECONDS_PER_CHARACTER
         present = max(0.0, (begun - characters) * pace - (run.sound - sound))
-        return seconds_needed(rtf, chunk, present + waiting * pace)
+        remaining = min(present + waiting * pace, HORIZON)
+        rtf, rtf_of_all = (computed / gained, computed / done) if gained else (0.0, 0.0)
+        return JITTER + rtf * chunk + max(0.0, (rtf - 1) * present, (rtf_of_all - 1) * remaining)

@@ -55,13 +55,14 @@ def error_of(fields: Mapping[str, str]) -> Exception:
 def packed(chunk: AudioChunk) -> bytes:
     """A chunk as one message: a line of JSON, and then the samples, float32, little-endian."""
     words = [[word.start, word.stop, word.begin, word.end] for word in chunk.words]
-    head = json.dumps([chunk.segment.number, chunk.sample_rate, chunk.notice, words])
+    head = json.dumps([chunk.segment.number, chunk.sample_rate, chunk.notice, words, chunk.half_computed])
     return head.encode() + b"\n" + chunk.samples.astype("<f4", copy=False).tobytes()
 
 
 def unpacked(message: bytes, segments: Mapping[int, Segment]) -> AudioChunk:
     """The chunk that `packed` was given. `segments` are those that the resident was sent, by number."""
     head, _, data = message.partition(b"\n")
-    number, rate, notice, words = json.loads(head)
+    number, rate, notice, words, half_computed = json.loads(head)
     samples = as_samples(np.frombuffer(data, "<f4"))
-    return AudioChunk(samples, rate, segments[number], notice, tuple(SpokenWord(*word) for word in words))
+    spoken = tuple(SpokenWord(*word) for word in words)
+    return AudioChunk(samples, rate, segments[number], notice, spoken, half_computed)

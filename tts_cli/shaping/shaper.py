@@ -107,7 +107,8 @@ class Shaper:
             return []
         assert self._last is not None
         words = tuple(_moved(word, -self._given, 1.0) for word in self._words)
-        chunk = replace(self._last, samples=samples, words=words, notice=self._notice)
+        half_computed = self._last.half_computed / self._speed
+        chunk = replace(self._last, samples=samples, words=words, notice=self._notice, half_computed=half_computed)
         self._words, self._notice = [], ""
         self._given += chunk.seconds
         return [chunk]

@@ -49,6 +49,16 @@ def test_the_sound_of_a_text_does_not_depend_on_how_many_segments_are_drawn_at_o
     assert not threads()
 
 
+def test_a_chunk_says_for_how_much_sound_the_tokens_are_drawn(engine: ChatterboxEngine) -> None:
+    *chunks, last = spoken_together(engine, 4)
+    rest = sum(chunk.seconds for chunk in chunks) + last.seconds
+    for chunk in chunks:
+        rest -= chunk.seconds
+        assert 0 <= chunk.half_computed <= rest + 0.5
+    assert any(chunk.half_computed for chunk in chunks)
+    assert last.half_computed == 0
+
+
 def test_segments_that_arrive_later_join_the_batch(
     engine: ChatterboxEngine, one_at_a_time: list[AudioChunk], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,8 +74,14 @@ MAX_SECONDS: Final = 20.0
 25 to 30 s, and upstream ends an utterance at 40 s."""
 
 
+FIRST_CHARACTERS: Final = 100
+"""Characters up to which the first segment takes further sentences; the second takes them up to twice as many, and so
+on. Short segments are soon drawn to their end. Then the next ones can be drawn together, and playing begins early."""
+
+
 def _together(segment: Segment) -> bool:
-    return len(segment.text) <= MAX_CHARS and seconds(segment.text) <= MAX_SECONDS
+    most = MAX_CHARS if len(segment.sentences) == 1 else min(MAX_CHARS, FIRST_CHARACTERS * (segment.number + 1))
+    return len(segment.text) <= most and seconds(segment.text) <= MAX_SECONDS
 
 
 ENGINE: Final = EngineSpec(

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tts_cli.audio import SAMPLE_RATE, AudioChunk, Samples
+from tts_cli.audio import SAMPLE_RATE, TOKEN_RATE, AudioChunk, Samples
 from tts_cli.engines import EngineSettings, Segments, SpeakOptions
 from tts_cli.engines.chatterbox.device_placement import place
 from tts_cli.engines.chatterbox.options import AUTO, ChatterboxOptions, ChatterboxSettings
@@ -147,7 +147,7 @@ class ChatterboxEngine:
                 if (drawn := ahead.tokens(segment)) is None:
                     return
                 for chunk in self._segment(segment, segments, voice, options, listener, drawn):
-                    yield chunk
+                    yield replace(chunk, half_computed=text.waiting / TOKEN_RATE)
                     ahead.prefetch()
             finally:
                 ahead.done(segment)

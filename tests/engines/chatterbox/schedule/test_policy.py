@@ -1,9 +1,10 @@
-"""Who draws when: the segment that is heard comes first. With a clock that the test sets."""
+"""Who draws when: the segment that is heard comes first."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pytest
 
+from tests.engines.chatterbox.schedule.simulation import Clock, spoken
 from tts_cli.engines.chatterbox.schedule.policy import (
     MOST_ROWS,
     PLENTY,
@@ -17,26 +18,21 @@ from tts_cli.engines.chatterbox.schedule.policy import (
 )
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def standing(*waiting: int, ended: int = 0) -> list[Standing]:
     """Rows of which the first `ended` have drawn all tokens."""
     return [Standing(count, ended=index < ended) for index, count in enumerate(waiting)]
 
 
-def test_the_heard_segment_is_drawn_alone_until_the_listener_has_sound_in_hand() -> None:
+def test_the_more_sound_the_listener_has_the_more_segments_are_drawn() -> None:
     clock = Clock()
     listener = Listener(clock)
     assert taking_part(standing(0, 0, 0), listener.slack) == [0]
-    listener.given(SLACK + 0.1)
-    assert taking_part(standing(0, 0, 0), listener.slack) == [0, 1, 2]
+    listener.given(2 * SLACK + 0.1)
+    assert taking_part(standing(0, 0, 0, 0), listener.slack) == [0, 1, 2]
     clock.now += 0.2
-    assert taking_part(standing(0, 0, 0), listener.slack) == [0]
+    assert taking_part(standing(0, 0, 0, 0), listener.slack) == [0, 1]
+    clock.now += SLACK
+    assert taking_part(standing(0, 0, 0, 0), listener.slack) == [0]
 
 
 def test_sound_that_comes_late_is_heard_from_then_on() -> None:
@@ -56,14 +52,14 @@ def test_the_next_segments_draw_where_t3_would_wait() -> None:
 def test_after_the_heard_segment_is_drawn_the_next_one_comes_first() -> None:
     assert taking_part(standing(3, 7, 0, ended=1), 0) == [1]
     assert taking_part(standing(PLENTY - 7, 7, 0, ended=1), 0) == [1, 2]
-    assert taking_part(standing(3, 7, 0, ended=1), 1) == [1, 2]
-    assert taking_part(standing(3, ended=1), 1) == []
+    assert taking_part(standing(3, 7, 0, ended=1), SLACK) == [1, 2]
+    assert taking_part(standing(3, ended=1), SLACK) == []
 
 
 def test_texts_are_read_one_after_another() -> None:
     rows = [Standing(0), Standing(0, reading=True), Standing(0), Standing(0, reading=True)]
-    assert taking_part(rows, slack=1) == [0, 1, 2]
-    assert taking_part([Standing(0, reading=True)] * 3, slack=1) == [0, 1]
+    assert taking_part(rows, slack=3 * SLACK) == [0, 1, 2]
+    assert taking_part([Standing(0, reading=True)] * 3, slack=2 * SLACK) == [0, 1]
     assert taking_part(rows, slack=0) == [0]
 
 
@@ -80,42 +76,39 @@ def test_the_time_before_the_first_sound_is_not_waiting() -> None:
     assert listener.waited == 2
 
 
-STEP = {1: 0.05, 2: 0.058, 3: 0.068, 4: 0.075}
-"""Seconds of a step with so many rows, on a machine that is too slow for one row alone."""
-CHUNK, DECODED = 10, 0.3
-"""Tokens of a chunk, and the seconds that it takes to decode one."""
+def ours(rows: list[Standing], listener: Listener) -> list[int]:
+    return taking_part(rows, listener.slack, listener.waited)
 
 
-def spoken(rule: Callable[[list[Standing], Listener], list[int]]) -> tuple[float, float]:
-    """When playback of four segments of 100 tokens could have begun so that it has no gap, and when all was computed.
-
-    T3 has a core and the decoder has another, which takes one chunk after the other, in order.
-    """
-    clock, drawn, decoded = Clock(), [0] * 4, [0] * 4
-    listener = Listener(clock)
-    sound = start = free = 0.0
-    while min(decoded) < 100:
-        rows = [Standing(had - gone, ended=had == 100) for had, gone in zip(drawn, decoded, strict=True)]
-        part = rule(rows, listener)
-        clock.now += STEP[len(part)] if part else 0.01
-        for index in part:
-            drawn[index] += 1
-        heard = next(index for index in range(4) if decoded[index] < 100)
-        if free <= clock.now and drawn[heard] - decoded[heard] >= CHUNK:
-            decoded[heard] += CHUNK
-            free = clock.now + DECODED
-            start = max(start, free - sound)
-            sound += 0.4
-            listener.given(0.4)
-    return start, free
+def everything(rows: list[Standing], _: Listener) -> list[int]:
+    return [index for index, row in enumerate(rows) if not row.ended]
 
 
-def test_where_drawing_alone_is_too_slow_the_next_segment_is_drawn_with_the_one_that_is_heard() -> None:
-    alone = spoken(lambda rows, _: [index for index, row in enumerate(rows) if not row.ended][:1])
-    everything = spoken(lambda rows, _: [index for index, row in enumerate(rows) if not row.ended])
-    ours = spoken(lambda rows, listener: taking_part(rows, listener.slack, listener.waited))
-    assert ours[0] < 0.8 * min(alone[0], everything[0]), "it can be heard earlier"
-    assert ours[1] < 0.8 * alone[1], "all of it is there earlier"
+def alone(rows: list[Standing], listener: Listener) -> list[int]:
+    return everything(rows, listener)[:1]
+
+
+@pytest.mark.parametrize("slower", [1.1, 1.2, 1.3])
+@pytest.mark.parametrize("lengths", [[100] * 4, [480] * 20, [120, 250, 380] + [480] * 20])
+def test_where_drawing_alone_is_too_slow_the_next_segments_are_drawn_with_the_one_that_is_heard(
+    lengths: list[int], slower: float
+) -> None:
+    by_rule, by_others = spoken(lengths, ours, slower), [spoken(lengths, rule, slower) for rule in (alone, everything)]
+    assert by_rule.could_begin < 0.9 * min(each.could_begin for each in by_others), "it can be heard earlier"
+    assert by_rule.ends < 0.92 * by_others[0].ends, "all of it is there earlier than when drawn alone"
+    assert not by_rule.starved, "the pre-buffer waits for long enough"
+    assert by_rule.begins < by_rule.could_begin + 25, "and not for the whole text"
+
+
+@pytest.mark.parametrize("slower", [0.7, 0.8, 0.9])
+@pytest.mark.parametrize("lengths", [[480] * 20, [120, 250, 380] + [480] * 20])
+def test_a_machine_that_is_fast_enough_draws_ahead_without_making_the_listener_wait(
+    lengths: list[int], slower: float
+) -> None:
+    by_rule = spoken(lengths, ours, slower)
+    assert not by_rule.starved
+    assert by_rule.begins < 5
+    assert by_rule.ends < 0.8 * spoken(lengths, alone, slower).ends
 
 
 def test_the_first_chunk_is_drawn_alone_whatever_it_takes() -> None:
@@ -126,21 +119,7 @@ def test_the_first_chunk_is_drawn_alone_whatever_it_takes() -> None:
     assert taking_part([Standing(0)] * 4, 0, WAITED) == [0, 1]
 
 
-def test_a_fast_machine_draws_ahead() -> None:
-    clock, tokens, ahead = Clock(), 0, 0
-    listener = Listener(clock)
-    while tokens < 250:
-        part = taking_part(standing(0, 0, 0, 0), listener.slack, listener.waited)
-        clock.now += 0.025 if len(part) == 1 else 0.045
-        tokens += 1
-        ahead += len(part) - 1
-        if tokens % 10 == 0:
-            assert tokens == 10 or listener.slack > -0.1, "the heard segment stays in time"
-            listener.given(0.4)
-    assert ahead > 200
-
-
-def text(*waiting: int, slack: float = 1, begins: bool = False, ended: int = 0) -> TextStanding:
+def text(*waiting: int, slack: float = 3 * SLACK, begins: bool = False, ended: int = 0) -> TextStanding:
     return TextStanding(standing(*waiting, ended=ended), slack, 0, begins)
 
 

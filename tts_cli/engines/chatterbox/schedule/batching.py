@@ -132,6 +132,11 @@ class DrawnText:
         self._batcher.leave(self)
 
     @property
+    def waiting(self) -> int:
+        """How many tokens of all segments have been drawn and not taken."""
+        return sum(each.waiting for each in self.segments)
+
+    @property
     def heard(self) -> Tokens | None:
         """The first segment whose tokens are not all drawn."""
         return next((each for each in self.segments if each.row is not None), None)

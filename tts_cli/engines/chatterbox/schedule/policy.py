@@ -1,10 +1,10 @@
 """Decides which rows T3 draws in the next step, from how much sound each listener has in hand.
 
 A batch of several rows costs each row time. So the segment that is heard is drawn without the next ones while its
-listener has little sound in hand, and all take part when there is slack, or when T3 would otherwise wait. When the
-listener has had to wait for sound, drawing alone is too slow. Then the next segment takes part, which makes a step
-hardly longer; more would leave the decoder without tokens. The texts of the next segments are read one after another,
-in pieces.
+listener has little sound in hand. The more sound there is, the more of the next segments take part, the nearest first:
+what is heard next helps the listener soonest. The next segment takes part in any case in two situations: when T3 would
+otherwise wait, and when the listener has had to wait for sound, so drawing alone is too slow. More segments would then
+leave the decoder without tokens. The texts of the next segments are read one after another, in pieces.
 
 Of several texts that are spoken at the same time, those whose first chunk is not drawn come first, without the others.
 Each text begins once, and the engine's `capacity` bounds how many there are.
@@ -12,17 +12,19 @@ Each text begins once, and the engine's `capacity` bounds how many there are.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-SLACK: Final = 0.5
-"""Seconds of computed sound that the listener has not heard. With less, the segment that is heard is drawn alone."""
+SLACK: Final = 1.5
+"""Seconds of computed sound that the listener has not heard, for each segment drawn beside the one that is heard. A
+large chunk takes about as long from its first token until it is decoded."""
 PLENTY: Final = 50
-"""Drawn tokens that wait to be decoded (2 s). With more, the segments after them take part in any case."""
+"""Drawn tokens that wait to be decoded (2 s). With as many, the segment after them takes part in any case."""
 WAITED: Final = 0.5
-"""Seconds that the listener has waited for sound. After more, the next segment takes part in any case."""
+"""Seconds that the listener has waited for sound. After as many, the next segment takes part in any case."""
 MOST_ROWS: Final = 8
 """Rows in one step. More rows make a token hardly cheaper, and each of them later."""
 
@@ -108,16 +110,18 @@ def taking_part(rows: Sequence[Standing], slack: float, waited: float = 0.0) -> 
     Examples
     --------
     >>> rows = [Standing(3), Standing(0), Standing(0, reading=True), Standing(0, reading=True)]
-    >>> taking_part(rows, slack=0.1), taking_part(rows, slack=2)
-    ([0], [0, 1, 2])
+    >>> taking_part(rows, slack=0.1), taking_part(rows, slack=2), taking_part(rows, slack=9)
+    ([0], [0, 1], [0, 1, 2])
     """
     drawing = [index for index, row in enumerate(rows) if not row.ended]
-    first, others = drawing[:1], drawing[1:]
-    in_hand = sum(row.waiting for row in rows[: drawing[0] + 1]) if drawing else 0
-    if slack < SLACK and in_hand < PLENTY:
-        return first + others[:1] if waited >= WAITED else first
+    if not drawing:
+        return []
+    in_hand = sum(row.waiting for row in rows[: drawing[0] + 1])
+    at_least = waited >= WAITED or in_hand >= PLENTY
+    beside = max(int(at_least), math.floor(slack / SLACK))
+    others = drawing[1 : 1 + beside]
     next_to_read = next((index for index in others if rows[index].reading), None)
-    return first + [index for index in others if index == next_to_read or not rows[index].reading]
+    return drawing[:1] + [index for index in others if index == next_to_read or not rows[index].reading]
 
 
 @dataclass(frozen=True, slots=True)
