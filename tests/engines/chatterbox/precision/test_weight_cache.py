@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests import warm
+from tests.engines.chatterbox.memory import mapped_bytes
 from tests.harness import PATIENCE
 from tts_cli.engines.chatterbox.options import Sampling
 from tts_cli.engines.chatterbox.precision import weight_cache
@@ -92,6 +94,20 @@ def test_a_copy_is_kept_and_used(
     assert file.stat().st_mtime_ns == before
     prefix = second.prefix(voice.speaker, voice.voice_tokens)
     assert torch.equal(first.logits(prefix, TEXT, TOKENS), second.logits(prefix, TEXT, TOKENS))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, memory is not looked at")
+@pytest.mark.parametrize("pack", [T3.settle, T3.traced_step])
+def test_nothing_of_the_copy_stays_in_memory_when_all_is_packed(
+    folder: Path, cache: Path, pack: Callable[[T3], object]
+) -> None:
+    T3.load(folder, precision="int8")
+    (file,) = cache.iterdir()
+    t3 = T3.load(folder, precision="int8")
+    if any(layer.codes is not None for layer in t3.modules() if isinstance(layer, Int8Linear)):
+        assert mapped_bytes(file) > 0
+    pack(t3)
+    assert mapped_bytes(file) == 0
 
 
 def test_fp32_and_bf16_keep_nothing(folder: Path, cache: Path) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor
 
+from tts_cli.engines.chatterbox.weights.mapping import MappedTensors
 from tts_cli.replace import replacing
 
 _SUM: Final = "sum"
@@ -62,10 +63,10 @@ def _write(tensors: Mapping[str, Tensor], key: str, stream: BinaryIO) -> None:
 def stored(file: Path, key: str) -> dict[str, Tensor] | None:
     """Read the tensors in `file`, mapped into memory; None if it is missing or damaged, or has another key."""
     try:
-        with safe_open(file, framework="pt") as content:  # type: ignore[no-untyped-call]
-            if (content.metadata() or {}).get("key") != key:
-                return None
-            tensors = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 - no mapping
+        content = MappedTensors(file)
+        if content.metadata.get("key") != key:
+            return None
+        tensors = dict(content)
     except (OSError, SafetensorError):
         return None
     return tensors if torch.equal(tensors.pop(_SUM, torch.empty(0)), _sum(tensors)) else None

@@ -146,19 +146,22 @@ class BatchStep:
         return logits
 
     def settle(self) -> None:
-        """Pack all weights now."""
-        while self._unpacked:
-            self._pack_one()
+        """Pack all weights now. Another thread may compute a step meanwhile."""
+        while self._pack_one():
+            pass
 
-    def _pack_one(self) -> None:
-        """Pack the weight of one more int8 map.
+    def _pack_one(self) -> bool:
+        """Pack the weight of one more int8 map, if there is one. This releases its codes.
 
         Packed weights are faster, above all for several rows. Packing all takes seconds, so a step packs one.
         """
-        if self._unpacked:
+        try:
             place = self._unpacked.pop()
-            self._layers[place].pack()
-            self._maps[place] = _map_of(self._layers[place])
+        except IndexError:
+            return False
+        self._layers[place].pack()
+        self._maps[place] = _map_of(self._layers[place])
+        return True
 
 
 def _later(new: int, filled: int) -> Tensor | None:

@@ -147,7 +147,7 @@ class T3(Network):
         """The traced step of a token. The first call packs weights and traces, which takes 1 to 2 s for Turbo."""
         with self._tracing:
             if self._traced is None:
-                pack(self)
+                self.settle()
                 self._traced = TracedStep(self)
             return self._traced
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from tts_cli.engines.chatterbox.weights.mapping import MappedTensors
 from tts_cli.errors import MissingError, ModelError, UsageError
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -81,19 +82,18 @@ def read_tensors(file: Path, shapes: Mapping[str, Shape]) -> dict[str, torch.Ten
     if not file.is_file():
         raise MissingError(f"{file} is missing", "fetch the weights with: tts model pull")
     try:
-        with safe_open(file, framework="pt") as content:  # type: ignore[no-untyped-call]
-            there = set(content.keys())
-            return {name: _checked(file, content, there, name, shape) for name, shape in shapes.items()}
+        content = MappedTensors(file)
+        return {name: _checked(file, content, name, shape) for name, shape in shapes.items()}
     except (SafetensorError, OSError) as error:
         raise ModelError(
             f"{file} is damaged or truncated: {error}", f"delete {file.resolve()} and run: tts model pull"
         ) from error
 
 
-def _checked(file: Path, content: safe_open, there: set[str], name: str, shape: Shape) -> torch.Tensor:
-    if name not in there:
+def _checked(file: Path, content: MappedTensors, name: str, shape: Shape) -> torch.Tensor:
+    if name not in content:
         raise ModelError(f"{file}: tensor {name} is missing, expected shape {list(shape)}")
-    tensor: torch.Tensor = content.get_tensor(name)  # type: ignore[no-untyped-call]
+    tensor = content[name]
     if tensor.shape != shape:
         raise ModelError(f"{file}: tensor {name} has shape {list(tensor.shape)}, expected {list(shape)}")
     return tensor.float() if tensor.is_floating_point() else tensor
