@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Generator, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
@@ -83,6 +84,13 @@ class SlowEngine(ToneEngine):
     """Needs one and a half times as long as its sound lasts."""
 
     rtf = 1.5
+
+
+class BreathlessEngine(SlowEngine):
+    """As slow, and speaks no more than four chunks of a text."""
+
+    def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
+        return islice(super().speak(segment, options), 4)
 
 
 class ChoosingEngine(ToneEngine):

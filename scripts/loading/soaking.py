@@ -155,6 +155,7 @@ async def soak(
 async def _listen(url: str, text: str, manner: Manner) -> Heard:
     """Ask for a text over a WebSocket, and take its sound."""
     heard = Heard(time.monotonic())
+    client: ClientConnection | None = None
     place = urlsplit(url)
     assert place.hostname is not None
     with socket.socket() as opened:
@@ -171,6 +172,9 @@ async def _listen(url: str, text: str, manner: Manner) -> Heard:
             heard.outcome = "gave up"
         except ConnectionClosed as error:
             heard.outcome = f"closed: {error.rcvd.code if error.rcvd else 'no reason'}"
+        finally:
+            if client is not None:
+                client.transport.abort()  # it would outlive its socket where the farewell was cancelled
     return heard
 
 

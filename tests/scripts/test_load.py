@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
 import subprocess
 import sys
 from itertools import accumulate
@@ -13,15 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from load import faults_of
 from loading.blame import Step, culprit
-from loading.listener import PREBUFFER, Gap, gaps
+from loading.listener import PREBUFFER, Gap, Manner, gaps
 from loading.rows import percentile
+from loading.soaking import _listen
+from websockets.asyncio.server import ServerConnection, serve
 
 from tests.harness import PATIENCE, ROOT, clean_environment
-from tests.server.serving import SLOW, TONE, serving
+from tests.server.serving import TONE, serving
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
+BREATHLESS = "tests.sample_engines:BreathlessEngine"
 SEED = "11"
 """A seed with which somebody listens, somebody leaves and somebody reads slowly."""
 
@@ -37,7 +42,7 @@ def load(*options: str, **environment: str) -> Any:
 
 def test_listeners_are_counted_whether_they_are_heard_or_refused() -> None:
     options = ("--max-listeners", "1", "--queue", "1")
-    (row,) = load("--engine", SLOW, "--listeners", "3", "--least", "1", *options)
+    (row,) = load("--engine", BREATHLESS, "--listeners", "3", "--least", "1", *options)
     assert (row["asked"], row["heard"], row["status_429"]) == (3, 2, 1)
     assert row["gaps"] and row["rtf"][1] > 1.4  # noqa: PT018  the engine is slower than its sound
     assert 0 < row["ttfa"][0] <= row["ttfa"][1] <= row["ttfa"][2]
@@ -59,6 +64,35 @@ def test_a_soak_counts_those_who_listen_leave_or_read_slowly() -> None:
     assert {"heard"} <= set(counts["texts"]) <= {"heard", "left", "slow"}  # a busy machine may have no time for all
     assert counts["server_utterances"] >= sum(counts["texts"].values())  # some were heard when the time was over
     assert 0.1 < counts["sound_minutes"] < 2
+
+
+def test_a_listener_who_is_sent_away_while_it_says_farewell_leaves_no_connection() -> None:
+    """Or a later one, whose socket has its number, would fail."""
+
+    async def leave() -> None:
+        heard, over = asyncio.Event(), asyncio.Event()
+
+        async def deaf(client: ServerConnection) -> None:
+            await client.recv()
+            await client.send(bytes(48_000))
+            client.transport.pause_reading()
+            heard.set()
+            await over.wait()
+
+        async with serve(deaf, "127.0.0.1", 0, close_timeout=0.1) as server:
+            place = server.sockets[0].getsockname()
+            url = f"http://{place[0]}:{place[1]}"
+            listening = asyncio.create_task(_listen(url, "Hi.", Manner(patience=PATIENCE, leaves=0.1)))
+            await heard.wait()
+            await asyncio.sleep(0.1)  # in which it begins with its farewell
+            listening.cancel()
+            await asyncio.wait([listening])
+            over.set()
+            with socket.socket() as another:
+                another.setblocking(False)
+                await asyncio.get_running_loop().sock_connect(another, place)
+
+    asyncio.run(leave())
 
 
 def test_what_a_soak_must_not_have_is_a_fault() -> None:
