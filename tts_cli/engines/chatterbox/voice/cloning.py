@@ -33,7 +33,7 @@ from tts_cli.engines.chatterbox.voice.recording import T3_SECONDS, read_recordin
 from tts_cli.engines.chatterbox.voice.store import ENGINE, VoiceStore
 from tts_cli.engines.chatterbox.weights.config import S3GEN_FILE, read_config
 from tts_cli.engines.chatterbox.weights.locate import INSTALL
-from tts_cli.engines.chatterbox.weights.tensors import read_tensors
+from tts_cli.engines.chatterbox.weights.tensors import Uninitialised, read_tensors
 from tts_cli.engines.spec import VoiceInfo
 from tts_cli.errors import MissingError
 
@@ -213,9 +213,12 @@ class _ReferenceEncoders:
         except ImportError as error:
             raise MissingError(f"cloning a voice needs chatterbox-tts: {error}", f"run: {INSTALL}") from error
         s3gen = folder / S3GEN_FILE
-        self.tokenizer = _filled(S3Tokenizer("speech_tokenizer_v2_25hz"), s3gen, "tokenizer.")
-        self._speaker = _filled(CAMPPlus(memory_efficient=False), s3gen, "speaker_encoder.")
-        self.voice_encoder: Any = _filled(VoiceEncoder(), folder / VE_FILE, "")
+        with Uninitialised():
+            tokenizer, speaker = S3Tokenizer("speech_tokenizer_v2_25hz"), CAMPPlus(memory_efficient=False)
+            voice_encoder = VoiceEncoder()
+        self.tokenizer = _filled(tokenizer, s3gen, "tokenizer.")
+        self._speaker = _filled(speaker, s3gen, "speaker_encoder.")
+        self.voice_encoder: Any = _filled(voice_encoder, folder / VE_FILE, "")
         self._mel = mel_spectrogram
         self._resample = Resample(SAMPLE_RATE, LOW_RATE)
 

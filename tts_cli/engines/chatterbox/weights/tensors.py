@@ -99,7 +99,7 @@ def _checked(file: Path, content: MappedTensors, name: str, shape: Shape) -> tor
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
-class _Uninitialised(TorchFunctionMode):
+class Uninitialised(TorchFunctionMode):
     """While it is active, functions in `torch.nn.init` that fill a tensor with numbers do nothing.
 
     On the `meta` device they would change nothing, but run torch's reference implementations, which import sympy.
@@ -123,7 +123,7 @@ def built(build: Callable[[], Module]) -> Module:
     Parameter containing:
     tensor(..., device='meta', size=(2, 3), requires_grad=True)
     """
-    with torch.device("meta"), _Uninitialised():
+    with torch.device("meta"), Uninitialised():
         return build()
 
 
