@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -23,10 +24,15 @@ from tests.hub import Hub, HubServer
 from tests.loudspeaker import Speaker, null_sink
 from tests.pulling import FILES, PULL, REPO, Machine, start
 
+if TYPE_CHECKING:
+    import torch
+
 Make = Callable[..., "subprocess.CompletedProcess[str]"]
 
 # The workers fill the cores: more threads than that only wait for each other. Read when torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What our package sets, but here torch is often imported before it. The threads would spin while they wait.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # The same examples in every run, and as much time for them as the machine takes: what fails, fails for everybody.
 # `pytest --hypothesis-profile default` draws others; so does scripts/fuzz.py.
@@ -65,7 +71,7 @@ def pytest_report_header() -> list[str]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run side by side, a file stays with one worker.
 
-    So does all that needs the full weights or upstream's code, and all that needs the weights for making voices.
+    So does all that needs the full weights or upstream's code, which making voices needs, too.
 
     What takes long begins first, so that no worker is left alone with it in the end.
     """
@@ -79,9 +85,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _group(item: pytest.Item) -> str:
     fixtures = set(getattr(item, "fixturenames", ()))
-    if {"full", "upstream_code"} & fixtures:
-        return "full"
-    return "cloning" if "cloning" in fixtures else str(item.path)
+    return "full" if {"full", "upstream_code", "cloning"} & fixtures else str(item.path)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -177,14 +181,23 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder of random weights in the sizes of the released model: gigabytes.
 
-    Made in this process, which needs torch and upstream's code anyway.
+    Made in this process, which needs torch and upstream's code anyway. Of each large tensor, a part is drawn and
+    repeated, since drawing takes long. The length of the part is prime, so that no two rows of a tensor are equal.
     """
     pytest.importorskip("torch")
     import make_checkpoint
 
+    drawn = make_checkpoint.normal
+
+    def repeated(shape: tuple[int, ...], scale: float, seed: int, name: str) -> torch.Tensor:
+        size = math.prod(shape)
+        part = drawn((min(size, 999_983),), scale, seed, name)
+        return part.repeat(-(-size // len(part)))[:size].reshape(shape)
+
     out = tmp_path_factory.mktemp("full") / "checkpoint"
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        patch.setattr(make_checkpoint, "normal", repeated)
         patch.setattr(sys, "argv", ["make_checkpoint.py", str(out), "--size", "full"])
         assert make_checkpoint.main() == 0
     yield out

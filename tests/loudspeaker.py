@@ -207,7 +207,7 @@ class Speaker:
                 recording.wait_for_seconds(0.1)
                 recording.pauses = 0
                 yield recording
-                recording.wait_for_seconds(1.0)
+                recording.wait_for_seconds(0.5)
             finally:
                 recorder.terminate()
                 reader.join()

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyloudnorm
 import pytest
 import soundfile
 
@@ -49,6 +48,8 @@ def test_normalized_speech_has_the_loudness_of_podcasts(tts: Run, tmp_path: Path
     text = "The weather is nice today and we want to go for a walk. " * 6
     assert tts("speak", text, "--engine", "builtin", "--normalize", "-o", "x.wav").returncode == 0
     sound, rate = soundfile.read(tmp_path / "x.wav")
+    import pyloudnorm
+
     assert pyloudnorm.Meter(rate).integrated_loudness(sound) == pytest.approx(-16, abs=1)
 
 

@@ -163,13 +163,13 @@ class TestSpeaking:
             "bob is a copy of the default voice, and the seed is the same"
         )
 
-    def test_sentences_are_spoken_in_groups_of_up_to_300_characters(self, tts: Run, hasty: Path) -> None:
+    def test_sentences_are_spoken_in_groups_of_up_to_100_200_and_300_characters(self, tts: Run, hasty: Path) -> None:
         sentence = f"This one has {'very ' * 20}many words."
         assert 100 < len(sentence) < 149
         arguments = ("--model-dir", str(hasty), "-o", "x.wav", "--json")
         report = json.loads(tts("speak", " ".join([sentence] * 5), *arguments).stdout)
-        assert report["audio_ms"] == 3 * TRAILING_SILENCE * 40, "two, two and one"
-        assert report["text_chars"] == 5 * len(sentence) + 2
+        assert report["audio_ms"] == 4 * TRAILING_SILENCE * 40, "one, one, two and one"
+        assert report["text_chars"] == 5 * len(sentence) + 1
 
     def test_ctrl_c_in_the_middle_ends_both_threads(self, tiny: Path, environment: dict[str, str]) -> None:
         text = "Nobody is going to listen to all of this. " * 100

@@ -15,7 +15,7 @@ from tts_cli.playback.playout import FADE_SECONDS
 
 pytestmark = pytest.mark.speaker
 
-TEXT = "The harbour was quiet when the boats came in. Gulls circled above the market. Two children counted the crates."
+TEXT = "The harbour was quiet when the boats came in. Gulls circled above. Two children counted."
 FADES = 2 * round(FADE_SECONDS * 24_000)
 CONTROL = """
 import sys, tts_cli

@@ -27,7 +27,7 @@ def kill_it(environment: dict[str, str]) -> None:
 
 def test_when_the_process_dies_the_segment_is_said_again_once(tts: Run, environment: dict[str, str]) -> None:
     text = "It rains and pours. It snows."
-    whole = speak(tts, text, "--engine", f"{SAMPLES}SlowEngine", "--server", "off").stdout
+    whole = speak(tts, text, "--engine", f"{SAMPLES}ToneEngine", "--server", "off").stdout
     with begun(environment, text) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -66,6 +66,6 @@ def test_the_summary_and_the_json_say_that_a_segment_was_said_again(
     assert "has ended" in notice
     assert " · 1 segment said again · " in summary
     assert json.loads(told)["repeated_segments"] == 1
-    whole = tts(*options, "--server", "off", "-o", str(tmp_path / "x.wav"), cwd=ROOT)
+    whole = tts(*options, "--engine", f"{SAMPLES}ToneEngine", "--server", "off", "-o", "x.wav")
     assert b"said again" not in whole.stderr
     assert json.loads(whole.stdout)["repeated_segments"] == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-import pyloudnorm
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,6 +26,8 @@ def measured(sound: Samples, rate: int = RATE) -> float | None:
 
 
 def by_another(sound: Samples, rate: int = RATE) -> float:
+    import pyloudnorm
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return float(pyloudnorm.Meter(rate).integrated_loudness(sound))

@@ -149,7 +149,7 @@ def taking_part_of(texts: Sequence[TextStanding]) -> list[tuple[int, int]]:
 
     Examples
     --------
-    >>> spoken = TextStanding([Standing(9), Standing(0)], slack=1, waited=0, begins=False)
+    >>> spoken = TextStanding([Standing(9), Standing(0)], slack=2, waited=0, begins=False)
     >>> taking_part_of([spoken, spoken])
     [(0, 0), (1, 0), (0, 1), (1, 1)]
     >>> taking_part_of([spoken, TextStanding([Standing(0)], slack=0, waited=0, begins=True)])
