@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tts_cli.errors import TTSError
 from tts_cli.playback import CHECK_SECONDS, Sink
 
 
@@ -22,12 +21,12 @@ class Watch:
 
     Attributes
     ----------
-    failure : TTSError or None
+    failure : Exception or None
         What `check` raised.
     """
 
     def __init__(self, sink: Sink, lost: Callable[[], None]) -> None:
-        self.failure: TTSError | None = None
+        self.failure: Exception | None = None
         self._sink = sink
         self._lost = lost
         self._ended = threading.Event()
@@ -46,7 +45,7 @@ class Watch:
         try:
             while not self._ended.wait(CHECK_SECONDS):
                 self._sink.check()
-        except TTSError as error:
+        except Exception as error:  # noqa: BLE001  `watched` raises it
             self.failure = error
             self._lost()
 
