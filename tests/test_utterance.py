@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -12,27 +11,24 @@ import numpy as np
 import pytest
 
 from tests.given import segments
-from tests.harness import PATIENCE
 from tests.sample_engines import RecordingEngine, ToneEngine
 from tts_cli.audio import SAMPLE_RATE, AudioChunk
-from tts_cli.engines import EngineSettings, Mode, Segments, SpeakOptions
-from tts_cli.errors import MissingError, OutputError, TextError
-from tts_cli.metrics import Meter, Snapshot
+from tts_cli.engines import EngineSettings, Mode, SpeakOptions
+from tts_cli.errors import OutputError, TextError
+from tts_cli.metrics import Meter
 from tts_cli.playback import NullSink, Sink
 from tts_cli.playback.file import FileSink
-from tts_cli.playback.opening import OpeningSink
 from tts_cli.segment import Segment
 from tts_cli.text.sources import text_argument, text_file
 from tts_cli.utterance import Ready, Utterance
 
 
 class Endless(ToneEngine):
-    """Says whether it computes, and whether its stream was closed."""
+    """Says whether its stream was closed."""
 
-    begun = ended = False
+    ended = False
 
     def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
-        self.begun = True
         try:
             while True:
                 yield AudioChunk(np.full(960, 0.5, np.float32), self.sample_rate, segment)
@@ -75,22 +71,6 @@ def test_what_stands_before_the_place_that_cannot_be_read_is_heard(mode: Mode, t
     assert sink.samples == pytest.approx(meter.snapshot().sound * SAMPLE_RATE)
 
 
-class Patient(ToneEngine):
-    """Computes until nobody wants it any more, and gives nothing."""
-
-    def __init__(self) -> None:
-        super().__init__(EngineSettings())
-        self.asked = threading.Event()
-
-    def stream(self, segments: Segments, voice: str, options: SpeakOptions) -> Generator[AudioChunk, None, None]:
-        segment = segments.take()
-        assert segment is not None
-        self.asked.set()
-        while segments.wanted <= segment.number:
-            time.sleep(0.01)
-        yield from ()
-
-
 class FullSink(NullSink):
     """Takes one chunk."""
 
@@ -119,68 +99,6 @@ def test_the_engines_stream_is_closed_before_a_sinks_error_is_told() -> None:
     with pytest.raises(OutputError):
         run.result()
     assert engine.ended
-
-
-def test_the_engine_computes_while_the_sink_opens_and_time_to_first_audio_goes_on_until_it_is_open() -> None:
-    source, meter, heard = text_argument("Hello."), Meter(), Heard()
-    before: list[Snapshot] = []
-
-    def opened() -> Sink:
-        while not meter.snapshot().chunks:
-            time.sleep(0.01)
-        before.append(meter.snapshot())
-        return heard
-
-    def prepare(stack: ExitStack, _pending: Callable[[], None]) -> Ready:
-        sink = stack.enter_context(closing(OpeningSink(opened)))
-        texts = segments(source, meter)
-        return Ready(ToneEngine(EngineSettings()), "sine", SpeakOptions(), sink, texts)
-
-    run = Utterance(prepare, source, meter)
-    run.start()
-    assert run.wait(PATIENCE)
-    run.result()
-    assert heard.finished
-    assert heard.samples == pytest.approx(meter.snapshot().sound * SAMPLE_RATE)
-    assert before[0].ttfa is None
-    assert meter.snapshot().ttfa is not None
-
-
-@pytest.mark.parametrize("error", [MissingError("there is no audio output", "connect one"), OSError("something else")])
-def test_a_sink_that_cannot_be_opened_ends_what_the_engine_computes(error: Exception) -> None:
-    engine = Patient()
-
-    def fail() -> Sink:
-        assert engine.asked.wait(PATIENCE)
-        raise error
-
-    run = speaking(lambda stack: (engine, stack.enter_context(closing(OpeningSink(fail)))))
-    run.start()
-    assert run.wait(PATIENCE)
-    with pytest.raises(type(error)) as caught:
-        run.result()
-    assert caught.value is error
-
-
-def test_a_run_can_be_cancelled_while_its_sink_opens() -> None:
-    engine, go_on, heard = Endless(EngineSettings()), threading.Event(), Heard()
-
-    def slow() -> Sink:
-        assert go_on.wait(PATIENCE)
-        return heard
-
-    with ExitStack() as outer:
-        sink = outer.enter_context(closing(OpeningSink(slow)))
-        outer.callback(go_on.set)
-        run = speaking(lambda _: (engine, sink))
-        run.start()
-        while not engine.begun:
-            time.sleep(0.01)
-        run.cancel()
-        assert run.wait(PATIENCE), "nobody waits for the sink"
-        run.result()
-        assert engine.ended
-    assert heard.samples == 0
 
 
 def test_what_fails_just_as_the_run_is_cancelled_is_no_fault_of_its_own() -> None:

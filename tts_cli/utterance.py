@@ -21,7 +21,7 @@ from tts_cli.text.sources import TextSource
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """What an utterance speaks with, when the engine is loaded. The sink may still be opening."""
+    """What an utterance speaks with, when the engine is loaded and the sink is open."""
 
     engine: Engine
     voice: str
@@ -39,8 +39,8 @@ class Utterance:
     Parameters
     ----------
     prepare
-        Called in the utterance's thread; loads the engine, and opens the sink or begins to. It gets an `ExitStack` for
-        what must be closed, and the function that the segments must call before they wait for text.
+        Called in the utterance's thread; loads the engine and opens the sink. It gets an `ExitStack` for what must be
+        closed, and the function that the segments must call before they wait for text.
     source
         The text.
     meter
@@ -207,13 +207,8 @@ class Utterance:
         if self._cancelled:  # in between, when `cancel` did not find `_ready`
             return
         chunks = synthesize(ready.engine, ready.voice, ready.options, ready.segments, self._meter)
-
-        def lost() -> None:  # nothing of what the engine computes would be heard
-            ready.segments.wanted = sys.maxsize
-            self._end_waiting()
-
         # `closing` ends the threads of the engine, however this ends.
-        with watched(ready.sink, lost) as watch, closing(chunks):
+        with watched(ready.sink, self._end_waiting) as watch, closing(chunks):
             incomplete = self._delivered(chunks, ready, watch)
         if self._cancelled:
             return
@@ -232,7 +227,6 @@ class Utterance:
 
         def go_on() -> bool:
             self._flowing.wait()
-            ready.sink.wait_open()
             self._state = "computing"
             return not self._cancelled and watch.failure is None
 
@@ -258,7 +252,6 @@ class Utterance:
 
     def _deliver_held_back(self, ready: Ready) -> None:
         for chunk in ready.segments.held_back():
-            ready.sink.wait_open()
             self._meter.chunk_handed(chunk)
             self._meter.text_pending()  # what comes now is no computing
             self._flowing.wait()

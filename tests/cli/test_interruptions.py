@@ -179,16 +179,6 @@ def test_a_named_pipe_that_nobody_reads(start: Start, tmp_path: Path) -> None:
     end(process)
 
 
-def test_the_engine_computes_before_a_named_pipe_has_a_reader(start: Start, tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "fifo")
-    process = start("speak", "Hello.", "-o", "fifo", *TELLING)
-    assert [line(process), line(process)] == [b"loaded", b"computing"]
-    with (tmp_path / "fifo").open("rb") as reader:
-        assert len(reader.read()) > 44
-    process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0
-
-
 def test_a_named_pipe_and_no_such_engine(tts: Run, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     result = tts("speak", "Hello.", "-o", "fifo", "--engine", "bob")

@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
@@ -26,7 +27,6 @@ from tts_cli.engines.registry import load_engine
 from tts_cli.errors import MissingError, SegmentError, UnspokenError
 from tts_cli.metrics import Meter
 from tts_cli.playback import Sink, SinkStatus
-from tts_cli.playback.opening import OpeningSink
 from tts_cli.printable import harmless, on_one_line
 from tts_cli.session import Session
 from tts_cli.subtitles.following import FollowedSink
@@ -71,8 +71,6 @@ def speak_live(
 ) -> None:
     """Load the engine and open the sink at the same time, speak, show the display, and print the results.
 
-    The engine computes its first chunk while the sink is being opened, if it is loaded before.
-
     Parameters
     ----------
     engine_name, voice
@@ -112,18 +110,15 @@ def speak_live(
     spec, voice, loading, options, notice = chosen(settings, engine_name, voice, given)
     output = ""
 
-    def opened() -> Sink:
-        nonlocal output
-        sink, output = _opened(destination, spec.sample_rate, console)
-        return sink
-
     def prepare(stack: ExitStack, pending: Callable[[], None]) -> Ready:
-        # Opening a device takes a while, in which the engine is loaded and begins to compute.
-        sink: Sink = stack.enter_context(closing(OpeningSink(opened)))
-        stack.callback(destination.cancelled.set)
+        nonlocal output
+        # Opening a device takes about as long as loading the built-in voice, so both are done at the same time.
+        opening = stack.enter_context(ThreadPoolExecutor(1)).submit(_opened, destination, spec.sample_rate, console)
+        stack.callback(_close_opened, opening, destination)
         session = stack.enter_context(Session(spec, loading, voice, load))
         if session.notice and not quiet:
             console.print(f"tts: {on_one_line(session.notice)}", soft_wrap=True)
+        sink, output = opening.result()
         if has_live_display(console) and not quiet:
             sink = controls.followed = FollowedSink(sink)
         segments = session.segments(source, meter, pending=pending, failed=failed, noticed=noticed, strict=strict)
@@ -221,6 +216,13 @@ def _leave(run: Utterance) -> NoReturn:
     closing.join(PATIENCE_SECONDS)
     # A normal exit of the interpreter would end the run's thread inside C++ code, which aborts the process.
     os._exit(signals.exit_code())
+
+
+def _close_opened(opening: Future[tuple[Sink, str]], destination: Destination) -> None:
+    """Close the sink if it was opened."""
+    destination.cancelled.set()
+    if opening.exception() is None:
+        opening.result()[0].close()
 
 
 def _opened(destination: Destination, rate: int, console: Console) -> tuple[Sink, str]:

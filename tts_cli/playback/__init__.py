@@ -58,15 +58,6 @@ class Sink:
     the ones in which it differs.
     """
 
-    def wait_open(self) -> None:
-        """Wait until sound can be taken, or until `interrupt`. To be called before `write`.
-
-        Raises
-        ------
-        TTSError
-            If the sink cannot be opened.
-        """
-
     def write(self, chunk: AudioChunk, needed: float) -> None:
         """Take a chunk, after waiting for room if there is none.
 

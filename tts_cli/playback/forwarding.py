@@ -18,10 +18,6 @@ class ForwardingSink(Sink):
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
 
-    def wait_open(self) -> None:
-        """Wait for the sink."""
-        self._sink.wait_open()
-
     def write(self, chunk: AudioChunk, needed: float) -> None:
         """Write to the sink."""
         self._sink.write(chunk, needed)

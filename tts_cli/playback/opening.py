@@ -1,59 +1,10 @@
-"""Opens the sink for a file name or the name of an audio device, if asked to in a thread of its own."""
+"""Opens the sink for a file name or the name of an audio device."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from threading import Event, Thread
 
 from tts_cli.playback import Sink
-from tts_cli.playback.forwarding import ForwardingSink
-
-
-class OpeningSink(ForwardingSink):
-    """A sink that is opened in a thread, while the first sound is computed. Until then it does not play.
-
-    Parameters
-    ----------
-    open
-        Opens the sink. What it raises, `wait_open` and `check` raise.
-    """
-
-    def __init__(self, open: Callable[[], Sink]) -> None:  # noqa: A002 - what it does
-        super().__init__(Sink())
-        self._open = open
-        self._known = Event()
-        self._error: BaseException | None = None
-        self._opener = Thread(target=self._run, name="open sink", daemon=True)
-        self._opener.start()
-
-    def wait_open(self) -> None:
-        """See `Sink.wait_open`."""
-        self._known.wait()
-        self.check()
-
-    def check(self) -> None:
-        """Raise why the sink could not be opened, or ask it."""
-        if self._error is not None:
-            raise self._error
-        super().check()
-
-    def interrupt(self) -> None:
-        """End the wait, and interrupt the sink if it is open."""
-        self._known.set()
-        super().interrupt()
-
-    def close(self) -> None:
-        """Wait until it is open or not to be opened, and close it."""
-        self._opener.join()
-        super().close()
-
-    def _run(self) -> None:
-        try:
-            self._sink = self._open()
-        except BaseException as error:  # noqa: BLE001 (raised where sound is written)
-            self._error = error
-        self._known.set()
 
 
 def open_sink(output: str | Path | None, device: str | int | None, rate: int) -> Sink:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from tts_cli.errors import TTSError
 from tts_cli.playback import CHECK_SECONDS, Sink
 
 
@@ -21,12 +22,12 @@ class Watch:
 
     Attributes
     ----------
-    failure : Exception or None
+    failure : TTSError or None
         What `check` raised.
     """
 
     def __init__(self, sink: Sink, lost: Callable[[], None]) -> None:
-        self.failure: Exception | None = None
+        self.failure: TTSError | None = None
         self._sink = sink
         self._lost = lost
         self._ended = threading.Event()
@@ -45,7 +46,7 @@ class Watch:
         try:
             while not self._ended.wait(CHECK_SECONDS):
                 self._sink.check()
-        except Exception as error:  # noqa: BLE001  `watched` raises it
+        except TTSError as error:
             self.failure = error
             self._lost()
 
