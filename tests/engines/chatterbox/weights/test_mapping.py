@@ -60,7 +60,9 @@ def test_a_type_that_is_not_known_makes_a_file_of_weights_unusable(tmp_path: Pat
 def test_the_memory_of_a_tensor_is_released_with_it(tmp_path: Path) -> None:
     file = tmp_path / "x.safetensors"
     file.write_bytes(save({name: torch.full((SIZE,), index, dtype=torch.int8) for index, name in enumerate("abc")}))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     tensors = dict(MappedTensors(file))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before, "the file is closed"
     assert sum(int(each.sum()) for each in tensors.values()) == 3 * SIZE
     assert mapped_bytes(file) > 2.1 * SIZE
     view = tensors.pop("c")[5:7]

@@ -6,13 +6,15 @@ uses the last one. But most weights are read only once, to be packed or converte
 
 from __future__ import annotations
 
+import ctypes
 import json
 import mmap
 import sys
 import weakref
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -75,8 +77,9 @@ class MappedTensors(Mapping[str, Tensor]):
         with file.open("rb") as stream:
             self._start = 8 + int.from_bytes(stream.read(8), "little")
             self._header: dict[str, dict[str, Any]] = json.loads(stream.read(self._start - 8))
-            # Private and writable, because torch warns of memory that it must not write to. Nobody writes to it.
-            self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
+        # Mapped by torch, which closes the file at once; `mmap` would keep it open as long as a tensor is used.
+        mapped = torch.UntypedStorage.from_file(str(file), shared=False, nbytes=file.stat().st_size)
+        self._mapped = cast("torch.UntypedStorage", mapped)
         self.metadata: dict[str, str] = self._header.pop("__metadata__", {})
 
     def __getitem__(self, name: str) -> Tensor:
@@ -87,9 +90,9 @@ class MappedTensors(Mapping[str, Tensor]):
         start, end = (self._start + offset for offset in about["data_offsets"])
         if start == end:
             return torch.empty(about["shape"], dtype=kind)
-        part = memoryview(self._map)[start:end]  # the tensor, and all views of it, hold this object
-        if sys.platform == "linux":
-            _release_with(part, self._map, start, end)
+        # The tensor, and all views of it, hold this object.
+        part = (ctypes.c_char * (end - start)).from_address(self._mapped.data_ptr() + start)
+        weakref.finalize(part, _release, self._mapped, start, end).atexit = False
         return torch.frombuffer(part, dtype=kind).view(about["shape"])
 
     def __iter__(self) -> Iterator[str]:
@@ -99,12 +102,20 @@ class MappedTensors(Mapping[str, Tensor]):
         return len(self._header)
 
 
-def _release_with(part: memoryview, mapped: mmap.mmap, start: int, end: int) -> None:
-    """Release the pages that lie in `mapped` between `start` and `end`, when `part` is no more.
+def _release(mapped: torch.UntypedStorage, start: int, end: int) -> None:
+    """Release the pages that lie in `mapped` between `start` and `end`. Until then, the arguments hold the mapping.
 
     They are unchanged pages of a file, so the system could read them again.
     """
+    if sys.platform != "linux":
+        return
     first, last = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE, end // mmap.PAGESIZE * mmap.PAGESIZE
     if first < last:
-        release = weakref.finalize(part, mapped.madvise, mmap.MADV_DONTNEED, first, last - first)
-        release.atexit = False
+        _libc().madvise(
+            ctypes.c_void_p(mapped.data_ptr() + first), ctypes.c_size_t(last - first), ctypes.c_int(mmap.MADV_DONTNEED)
+        )
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
