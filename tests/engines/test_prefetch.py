@@ -60,17 +60,23 @@ def test_errors_of_every_kind_come_last() -> None:
 
 def test_ctrl_c_while_it_closes_does_not_leave_the_thread_running() -> None:
     """Otherwise the exit of the interpreter can meet it inside C++ code, and aborts."""
-    made, going = threading.Event(), threading.Event()
+    made, going, came = threading.Event(), threading.Event(), threading.Event()
 
     def items() -> Iterator[int]:
         yield 1
         made.wait()
         stream._stopped.wait()
-        os.kill(os.getpid(), signal.SIGUSR1)  # the main thread waits in `close`, or soon will
+        # The main thread waits in `close`, or soon will. A signal that comes just before it begins to wait does not wake
+        # it (CPython looks for signals before, and the wait is not interrupted any more), so another one follows.
+        while not came.wait(0.05):
+            os.kill(os.getpid(), signal.SIGUSR1)
         going.wait()
         yield 2
 
     def interrupted(_number: int, _frame: FrameType | None) -> None:
+        if came.is_set():
+            return
+        came.set()
         threading.Timer(0.2, going.set).start()
         raise KeyboardInterrupt
 
