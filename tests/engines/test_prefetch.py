@@ -66,8 +66,8 @@ def test_ctrl_c_while_it_closes_does_not_leave_the_thread_running() -> None:
         yield 1
         made.wait()
         stream._stopped.wait()
-        # The main thread waits in `close`, or soon will. A signal that comes just before it begins to wait does not wake
-        # it (CPython looks for signals before, and the wait is not interrupted any more), so another one follows.
+        # The main thread waits in `close`, or soon will. A signal that comes just before it begins to wait does not
+        # wake it: CPython looks for signals before that, and nothing interrupts the wait. So another one follows.
         while not came.wait(0.05):
             os.kill(os.getpid(), signal.SIGUSR1)
         going.wait()

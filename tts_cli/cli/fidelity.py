@@ -61,18 +61,22 @@ def fidelity(
     ------
     UsageError
         For an engine without precisions, and for options without effect.
+    MissingError
+        If packages or weights are missing.
     """
     from rich.console import Console
 
     from tts_cli.engines.chatterbox.options import STRATEGIES, ChatterboxOptions, ChatterboxSettings
+
+    if not isinstance(settings, ChatterboxSettings):
+        raise UsageError(f"the {spec.name} engine has no precisions to choose from", "leave out --fidelity")
+    spec.check_available(settings)  # what follows imports torch
     from tts_cli.engines.chatterbox.proof import fidelity as measure
     from tts_cli.engines.chatterbox.proof.listening import blind_sounds
     from tts_cli.engines.chatterbox.proof.verdict import report, summary
     from tts_cli.engines.chatterbox.voice.store import VoiceStore
     from tts_cli.engines.chatterbox.weights.locate import locate
 
-    if not isinstance(settings, ChatterboxSettings):
-        raise UsageError(f"the {spec.name} engine has no precisions to choose from", "leave out --fidelity")
     chunk, seed = options.chunk or measure.CHUNK, options.seed
     if options.mode != "streaming" or "precision" in given or ("chunk" in given and options.chunk is None):
         raise UsageError(

@@ -26,10 +26,10 @@ def _check_available(settings: EngineSettings) -> None:
 
 def _voices(settings: EngineSettings) -> Sequence[VoiceInfo]:
     """The voices of the servers that are named; none if none is named or answers."""
-    from tts_cli.engines.remote.engine import RemoteEngine
-
     try:
         _check_available(settings)
+        from tts_cli.engines.remote.engine import RemoteEngine  # needs the packages
+
         engine = RemoteEngine(settings)
     except TTSError:
         return ()
