@@ -78,3 +78,20 @@ def test_a_long_text_does_not_make_a_little_slowness_a_long_wait() -> None:
     run = Snapshot(computed=4.0, sound=4.0)
     minute, hour = (Forecast().needed(run, 0.4, 0, round(s / SECONDS_PER_CHARACTER)) for s in (70, 3600))
     assert hour == minute < 7
+
+
+def test_a_short_segment_at_its_end_does_not_hide_that_the_next_one_is_as_slow() -> None:
+    forecast, begun, waiting = Forecast(), round(4.4 / SECONDS_PER_CHARACTER), round(10 / SECONDS_PER_CHARACTER)
+    forecast.needed(Snapshot(computed=0.6, sound=0.4), 0.4, begun, waiting)
+    ending = Snapshot(computed=6.6, sound=4.4, half_computed=6.6)
+    # At an RTF of 1.65 with the caution, 10 s take 16.5 s, less 5.4 s for the half of 6.6 s that is done.
+    assert forecast.needed(ending, 0.4, begun, waiting) > JITTER + 1.65 * 0.4 + 1
+
+
+def test_work_that_is_done_once_after_the_first_chunk_is_not_forecast() -> None:
+    forecast, characters = Forecast(), round(30 / SECONDS_PER_CHARACTER)
+    needed = []
+    for computed, sound in ((0.9, 0.1), (2.8, 0.5), (3.1, 0.9), (3.4, 1.3), (3.7, 1.7)):
+        needed.append(forecast.needed(Snapshot(computed=computed, sound=sound), 0.4, characters, 0))
+    assert needed[-1] < 1, "0.4 s of sound took 0.3 s"
+    assert min(needed[:-1]) > 10, "but it must have done so for 1 s of sound"

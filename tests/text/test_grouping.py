@@ -53,7 +53,7 @@ def test_the_paragraph_begins_with_its_first_part() -> None:
 
 def test_the_first_segments_are_short_so_that_the_next_ones_are_drawn_soon() -> None:
     lengths = [len(segment.text) for segment in grouped(" ".join(["It rains, and the wind blows."] * 60))]
-    assert lengths[0] <= 100 < lengths[1] <= 200 < min(lengths[2:-1])
+    assert lengths[0] <= 100 < lengths[1] <= 150 < lengths[2] <= 225 < min(lengths[3:-1])
     long_sentence = "It rains, " + "and the wind blows, " * 12 + "and so on."
     assert grouped(f"{long_sentence} Stay in.")[0].text == long_sentence
 

@@ -2,20 +2,24 @@
 
 Playing may start when the ring holds
 
-    0.12 s + r·c + max(0, (r − 1)·P, (q − 1)·R)
+    0.12 s + r·c + max(0, (r − 1)·P, r·(N − h/2) − N, (q − 1)·R)
 
-- `r` is the RTF measured so far. The first chunk is left out once there are more.
+- `r` is the RTF measured so far. The first chunk is left out once there are more. Two more chunks are left out once
+  there is 1 s of sound after them.
 - `c` is the length of a chunk, in seconds of sound.
 - `P` is the seconds of sound still to come of the present segment.
+- `N` is the seconds of sound still to come from the text that is known, 16 at most. Of these, half of the work is done
+  for `h`.
 - `q` is the RTF of all work so far. It differs from `r` where the engine prepares the next segments beside the one that
   is heard: half of the sound counts for which half of the work is done.
 - `R` is the seconds of sound still to come from the text that is known, 60 at most.
 
-`r` and `q` are taken 10 % worse. `P` and `R` are estimated from the characters. The first term absorbs the scheduler's
-jitter. The second lasts until the next chunk is computed. The third is the time that an engine slower than real time
-loses until the end of the segment, or until its last chunk, whichever is more. What comes after the next minute is not
-forecast: in a long text, 10 % of caution would make the listener wait for time that is not lost. The rule is this
-project's own; docs/playback.md says when playing starts without it.
+`r` and `q` are taken 10 % worse. `P`, `N` and `R` are estimated from the characters. The first term absorbs the
+scheduler's jitter. The second lasts until the next chunk is computed. The third is the time that an engine slower than
+real time loses until the end of the segment, in the next seconds, or until its last chunk, whichever is most. What
+comes after the next minute is not forecast: in a long text, 10 % of caution would make the listener wait for time that
+is not lost. Several chunks are left out because an engine may do work after the first that makes all others faster. The
+rule is this project's own; docs/playback.md says when playing starts without it.
 """
 
 from __future__ import annotations
@@ -26,6 +30,12 @@ from tts_cli.metrics import Snapshot
 
 JITTER: Final = 0.12
 CAUTION: Final = 1.1
+LEFT_OUT: Final = 3
+"""How many chunks the RTF leaves out."""
+ENOUGH: Final = 1.0
+"""Seconds of sound after a chunk from which the RTF leaves it out. The first is left out in any case."""
+NEXT: Final = 16.0
+"""Seconds of sound to come in which an engine may stay as slow as it was. About the length of a segment."""
 HORIZON: Final = 60.0
 """Seconds of sound to come that are forecast. The ring holds as much."""
 SECONDS_PER_CHARACTER: Final = 0.07
@@ -36,7 +46,8 @@ class Forecast:
     """Estimates, chunk by chunk, how much sound one run must gather."""
 
     def __init__(self) -> None:
-        self._first: Snapshot | None = None
+        self._first: list[Snapshot] = []
+        """The measurements after each of the first chunks."""
         self._characters = 0
         self._complete = (0, 0.0)
 
@@ -65,18 +76,23 @@ class Forecast:
         >>> round(Forecast().needed(run, chunk=0.4, begun=20, waiting=0), 2)
         2.2
         """
-        if self._first is None:
-            self._first = run
+        if len(self._first) < LEFT_OUT:
+            self._first.append(run)
         if begun != self._characters:  # a new segment: those before it are complete and give the pace
             self._complete = self._characters, run.sound - chunk
             self._characters = begun
 
-        first = self._first if run.sound > self._first.sound else Snapshot()
-        computed, gained = CAUTION * (run.computed - first.computed), run.sound - first.sound
-        done = gained + max(0.0, run.half_computed - first.half_computed) / 2
+        first, *others = self._first
+        once = next((each for each in reversed(others) if run.sound - each.sound >= ENOUGH), first)
+        left_out = once if run.sound > once.sound else Snapshot()
+        computed, gained = CAUTION * (run.computed - left_out.computed), run.sound - left_out.sound
+        done = gained + max(0.0, run.half_computed - left_out.half_computed) / 2
         characters, sound = self._complete
         pace = sound / characters if characters else SECONDS_PER_CHARACTER
         present = max(0.0, (begun - characters) * pace - (run.sound - sound))
         remaining = min(present + waiting * pace, HORIZON)
         rtf, rtf_of_all = (computed / gained, computed / done) if gained else (0.0, 0.0)
-        return JITTER + rtf * chunk + max(0.0, (rtf - 1) * present, (rtf_of_all - 1) * remaining)
+        near = min(remaining, NEXT)
+        prepared = min(run.half_computed, near) / 2
+        lost = (rtf - 1) * present, rtf * (near - prepared) - near, (rtf_of_all - 1) * remaining
+        return JITTER + rtf * chunk + max(0.0, *lost)

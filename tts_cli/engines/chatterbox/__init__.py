@@ -75,12 +75,13 @@ MAX_SECONDS: Final = 20.0
 
 
 FIRST_CHARACTERS: Final = 100
-"""Characters up to which the first segment takes further sentences; the second takes them up to twice as many, and so
-on. Short segments are soon drawn to their end. Then the next ones can be drawn together, and playing begins early."""
+"""Characters up to which the first segment takes further sentences. For each of the next, it is half as many more.
+Short segments are soon drawn to their end. Then the next ones can be drawn together, and playing begins early."""
 
 
 def _together(segment: Segment) -> bool:
-    most = MAX_CHARS if len(segment.sentences) == 1 else min(MAX_CHARS, FIRST_CHARACTERS * (segment.number + 1))
+    first = segment.number < 3 and len(segment.sentences) > 1
+    most = FIRST_CHARACTERS * 1.5**segment.number if first else MAX_CHARS
     return len(segment.text) <= most and seconds(segment.text) <= MAX_SECONDS
 
 

@@ -146,6 +146,7 @@ class ChatterboxEngine:
             try:
                 if (drawn := ahead.tokens(segment)) is None:
                     return
+                ahead.prefetch()  # before the first chunk, so that a long text is known to be long
                 for chunk in self._segment(segment, segments, voice, options, listener, drawn):
                     yield replace(chunk, half_computed=text.waiting / TOKEN_RATE)
                     ahead.prefetch()

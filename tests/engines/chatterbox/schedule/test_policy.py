@@ -101,7 +101,7 @@ def test_where_drawing_alone_is_too_slow_the_next_segments_are_drawn_with_the_on
 
 
 @pytest.mark.parametrize("slower", [0.7, 0.8, 0.9])
-@pytest.mark.parametrize("lengths", [[480] * 20, [120, 250, 380] + [480] * 20])
+@pytest.mark.parametrize("lengths", [[480] * 20, [120, 190, 290] + [480] * 20])
 def test_a_machine_that_is_fast_enough_draws_ahead_without_making_the_listener_wait(
     lengths: list[int], slower: float
 ) -> None:

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.engines.chatterbox.t3.random_weights import random_prefix, random_t3
 from tts_cli.engines.chatterbox.options import Sampling
 from tts_cli.engines.chatterbox.precision.conversion import convert
 from tts_cli.engines.chatterbox.precision.quantised_layers import Int8Linear
@@ -25,26 +26,9 @@ TEXTS = [[15496, 11, 995, 13, 50270], [1, 2, 3], list(range(100, 130)), [7]]
 TOKENS = [5, 4299, 6000, 17]
 
 
-def random_t3(kind: str) -> T3:
-    """With weights large enough for the context to matter."""
-    t3 = T3(T3Config(n_layer=3, n_embd=64, n_head=4)).eval()
-    generator = torch.Generator().manual_seed(1)
-    for weight in t3.parameters():
-        weight.data.normal_(0, 0.2, generator=generator)
-    convert(t3, kind)
-    t3.batch_step = BatchStep(t3)
-    return t3
-
-
 @pytest.fixture(scope="module", params=["fp32", "int8"])
 def t3(request: pytest.FixtureRequest) -> T3:
     return random_t3(request.param)
-
-
-def random_prefix(seed: int, tokens: int) -> T3Prefix:
-    generator = torch.Generator().manual_seed(seed)
-    speaker = torch.randn(1, 256, generator=generator)
-    return random_t3("fp32").prefix(speaker, torch.randint(0, 6561, (1, tokens), generator=generator))
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from threading import Condition, Thread
+from typing import Final
 
 from tts_cli.engines.chatterbox.schedule.policy import Listener, Standing, TextStanding, taking_part_of
 from tts_cli.engines.chatterbox.schedule.threads import Budget, use
 from tts_cli.engines.chatterbox.t3.batch import Batch, Row
 from tts_cli.engines.chatterbox.t3.model import TokenRequest
+
+LONG: Final = 450
+"""Where a text may take as many tokens, all weights of T3 are packed soon after it has begun. Most texts take half as
+many tokens as they may, and packing takes about as long as 200 tokens gain by it."""
+SOON: Final = 10
+"""Tokens between those of the first chunk and packing. While they are drawn, the decoder computes that chunk. While
+weights are packed, it can compute the next one."""
 
 
 class Tokens(Iterator[int]):
@@ -53,6 +61,11 @@ class Tokens(Iterator[int]):
     def begins(self) -> bool:
         """Whether the tokens of its first chunk are still being drawn."""
         return self.row is not None and self._count < self._first
+
+    @property
+    def begun(self) -> bool:
+        """Whether `SOON` tokens after those of its first chunk have just been drawn."""
+        return self.row is not None and self._count == self._first + SOON
 
     def __next__(self) -> int:
         with self._changed:
@@ -142,6 +155,13 @@ class DrawnText:
         return next((each for each in self.segments if each.row is not None), None)
 
     @property
+    def packs(self) -> bool:
+        """Whether T3's weights are packed now because the text is `LONG`."""
+        if not self.segments or not self.segments[0].begun:
+            return False
+        return sum(each.row.most for each in self.segments if each.row is not None) >= LONG
+
+    @property
     def standing(self) -> TextStanding:
         """What the policy knows of it."""
         begins = not self._listener.begun and bool(self.segments) and self.segments[0].begins
@@ -205,10 +225,13 @@ class TokenBatcher:
             thread.join()
 
     def _work(self) -> None:
-        while (rows := self._next()) is not None:
+        while (step := self._next()) is not None:
+            rows, packs = step
             drawn: list[int | None] = [None] * len(rows)
             error: Exception | None = None
             try:
+                if packs:
+                    self._batch.settle()
                 drawn = self._batch.step([row for _, row in rows])
             except Exception as caught:  # noqa: BLE001 (`Tokens` raises it)
                 error = caught
@@ -220,8 +243,11 @@ class TokenBatcher:
                         tokens.end(error)
                 self._changed.notify_all()
 
-    def _next(self) -> list[tuple[Tokens, Row]] | None:
-        """The rows of the next step; None when the last text has left. Waits until there are some."""
+    def _next(self) -> tuple[list[tuple[Tokens, Row]], bool] | None:
+        """The rows of the next step, and whether weights are packed before it; None when the last text has left.
+
+        Waits until there are rows.
+        """
         with self._changed:
             self._changed.wait_for(lambda: not self._texts or any(text.heard for text in self._texts))
             if not self._texts:
@@ -232,4 +258,5 @@ class TokenBatcher:
             alone = self._texts[0].segments[0].begins if len(self._texts) == 1 else False
             use(self._budget.of_t3(alone))
             part = (self._texts[text].segments[row] for text, row in chosen)
-            return [(tokens, tokens.row) for tokens in part if tokens.row is not None]
+            rows = [(tokens, tokens.row) for tokens in part if tokens.row is not None]
+            return rows, any(text.packs for text in self._texts)

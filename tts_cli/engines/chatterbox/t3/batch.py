@@ -32,6 +32,8 @@ class Row:
     ----------
     error
         What went wrong with this row, if something did. It has then ended.
+    most
+        How many tokens it draws at most.
     prefix
         Its voice.
     reading
@@ -47,8 +49,8 @@ class Row:
         """The text tokens that have not been read. After them, the start token is read."""
         self.reading = True
         self._token = START
-        most = len(request.text_ids) + 1 + self._draws.limit
-        self.suffix = step.suffix(most)
+        self.most = self._draws.limit
+        self.suffix = step.suffix(len(request.text_ids) + 1 + self.most)
 
     @property
     def ended(self) -> bool:
@@ -100,6 +102,11 @@ class Batch:
     def row(self, request: TokenRequest) -> Row:
         """A new row. It takes part from the step that it is first given to."""
         return Row(self._t3, request, self._step)
+
+    def settle(self) -> None:
+        """Pack the weights now, unless they are packed."""
+        if not self._step.packed:
+            self._t3.settle()
 
     @torch.inference_mode()
     def step(self, rows: Sequence[Row]) -> list[int | None]:

@@ -145,6 +145,11 @@ class BatchStep:
             suffix.filled += len(positions)
         return logits
 
+    @property
+    def packed(self) -> bool:
+        """Whether no weight is left to pack."""
+        return not self._unpacked
+
     def settle(self) -> None:
         """Pack all weights now. Another thread may compute a step meanwhile."""
         while self._pack_one():

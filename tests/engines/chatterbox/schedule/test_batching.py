@@ -1,0 +1,52 @@
+"""The thread that draws the tokens of all texts packs T3's weights when a long text begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from threading import Event
+
+import pytest
+
+from tests.engines.chatterbox.t3.random_weights import random_prefix, random_t3
+from tests.harness import PATIENCE
+from tts_cli.engines.chatterbox.precision.int8_products import codes_compute_the_same
+from tts_cli.engines.chatterbox.precision.quantised_layers import Int8Linear
+from tts_cli.engines.chatterbox.schedule.batching import LONG, SOON, TokenBatcher
+from tts_cli.engines.chatterbox.schedule.policy import Listener
+from tts_cli.engines.chatterbox.schedule.threads import Budget
+from tts_cli.engines.chatterbox.t3.batch import Batch, Row
+from tts_cli.engines.chatterbox.t3.model import TokenRequest
+
+FIRST = 5
+"""Tokens of the first chunk."""
+
+
+@pytest.mark.skipif(not codes_compute_the_same(), reason="this processor computes from packed weights only")
+@pytest.mark.parametrize(
+    ("budgets", "packs"),
+    [([LONG], True), ([LONG // 2] * 2, True), ([LONG - 1], False), ([LONG // 4] * 3, False)],
+)
+def test_weights_are_packed_soon_after_the_first_chunk_of_a_long_text(budgets: list[int], packs: bool) -> None:
+    t3, prefix = random_t3("int8"), random_prefix(2, 20)
+    layers = [each for each in t3.modules() if isinstance(each, Int8Linear)]
+    drawn: list[bool] = []
+
+    def stops(_: int) -> bool:
+        """Note whether all weights are packed when the token is drawn."""
+        drawn.append(all(layer.codes is None for layer in layers))
+        return len(drawn) > FIRST + SOON
+
+    all_begun = Event()
+
+    class WaitingBatch(Batch):
+        def step(self, rows: Sequence[Row]) -> list[int | None]:
+            all_begun.wait(PATIENCE)
+            return super().step(rows)
+
+    with closing(TokenBatcher(WaitingBatch(t3), Budget(2)).text(Listener())) as text:
+        requests = [TokenRequest(prefix, [1, 2, 3], budget=budget, exactly=budget) for budget in budgets]
+        first, *_ = [text.begin(request, stops, FIRST) for request in requests]
+        all_begun.set()
+        assert len(list(first)) == FIRST + SOON + 1
+    assert drawn == [False] * (FIRST + SOON) + [packs]
