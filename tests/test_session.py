@@ -98,7 +98,7 @@ def check_threads(session: Session, rounds: int = 1, **options: Any) -> None:
 
 def test_four_at_once_say_what_each_says_alone(tmp_path: Path) -> None:
     with nothing_left(tmp_path), tts_cli.load("builtin") as session:
-        check_interleavings(session, 100, chunk=10)
+        check_interleavings(session, 200, chunk=10)
         check_threads(session, 100, chunk=10)
 
 
@@ -117,7 +117,7 @@ def test_four_at_once_on_one_chatterbox_say_what_each_says_alone(tiny: Path, tmp
     with tts_cli.load("chatterbox", **settings) as session:
         list(session.stream("Hello.", tokens=4))  # the voice is loaded and kept
         with nothing_left(tmp_path):
-            check_interleavings(session, 100, chunk=2, tokens=3)
+            check_interleavings(session, 200, chunk=2, tokens=3)
             check_threads(session, 100, chunk=2, tokens=3)
             check_threads(session, chunk=5, tokens=30)
     assert torch.get_num_threads() == threads

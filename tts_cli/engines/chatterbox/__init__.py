@@ -74,14 +74,14 @@ MAX_SECONDS: Final = 20.0
 25 to 30 s, and upstream ends an utterance at 40 s."""
 
 
-FIRST_CHARACTERS: Final = 100
-"""Characters up to which the first segment takes further sentences. For each of the next, it is half as many more.
-Short segments are soon drawn to their end. Then the next ones can be drawn together, and playing begins early."""
+FIRST_SEGMENTS: Final = (100, 150, 225)
+"""Characters up to which each of the first segments takes further sentences. Short segments are soon drawn to the end.
+Then the next ones can be drawn together, and playing begins early."""
 
 
 def _together(segment: Segment) -> bool:
-    first = segment.number < 3 and len(segment.sentences) > 1
-    most = FIRST_CHARACTERS * 1.5**segment.number if first else MAX_CHARS
+    short = segment.number < len(FIRST_SEGMENTS) and len(segment.sentences) > 1
+    most = FIRST_SEGMENTS[segment.number] if short else MAX_CHARS
     return len(segment.text) <= most and seconds(segment.text) <= MAX_SECONDS
 
 
