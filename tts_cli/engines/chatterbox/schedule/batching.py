@@ -63,8 +63,8 @@ class Tokens(Iterator[int]):
         return self.row is not None and self._count < self._first
 
     @property
-    def begun(self) -> bool:
-        """Whether `SOON` tokens after those of its first chunk have just been drawn."""
+    def past_first_chunk(self) -> bool:
+        """Whether exactly `SOON` tokens after those of its first chunk have been drawn."""
         return self.row is not None and self._count == self._first + SOON
 
     def __next__(self) -> int:
@@ -157,7 +157,7 @@ class DrawnText:
     @property
     def packs(self) -> bool:
         """Whether T3's weights are packed now because the text is `LONG`."""
-        if not self.segments or not self.segments[0].begun:
+        if not self.segments or not self.segments[0].past_first_chunk:
             return False
         return sum(each.row.most for each in self.segments if each.row is not None) >= LONG
 
