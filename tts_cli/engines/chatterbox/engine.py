@@ -135,10 +135,7 @@ class ChatterboxEngine:
             # Another guard takes the tokens again when they are decoded: then is the time to say its verdict.
             stops = self._guard(segment, options).stops if options.tokens is None else _never
 
-            def ends(token: int) -> bool:  # the row is free in the step after the listener has left
-                return segment.number < segments.wanted or stops(token)
-
-            return text.begin(request, ends, _first_size(options))
+            return text.begin(request, stops, _first_size(options), lambda: segment.number >= segments.wanted)
 
         ahead = PrefetchedSegments(segments, text, options.parallel_segments, begin)
 

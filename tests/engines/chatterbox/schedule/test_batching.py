@@ -1,4 +1,4 @@
-"""The thread that draws the tokens of all texts packs T3's weights when a long text begins."""
+"""The thread that draws the tokens of all texts packs T3's weights when a long text begins, while there is a text."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from tts_cli.engines.chatterbox.schedule.threads import Budget
 from tts_cli.engines.chatterbox.t3.batch import Batch, Row
 from tts_cli.engines.chatterbox.t3.model import TokenRequest
 
+pytestmark = pytest.mark.skipif(not codes_compute_the_same(), reason="this processor computes from packed weights only")
+
 FIRST = 5
 """Tokens of the first chunk."""
 
 
-@pytest.mark.skipif(not codes_compute_the_same(), reason="this processor computes from packed weights only")
 @pytest.mark.parametrize(
     ("budgets", "packs"),
     [([LONG], True), ([LONG // 2] * 2, True), ([LONG - 1], False), ([LONG // 4] * 3, False)],
@@ -46,9 +47,27 @@ def test_weights_are_packed_soon_after_the_first_chunk_of_a_long_text(budgets: l
 
     with closing(TokenBatcher(WaitingBatch(t3), Budget(2)).text(Listener())) as text:
         requests = [TokenRequest(prefix, [1, 2, 3], budget=budget, exactly=budget) for budget in budgets]
-        first = text.begin(requests[0], stops, FIRST)
+        first = text.begin(requests[0], stops, FIRST, lambda: True)
         for request in requests[1:]:
-            text.begin(request, lambda _: False, FIRST)
+            text.begin(request, lambda _: False, FIRST, lambda: True)
         all_begun.set()
         assert len(list(first)) == FIRST + SOON + 1
     assert drawn == [False] * (FIRST + SOON) + [packs]
+
+
+def test_packing_ends_when_nobody_wants_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    t3, prefix = random_t3("int8"), random_prefix(2, 20)
+    layers = [each for each in t3.modules() if isinstance(each, Int8Linear)]
+    left = Event()
+    pack = Int8Linear.pack
+
+    def pack_after_the_listener_has_left(layer: Int8Linear) -> object:
+        left.set()
+        return pack(layer)
+
+    monkeypatch.setattr(Int8Linear, "pack", pack_after_the_listener_has_left)
+    with closing(TokenBatcher(Batch(t3), Budget(2)).text(Listener())) as text:
+        request = TokenRequest(prefix, [1, 2, 3], budget=LONG, exactly=LONG)
+        tokens = list(text.begin(request, lambda _: False, FIRST, lambda: not left.is_set()))
+    assert FIRST + SOON <= len(tokens) <= FIRST + SOON + 1
+    assert sum(layer.codes is None for layer in layers) <= 2, "one in each of the two threads that pack"

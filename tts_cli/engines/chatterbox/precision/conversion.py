@@ -84,10 +84,29 @@ def install(module: nn.Module, kind: str, parts: dict[str, Parts]) -> None:
         module.set_submodule(name, layer)
 
 
-def pack(module: nn.Module) -> None:
-    """Pack the weights of all int8 layers inside `module` that are not packed. Results do not change."""
-    for _packed in _each(Int8Linear.pack, [each for each in module.modules() if isinstance(each, Int8Linear)]):
-        pass
+def pack(module: nn.Module, wanted: Callable[[], bool] = lambda: True) -> bool:
+    """Pack the weights of all int8 layers inside `module` that are not packed. Results do not change.
+
+    Parameters
+    ----------
+    module
+        Its layers are changed.
+    wanted
+        Asked before each layer, in other threads. The layer is left as it is if it returns False.
+
+    Returns
+    -------
+    bool
+        Whether all layers are packed.
+    """
+
+    def pack_one(layer: Int8Linear) -> bool:
+        if not wanted():
+            return False
+        layer.pack()
+        return True
+
+    return all(list(_each(pack_one, [each for each in module.modules() if isinstance(each, Int8Linear)])))
 
 
 def _each(do: Callable[[Item], Result], items: list[Item], side_by_side: bool = True) -> Iterator[Result]:

@@ -35,15 +35,19 @@ class Tokens(Iterator[int]):
         Takes each token, and returns whether it must be the last.
     first
         Tokens of the first chunk.
+    wanted
+        Returns whether someone wants to hear the segment. If not, its row is free after the step.
     changed
         The condition of the `TokenBatcher`.
     """
 
-    def __init__(self, row: Row, stops: Callable[[int], bool], first: int, changed: Condition) -> None:
+    def __init__(
+        self, row: Row, stops: Callable[[int], bool], first: int, wanted: Callable[[], bool], changed: Condition
+    ) -> None:
         self.row: Row | None = row
         """None when all tokens have been drawn, or when it is closed."""
         self.error: Exception | None = None
-        self._stops, self._first, self._changed = stops, first, changed
+        self._stops, self._first, self._wanted, self._changed = stops, first, wanted, changed
         self._drawn: deque[int] = deque()
         self._count = 0
 
@@ -56,6 +60,11 @@ class Tokens(Iterator[int]):
     def standing(self) -> Standing:
         """What the policy knows of it."""
         return Standing(self.waiting, self.row is None, self.row is not None and self.row.reading)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether more of its tokens are to be drawn."""
+        return self.row is not None and self._wanted()
 
     @property
     def begins(self) -> bool:
@@ -84,7 +93,7 @@ class Tokens(Iterator[int]):
         if token is not None:
             self._drawn.append(token)
             self._count += 1
-        if row.ended or (token is not None and self._stops(token)):
+        if row.ended or not self._wanted() or (token is not None and self._stops(token)):
             self.end(row.error)
 
     def end(self, error: Exception | None = None) -> None:
@@ -116,7 +125,9 @@ class DrawnText:
         self.segments: list[Tokens] = []
         """In the order in which they are heard. Used while the lock of `TokenBatcher` is held."""
 
-    def begin(self, request: TokenRequest, stops: Callable[[int], bool], first: int) -> Tokens:
+    def begin(
+        self, request: TokenRequest, stops: Callable[[int], bool], first: int, wanted: Callable[[], bool]
+    ) -> Tokens:
         """Draw the tokens of one more segment, which is heard after all others.
 
         Parameters
@@ -127,13 +138,15 @@ class DrawnText:
             Takes each token, and returns whether it must be the last.
         first
             Tokens of the first chunk.
+        wanted
+            Returns whether someone wants to hear the segment. If not, its row is free after the step.
 
         Returns
         -------
         Tokens
             They can be taken while they are drawn.
         """
-        return self._batcher.begin(self, request, stops, first)
+        return self._batcher.begin(self, request, stops, first, wanted)
 
     def forget(self, tokens: Tokens) -> None:
         """Close `tokens`: its sound is computed, or nobody wants it."""
@@ -197,9 +210,16 @@ class TokenBatcher:
                 self._thread.start()
         return text
 
-    def begin(self, text: DrawnText, request: TokenRequest, stops: Callable[[int], bool], first: int) -> Tokens:
+    def begin(
+        self,
+        text: DrawnText,
+        request: TokenRequest,
+        stops: Callable[[int], bool],
+        first: int,
+        wanted: Callable[[], bool],
+    ) -> Tokens:
         """See `DrawnText.begin`."""
-        tokens = Tokens(self._batch.row(request), stops, first, self._changed)
+        tokens = Tokens(self._batch.row(request), stops, first, wanted, self._changed)
         with self._changed:
             text.segments.append(tokens)
             self._changed.notify_all()
@@ -224,6 +244,10 @@ class TokenBatcher:
         if ended and thread is not None:
             thread.join()
 
+    def _wanted(self) -> bool:
+        """Whether someone wants tokens that are not drawn."""
+        return any(tokens.wanted for text in self._texts for tokens in text.segments)
+
     def _work(self) -> None:
         while (step := self._next()) is not None:
             rows, packs = step
@@ -231,7 +255,7 @@ class TokenBatcher:
             error: Exception | None = None
             try:
                 if packs:
-                    self._batch.settle()
+                    self._batch.settle(self._wanted)
                 drawn = self._batch.step([row for _, row in rows])
             except Exception as caught:  # noqa: BLE001 (`Tokens` raises it)
                 error = caught

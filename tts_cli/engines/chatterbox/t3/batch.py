@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import torch
@@ -103,10 +103,10 @@ class Batch:
         """A new row. It takes part from the step that it is first given to."""
         return Row(self._t3, request, self._step)
 
-    def settle(self) -> None:
-        """Pack the weights now, unless they are packed."""
+    def settle(self, wanted: Callable[[], bool]) -> None:
+        """Pack the weights now, unless they are packed, and while `wanted` returns True. See `T3.settle`."""
         if not self._step.packed:
-            self._t3.settle()
+            self._t3.settle(wanted)
 
     @torch.inference_mode()
     def step(self, rows: Sequence[Row]) -> list[int | None]:

@@ -137,10 +137,12 @@ class T3(Network):
                 t3.traced_step()
         return t3
 
-    def settle(self) -> None:
-        """Do now what makes later steps faster: pack the weights that are not packed."""
-        pack(self)
-        if self.batch_step is not None:
+    def settle(self, wanted: Callable[[], bool] = lambda: True) -> None:
+        """Do now what makes later steps faster: pack the weights that are not packed.
+
+        `wanted` is asked before each layer, in other threads. When it returns False, the other layers are left.
+        """
+        if pack(self, wanted) and self.batch_step is not None:
             self.batch_step.settle()
 
     def traced_step(self) -> TracedStep:
