@@ -125,6 +125,16 @@ class StallingEngine(ToneEngine):
             yield chunk
 
 
+class LateEngine(ToneEngine):
+    """As fast as can be, but its fourth chunk takes 0.45 s."""
+
+    def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
+        for number, chunk in enumerate(super().speak(segment, options)):
+            if number == 3:
+                time.sleep(0.45)
+            yield chunk
+
+
 class BrokenEngine(ToneEngine):
     """Fails after its first chunk."""
 

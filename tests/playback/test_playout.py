@@ -91,6 +91,20 @@ def test_counts_the_silence_of_a_starvation_until_it_is_opened_again() -> None:
     assert player.starved_frames == 800
 
 
+def test_at_hand_is_what_can_be_filled_without_a_gap() -> None:
+    player = playout(np.ones(1000))
+    assert player.at_hand(600) == 600, "silence is always at hand"
+    player.needed = 1
+    blocks(player, 400)
+    assert player.at_hand(300) == 300
+    assert player.at_hand(600) == 600 - FADE
+    blocks(player, 600 - FADE)
+    assert player.at_hand(100) == 0
+    assert player.starved_frames == 0
+    player.draining = True
+    assert player.at_hand(600) == 600, "the ring holds all that there is"
+
+
 def test_what_is_to_be_drained_is_not_shut_in_by_a_callback_that_ran_at_that_moment() -> None:
     class Interleaved(Ring):
         def read(self, out: Samples) -> int:

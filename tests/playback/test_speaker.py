@@ -64,6 +64,18 @@ def test_a_slow_engine_plays_without_a_gap(speaker: Speaker, tmp_path: Path) -> 
 
 
 @despite_stalls
+def test_a_chunk_that_comes_before_the_server_has_played_what_it_stores_is_not_late(
+    speaker: Speaker, tmp_path: Path
+) -> None:
+    """Of 0.6 s of sound, the ring has given the server the last after 0.4 s; the server has played it after 0.6 s."""
+    arguments = ("word " * 12, "--engine", "tests.sample_engines:LateEngine", "--chunk", "5")
+    sound = written(speaker, tmp_path, *arguments)
+    recording, report = say(speaker, *arguments)
+    assert report["starved_frames"] == 0
+    assert gaps(recording.samples, sound) == []
+
+
+@despite_stalls
 def test_a_stall_fades_out_and_in_again(speaker: Speaker) -> None:
     recording, report = say(speaker, "word " * 12, "--engine", "tests.sample_engines:StallingEngine", "--chunk", "5")
     assert report["starved_frames"] > 0

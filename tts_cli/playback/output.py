@@ -18,12 +18,15 @@ class Output(ABC):
     underflows : int
         How often it ran dry.
     at_once : float
-        How many seconds of sound it takes when playing begins, before it plays them.
+        How many seconds of sound must be there when playing begins, because it takes them before it plays them.
+    reserve : float
+        How many of these seconds it needs in any case. It does without the others while the next sound is late.
     """
 
     asked = 0
     underflows = 0
     at_once = 0.0
+    reserve = 0.0
 
     @property
     @abstractmethod

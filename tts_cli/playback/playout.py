@@ -79,6 +79,15 @@ class Playout:
         """Whether silence is played because the sound is not computed in time."""
         return self._starved and not self._open
 
+    def at_hand(self, count: int) -> int:
+        """How many of `count` samples can be filled now such that sound flows on after them, with room for a fade.
+
+        All of them if no sound flows, or if the ring holds all that there is.
+        """
+        if not self._open or self.silenced or self.draining:
+            return count
+        return max(0, min(count, self.ring.available - self._fade))
+
     def hush(self) -> None:
         """Let the next block begin without a fade of the sound before it."""
         self._rising = self._rising or self._open

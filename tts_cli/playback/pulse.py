@@ -17,6 +17,8 @@ from tts_cli.playback.playout import FADE_SECONDS, Playout
 
 BUFFER_SECONDS: Final = 0.2
 """What the server stores, and so for how long this process may be kept from running."""
+LEAST_SECONDS: Final = 0.05
+"""What it stores at least. Down to that, it gets nothing when the next sound is late, rather than silence."""
 REQUEST_SECONDS: Final = 0.01
 """What the server asks for at once. Its device stores as much, which cannot be replaced."""
 AHEAD_SECONDS: Final = 0.025
@@ -53,8 +55,11 @@ class PulseOutput(Output):
         self._connection = Connection("speech", rate, buffer, PATIENCE_SECONDS)
         self._length = self._connection.length
         self._rate = rate
-        self.at_once = self.latency
+        self._least = round(LEAST_SECONDS * rate)
         self._whole = -(-self._length // self._size) * self._size  # in whole blocks
+        self.at_once, self.reserve = (self._whole + self._size) / rate, LEAST_SECONDS
+        self._stored = 0
+        """How much the server stored when it was given sound last."""
         self._sent = OutputHistory(2 * (self._length + self._ahead))
         self._replaced_at = 0
         self._dry = self._connection.ran_dry()
@@ -76,7 +81,7 @@ class PulseOutput(Output):
     @property
     def waiting(self) -> float:
         """What of the ring's sound is in the part of the stream that was not played yet."""
-        place = self._sent.place(self._sent.end - self._length)
+        place = self._sent.place(self._sent.end - self._stored)
         return 0 if place is None else self._playout.ring.position - place
 
     def steer(self) -> None:
@@ -123,12 +128,15 @@ class PulseOutput(Output):
             self._replace()
         elif playout.silenced:
             playout.hush()
-        count = self._connection.writable() // self._size * self._size
+        wanted = self._connection.writable()
+        count = wanted if self._length - wanted < self._least else playout.at_hand(wanted)
+        count = count // self._size * self._size
         if count > 0:
             samples, places = self._filled(count)
             self._connection.write(samples, self._sent.end)
             self._sent.add(samples, places)
             self.asked += count
+        self._stored = self._length - max(0, wanted - count)
         dry = self._connection.ran_dry()
         self.underflows += dry != self._dry
         self._dry = dry

@@ -94,7 +94,7 @@ class SpeakerSink(Sink):
         """Clip and resample the chunk, and wait until all of it is in the ring."""
         self._needed = needed
         # Text that comes after a wait gathers a pre-buffer of its own.
-        needed += self._output.at_once
+        needed = max(needed + self._output.reserve, self._output.at_once)
         self._playout.needed = round(min(needed * self._device.rate, self._ring.capacity // 2))
         self._playout.draining = False
         self._put(self._resampled(np.clip(chunk.samples, -1.0, 1.0)), chunk.segment.number)
