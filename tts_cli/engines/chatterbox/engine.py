@@ -75,8 +75,9 @@ class ChatterboxEngine:
         self._marker = Watermarker.load() if chosen.watermark else None
         placed = place(self._folder, chosen.device, chosen.precision, chosen.flow_steps, timed=plan.timed)
         self._t3, self._decoder = placed.t3, placed.decoder
-        self._batcher = TokenBatcher(Batch(self._t3), self._budget) if self._t3.batch_step is not None else None
         self._turns = Turns(self._budget.places)
+        together = self._t3.batch_step is not None
+        self._batcher = TokenBatcher(Batch(self._t3), self._budget, self._turns) if together else None
         self.capacity = self._budget.capacity(together=self._batcher is not None)
         self.precision = placed.precision.why
         self.notice = "; ".join(filter(None, (placed.notice, plan.stored.notice)))

@@ -1,10 +1,10 @@
-"""The thread that draws the tokens of all texts packs T3's weights when a long text begins, while there is a text."""
+"""The thread that draws the tokens of all texts: when it packs T3's weights, and when it gives way to S3Gen."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from threading import Event
+from threading import Event, Semaphore
 
 import pytest
 
@@ -13,7 +13,8 @@ from tests.harness import PATIENCE
 from tts_cli.engines.chatterbox.precision.int8_products import codes_compute_the_same
 from tts_cli.engines.chatterbox.precision.quantised_layers import Int8Linear
 from tts_cli.engines.chatterbox.schedule.batching import LONG, SOON, TokenBatcher
-from tts_cli.engines.chatterbox.schedule.policy import Listener
+from tts_cli.engines.chatterbox.schedule.earliest_deadline import Turns
+from tts_cli.engines.chatterbox.schedule.policy import START, Listener
 from tts_cli.engines.chatterbox.schedule.threads import Budget
 from tts_cli.engines.chatterbox.t3.batch import Batch, Row
 from tts_cli.engines.chatterbox.t3.model import TokenRequest
@@ -45,7 +46,7 @@ def test_weights_are_packed_soon_after_the_first_chunk_of_a_long_text(budgets: l
             all_begun.wait(PATIENCE)
             return super().step(rows)
 
-    with closing(TokenBatcher(WaitingBatch(t3), Budget(2)).text(Listener())) as text:
+    with closing(TokenBatcher(WaitingBatch(t3), Budget(2), Turns(2)).text(Listener())) as text:
         requests = [TokenRequest(prefix, [1, 2, 3], budget=budget, exactly=budget) for budget in budgets]
         first = text.begin(requests[0], stops, FIRST, lambda: True)
         for request in requests[1:]:
@@ -66,8 +67,37 @@ def test_packing_ends_when_nobody_wants_the_text(monkeypatch: pytest.MonkeyPatch
         return pack(layer)
 
     monkeypatch.setattr(Int8Linear, "pack", pack_after_the_listener_has_left)
-    with closing(TokenBatcher(Batch(t3), Budget(2)).text(Listener())) as text:
+    with closing(TokenBatcher(Batch(t3), Budget(2), Turns(2)).text(Listener())) as text:
         request = TokenRequest(prefix, [1, 2, 3], budget=LONG, exactly=LONG)
         tokens = list(text.begin(request, lambda _: False, FIRST, lambda: not left.is_set()))
     assert FIRST + SOON <= len(tokens) <= FIRST + SOON + 1
     assert sum(layer.codes is None for layer in layers) <= 2, "one in each of the two threads that pack"
+
+
+@pytest.mark.parametrize(("sound", "gives_way"), [(0.0, True), (START, False)])
+def test_nothing_is_drawn_for_a_listener_with_little_sound_while_chunks_are_computed_in_all_places(
+    sound: float, gives_way: bool
+) -> None:
+    asked = Semaphore(0)
+
+    class WatchedTurns(Turns):
+        @property
+        def full(self) -> bool:
+            full = super().full
+            if full:
+                asked.release()
+            return full
+
+    turns, listener, prefix = WatchedTurns(2), Listener(), random_prefix(2, 20)
+    listener.given(sound)
+    turn = turns.of(listener)
+    with closing(turn), closing(TokenBatcher(Batch(random_t3("int8")), Budget(2), turns).text(listener)) as text:
+        with turn, turn:
+            tokens = text.begin(TokenRequest(prefix, [1], budget=9, exactly=9), lambda _: False, FIRST, lambda: True)
+            assert asked.acquire(timeout=PATIENCE)
+            with turns.changed:
+                turns.changed.notify_all()
+            assert asked.acquire(timeout=PATIENCE), "it looks again: after a wait, or before the second token"
+            with turns.changed:
+                assert bool(tokens.waiting) != gives_way
+        assert len(list(tokens)) == 9

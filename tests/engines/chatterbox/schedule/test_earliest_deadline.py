@@ -29,9 +29,9 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 def waits(turns: Turns, turn: Turn) -> None:
     """Return when `turn` is in the line."""
-    with turns._changed:
+    with turns.changed:
         while all(each is not turn for _, each in turns._waiting):
-            turns._changed.wait(0.01)
+            turns.changed.wait(0.01)
 
 
 def test_the_most_urgent_computes_next(pool: ThreadPoolExecutor) -> None:

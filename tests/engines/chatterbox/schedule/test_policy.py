@@ -120,7 +120,7 @@ def test_the_first_chunk_is_drawn_alone_whatever_it_takes() -> None:
 
 
 def text(*waiting: int, slack: float = 3 * SLACK, begins: bool = False, ended: int = 0) -> TextStanding:
-    return TextStanding(standing(*waiting, ended=ended), slack, 0, begins)
+    return TextStanding(standing(*waiting, ended=ended), slack, 0, begins, sound=0 if begins else 9)
 
 
 def test_the_heard_segments_of_all_texts_come_before_the_next_ones() -> None:

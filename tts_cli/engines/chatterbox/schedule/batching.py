@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from threading import Condition, Thread
 from typing import Final
 
-from tts_cli.engines.chatterbox.schedule.policy import Listener, Standing, TextStanding, taking_part_of
+from tts_cli.engines.chatterbox.schedule.earliest_deadline import Turns
+from tts_cli.engines.chatterbox.schedule.policy import Listener, Standing, TextStanding, gives_way, taking_part_of
 from tts_cli.engines.chatterbox.schedule.threads import Budget, use
 from tts_cli.engines.chatterbox.t3.batch import Batch, Row
 from tts_cli.engines.chatterbox.t3.model import TokenRequest
@@ -179,7 +180,8 @@ class DrawnText:
         """What the policy knows of it."""
         begins = not self._listener.begun and bool(self.segments) and self.segments[0].begins
         rows = [each.standing for each in self.segments]
-        return TextStanding(rows, self._listener.slack, self._listener.waited, begins)
+        listener = self._listener
+        return TextStanding(rows, listener.slack, listener.waited, begins, listener.sound)
 
 
 class TokenBatcher:
@@ -192,11 +194,13 @@ class TokenBatcher:
     budget
         The threads of the engine. T3 has all of them until the tokens of a first chunk are drawn that is waited for,
         if there is one text.
+    turns
+        The places in which S3Gen computes.
     """
 
-    def __init__(self, batch: Batch, budget: Budget) -> None:
-        self._batch, self._budget = batch, budget
-        self._changed = Condition()
+    def __init__(self, batch: Batch, budget: Budget, turns: Turns) -> None:
+        self._batch, self._budget, self._turns = batch, budget, turns
+        self._changed = turns.changed
         self._texts: list[DrawnText] = []
         self._thread: Thread | None = None
 
@@ -248,6 +252,13 @@ class TokenBatcher:
         """Whether someone wants tokens that are not drawn."""
         return any(tokens.wanted for text in self._texts for tokens in text.segments)
 
+    @property
+    def _may_draw(self) -> bool:
+        """Whether there is something to draw now."""
+        if not any(text.heard for text in self._texts):
+            return False
+        return not (self._turns.full and gives_way([text.standing for text in self._texts]))
+
     def _work(self) -> None:
         while (step := self._next()) is not None:
             rows, packs = step
@@ -270,10 +281,10 @@ class TokenBatcher:
     def _next(self) -> tuple[list[tuple[Tokens, Row]], bool] | None:
         """The rows of the next step, and whether weights are packed before it; None when the last text has left.
 
-        Waits until there are rows.
+        Waits until there are rows, and while T3 gives way to S3Gen.
         """
         with self._changed:
-            self._changed.wait_for(lambda: not self._texts or any(text.heard for text in self._texts))
+            self._changed.wait_for(lambda: not self._texts or self._may_draw)
             if not self._texts:
                 self._thread = None
                 self._changed.notify_all()

@@ -32,6 +32,11 @@ class Turns:
     >>> with turn:
     ...     turn.closed
     False
+
+    Attributes
+    ----------
+    changed : threading.Condition
+        Guards them. Notified when a place is taken or given back.
     """
 
     def __init__(self, places: int) -> None:
@@ -40,46 +45,51 @@ class Turns:
         """Those of the chunks that are computed now. A turn can be here twice: with its flow and its vocoder."""
         self._silent: list[Turn] = []
         """The turns of listeners who had no sound when their utterance began."""
-        self._changed = Condition()
+        self.changed = Condition()
         self._waiting: list[tuple[tuple[bool, float, int], Turn]] = []
         self._numbers = count()
 
     def of(self, listener: Listener) -> Turn:
         """The turns of an utterance, or of a part of one. They must be closed."""
         turn = Turn(self, listener)
-        with self._changed:
+        with self.changed:
             if not listener.begun:
                 self._silent.append(turn)
         return turn
 
+    @property
+    def full(self) -> bool:
+        """Whether a chunk is computed in each place."""
+        return len(self._held) >= self._places
+
     def take(self, turn: Turn) -> None:
         """Wait for a place; see `Turn`."""
-        with self._changed:
+        with self.changed:
             begun = turn.listener.begun
             waits = (begun, turn.listener.runs_out if begun else 0.0, next(self._numbers)), turn
             self._waiting.append(waits)
-            self._changed.wait_for(
+            self.changed.wait_for(
                 lambda: turn.closed or (self._is_free(begun) and min(self._waiting, key=_urgency) is waits)
             )
             self._waiting.remove(waits)
             self._held.append(turn)
-            self._changed.notify_all()
+            self.changed.notify_all()
 
     def give_back(self, turn: Turn) -> None:
         """Free a place."""
-        with self._changed:
+        with self.changed:
             self._held.remove(turn)
-            self._changed.notify_all()
+            self.changed.notify_all()
 
     def wake(self, turn: Turn) -> None:
         """Let a closed turn wait no longer."""
-        with self._changed:
+        with self.changed:
             turn.closed = True
             self._silent = [each for each in self._silent if each is not turn]
-            self._changed.notify_all()
+            self.changed.notify_all()
 
     def _is_free(self, begun: bool) -> bool:
-        if len(self._held) >= self._places:
+        if self.full:
             return False
         self._silent = [each for each in self._silent if not each.listener.begun]
         if not begun or not self._silent:

@@ -6,6 +6,9 @@ what is heard next helps the listener soonest. The next segment takes part in an
 otherwise wait, and when the listener has had to wait for sound, so drawing alone is too slow. More segments would then
 leave the decoder without tokens. The texts of the next segments are read one after another, in pieces.
 
+At the very beginning of a text, T3 gives way to S3Gen: both compete for memory, and until the listener has some sound,
+only the next chunk matters.
+
 Of several texts that are spoken at the same time, those whose first chunk is not drawn come first, without the others.
 Each text begins once, and the engine's `capacity` bounds how many there are.
 """
@@ -25,6 +28,9 @@ PLENTY: Final = 50
 """Drawn tokens that wait to be decoded (2 s). With as many, the segment after them takes part in any case."""
 WAITED: Final = 0.5
 """Seconds that the listener has waited for sound. After as many, the next segment takes part in any case."""
+START: Final = 0.5
+"""Seconds of sound. Until its listener has been given as much, a text alone draws no tokens while S3Gen has chunks to
+compute in all its places."""
 MOST_ROWS: Final = 8
 """Rows in one step. More rows make a token hardly cheaper, and each of them later."""
 
@@ -46,11 +52,14 @@ class Listener:
 
     Attributes
     ----------
+    sound
+        Seconds of sound that the listener has been given.
     waited
         Seconds that the listener has waited for sound since the first.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.sound = 0.0
         self.waited = 0.0
         self._clock = clock
         self._begun = False
@@ -62,6 +71,7 @@ class Listener:
         if self._begun:
             self.waited += max(0.0, now - self._runs_out)
         self._begun = True
+        self.sound += seconds
         self._runs_out = max(self._runs_out, now) + seconds
 
     @property
@@ -136,6 +146,20 @@ class TextStanding:
     """Of its `Listener`."""
     begins: bool
     """Whether the tokens of its first chunk have not been drawn."""
+    sound: float
+    """Of its `Listener`."""
+
+
+def gives_way(texts: Sequence[TextStanding]) -> bool:
+    """Whether T3 draws nothing while S3Gen has chunks to compute in all its places.
+
+    Examples
+    --------
+    >>> begun = TextStanding([Standing(9)], slack=0.1, waited=0, begins=False, sound=0.1)
+    >>> gives_way([begun]), gives_way([begun, begun])
+    (True, False)
+    """
+    return len(texts) == 1 and texts[0].sound < START
 
 
 def taking_part_of(texts: Sequence[TextStanding]) -> list[tuple[int, int]]:
@@ -149,10 +173,10 @@ def taking_part_of(texts: Sequence[TextStanding]) -> list[tuple[int, int]]:
 
     Examples
     --------
-    >>> spoken = TextStanding([Standing(9), Standing(0)], slack=2, waited=0, begins=False)
+    >>> spoken = TextStanding([Standing(9), Standing(0)], slack=2, waited=0, begins=False, sound=8)
     >>> taking_part_of([spoken, spoken])
     [(0, 0), (1, 0), (0, 1), (1, 1)]
-    >>> taking_part_of([spoken, TextStanding([Standing(0)], slack=0, waited=0, begins=True)])
+    >>> taking_part_of([spoken, TextStanding([Standing(0)], slack=0, waited=0, begins=True, sound=0)])
     [(1, 0)]
     """
     parts = [(index, taking_part(text.rows, text.slack, text.waited)) for index, text in enumerate(texts)]
