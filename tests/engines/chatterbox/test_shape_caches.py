@@ -27,8 +27,8 @@ def allocated_after(lengths):
     info = mallinfo2()
     return info.uordblks + info.hblkhd
 
-before = allocated_after(range(2000, 2300))
-print(allocated_after(range(2300, 2500)) - before)
+before = allocated_after(range(2000, 2600))
+print(allocated_after(range(2600, 2800)) - before)
 """
 
 

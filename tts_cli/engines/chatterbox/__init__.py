@@ -24,9 +24,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # oneDNN caches the code that it has generated for a shape of a convolution, and torch caches a description of it, both
 # for 1024 shapes by default. Texts and chunks have ever other lengths, so some hundred utterances would fill them. An
-# utterance needs fewer than 256 at a time. Both sizes are read when torch is imported or first computes.
-for _cache in ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"):
-    os.environ.setdefault(_cache, "256")
+# utterance meets some 300 shapes again that the one before had: with 256 in oneDNN's cache, the first audio came a tenth
+# later. Both sizes are read when torch is imported or first computes.
+for _cache, _shapes in (("ONEDNN_PRIMITIVE_CACHE_CAPACITY", 512), ("LRU_CACHE_CAPACITY", 256)):
+    os.environ.setdefault(_cache, str(_shapes))
 
 if TYPE_CHECKING:
     from tts_cli.engines import EngineSettings
