@@ -24,7 +24,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # oneDNN caches the code that it has generated for a shape of a convolution, and torch caches a description of it, both
 # for 1024 shapes by default. Texts and chunks have ever other lengths, so some hundred utterances would fill them. An
-# utterance meets some 300 shapes again that the one before had: with 256 in oneDNN's cache, the first audio came a tenth
+# utterance meets many shapes again that the one before had: with 256 in oneDNN's cache, the first audio came a tenth
 # later. Both sizes are read when torch is imported or first computes.
 for _cache, _shapes in (("ONEDNN_PRIMITIVE_CACHE_CAPACITY", 512), ("LRU_CACHE_CAPACITY", 256)):
     os.environ.setdefault(_cache, str(_shapes))
