@@ -116,23 +116,21 @@ class NamedEngine(SlowEngine):
 
 
 class StallingEngine(ToneEngine):
-    """As fast as can be, but stops for 1.5 s after its third chunk."""
+    """As fast as can be, but its fourth chunk takes `stall` seconds."""
+
+    stall = 1.5
 
     def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
         for number, chunk in enumerate(super().speak(segment, options)):
             if number == 3:
-                time.sleep(1.5)
+                time.sleep(self.stall)
             yield chunk
 
 
-class LateEngine(ToneEngine):
-    """As fast as can be, but its fourth chunk takes 0.45 s."""
+class LateEngine(StallingEngine):
+    """The same, but not for as long as a sound server stores sound."""
 
-    def speak(self, segment: Segment, options: SpeakOptions) -> Iterator[AudioChunk]:
-        for number, chunk in enumerate(super().speak(segment, options)):
-            if number == 3:
-                time.sleep(0.45)
-            yield chunk
+    stall = 0.45
 
 
 class BrokenEngine(ToneEngine):
