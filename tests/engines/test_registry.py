@@ -46,3 +46,16 @@ def test_garbage_is_not_looked_for_while_an_engine_loads_and_then_as_before(enab
     finally:
         (gc.enable if before else gc.disable)()
     assert _collecting.pop() is False
+
+
+def test_what_is_there_after_loading_counts_as_old() -> None:
+    class Loaded:
+        pass
+
+    kept = Loaded()
+
+    with pytest.raises(ModelError):
+        load_engine(find(f"{__name__}:Noting"), EngineSettings())
+    assert any(each is kept for each in gc.get_objects(generation=2)), "no search of young objects looks at it"
+    assert gc.get_freeze_count() == 0
+    _collecting.clear()

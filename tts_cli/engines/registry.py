@@ -193,12 +193,19 @@ def load_engine(spec: EngineSpec, settings: EngineSettings) -> Engine:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Look for no garbage in the block. Loading makes hundreds of thousands of objects that stay."""
+    """Look for no garbage in the block. Loading makes hundreds of thousands of objects that stay.
+
+    Afterwards they count as old. As young objects they would be searched several times while speech is computed, and
+    each time all threads would stop for a tenth of a second.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        if was_on and not gc.get_freeze_count():
+            gc.freeze()
+            gc.unfreeze()  # gives all objects to the oldest generation
         if was_on:
             gc.enable()
 

@@ -116,8 +116,8 @@ def found_fault(placed: Placed, folder: Path) -> str:
 
 def _load(folder: Path, device: torch.device, precision: str, flow_steps: int) -> Placed:
     chosen = choose(precision, device)
-    with ThreadPoolExecutor(1) as pool:  # both wait for memory, and meanwhile release Python's lock
-        loading = pool.submit(S3GenDecoder.load, folder, str(device), precision, flow_steps)
+    with ThreadPoolExecutor(2) as pool:  # they wait for memory, and meanwhile release Python's lock
+        loading = pool.submit(S3GenDecoder.load, folder, str(device), precision, flow_steps, pool)
         t3 = T3.load(folder, device, precision, sample_of(folder))
         return Placed(t3, loading.result(), device, chosen)
 

@@ -8,6 +8,7 @@ Speaking does not import upstream's package. It needs torch, safetensors and tok
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
@@ -71,9 +72,12 @@ class ChatterboxEngine:
         plan = plan_for(chosen, self._folder)
         self._budget = Budget(plan.threads)
         self._prompt_seconds = chosen.prompt_seconds
-        self._tokenizer = TextTokenizer(self._folder)
-        self._marker = Watermarker.load() if chosen.watermark else None
-        placed = place(self._folder, chosen.device, chosen.precision, chosen.flow_steps, timed=plan.timed)
+        with ThreadPoolExecutor(1) as pool:
+            wanted = chosen.device, chosen.precision, chosen.flow_steps
+            placing = pool.submit(place, self._folder, *wanted, timed=plan.timed)
+            self._tokenizer = TextTokenizer(self._folder)
+            self._marker = Watermarker.load() if chosen.watermark else None
+            placed = placing.result()
         self._t3, self._decoder = placed.t3, placed.decoder
         self._turns = Turns(self._budget.places)
         together = self._t3.batch_step is not None
@@ -117,7 +121,7 @@ class ChatterboxEngine:
         voice = self._voices.get(name)
         listener = Listener()
         with self._budget.taking_part():
-            if self._batcher is None or options.one_at_a_time:
+            if self._batcher is None or not options.parallel or options.mode == "simple":
                 speak = partial(self._segment, segments=segments, voice=voice, options=options, listener=listener)
                 yield from in_order(segments, speak)
             else:

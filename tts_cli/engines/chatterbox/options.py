@@ -188,11 +188,6 @@ class ChatterboxOptions(SpeakOptions):
         Option("Draw exactly this many speech tokens, and ignore where the model would end.", 1, 1000, measuring=True),
     ] = None
 
-    @property
-    def one_at_a_time(self) -> bool:
-        """Whether the tokens of no segment are drawn before it is heard."""
-        return self.parallel_segments == 1 or not self.parallel or self.mode == "simple"
-
     @classmethod
     def of(cls, options: SpeakOptions) -> ChatterboxOptions:
         """Return `options` if it has this class; otherwise the same common options, with defaults for the others."""

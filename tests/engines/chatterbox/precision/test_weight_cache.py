@@ -97,16 +97,13 @@ def test_a_copy_is_kept_and_used(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, memory is not looked at")
-@pytest.mark.parametrize("pack", [T3.settle, T3.traced_step])
-def test_nothing_of_the_copy_stays_in_memory_when_all_is_packed(
-    folder: Path, cache: Path, pack: Callable[[T3], object]
-) -> None:
+def test_nothing_of_the_copy_stays_in_memory_when_all_is_packed(folder: Path, cache: Path) -> None:
     T3.load(folder, precision="int8")
     (file,) = cache.iterdir()
     t3 = T3.load(folder, precision="int8")
     if any(layer.codes is not None for layer in t3.modules() if isinstance(layer, Int8Linear)):
         assert mapped_bytes(file) > 0
-    pack(t3)
+    t3.settle()
     assert mapped_bytes(file) == 0
 
 

@@ -16,7 +16,7 @@ from tts_cli.audio import AudioChunk
 from tts_cli.cores import cores
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
 from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings
-from tts_cli.engines.chatterbox.schedule.threads import Budget, Threads
+from tts_cli.engines.chatterbox.schedule.threads import Budget, QuickestThreads, Threads
 
 CALLERS = 3
 OPTIONS = ChatterboxOptions(chunk=4, strategy="cached", tokens=16)
@@ -111,3 +111,18 @@ def test_threads_are_as_many_as_cores_unless_said() -> None:
 @pytest.mark.parametrize(("number", "t3", "s3gen"), [(1, 1, 1), (2, 1, 1), (3, 1, 2), (4, 2, 2), (9, 4, 5)])
 def test_threads_are_shared_between_the_stages(number: int, t3: int, s3gen: int) -> None:
     assert Threads.share(number) == Threads(t3, s3gen, number)
+
+
+@pytest.mark.parametrize(("seconds", "best"), [({1: 0.015, 2: 0.021}, 1), ({1: 0.034, 2: 0.02}, 2)])
+def test_the_number_of_threads_that_took_least_is_used(seconds: dict[int, float], best: int) -> None:
+    quickest = QuickestThreads(seconds)
+    tried = []
+    for attempt in range(8):
+        number = quickest.number
+        tried.append(number)
+        quickest.took(number, seconds[number] + (1 if attempt < len(seconds) else 0))  # the first time is slow
+    assert tried == [1, 2, 1, 2] + 4 * [best]
+
+
+def test_one_core_leaves_nothing_to_choose() -> None:
+    assert QuickestThreads((1, 1)).number == 1

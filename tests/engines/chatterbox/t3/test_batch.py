@@ -46,7 +46,7 @@ def logits(t3: T3, prefixes: list[T3Prefix], texts: list[list[int]]) -> list[tor
     """The logits of each text and `TOKENS` after it, computed together."""
     step = t3.batch_step
     assert step is not None
-    suffixes = [step.suffix(100) for _ in texts]
+    suffixes = [step.suffix() for _ in texts]
 
     def embedded(prefix: T3Prefix, suffix: Suffix, known: torch.Tensor) -> torch.Tensor:
         start = prefix.positions + suffix.filled
@@ -234,20 +234,19 @@ def test_a_row_whose_logits_are_not_finite_fails_alone(
     assert not good.ended
 
 
-def test_a_suffix_grows_in_blocks_up_to_what_the_row_can_take(t3: T3) -> None:
+def test_a_suffix_grows_in_blocks_and_stays_as_it_was(t3: T3) -> None:
     step = t3.batch_step
     assert step is not None
-    suffix = step.suffix(300)
+    suffix = step.suffix()
     rooms = []
     for position in range(300):
         suffix.reserve(1)
-        suffix.values[:, :, :, position] = position
+        suffix.keys[:, :, :, position] = suffix.values[:, :, position] = position
         suffix.filled += 1
-        rooms.append(suffix.values.shape[3])
-    assert rooms[0] <= 1 + Suffix.BLOCK
-    assert len(set(rooms)) <= 4
-    assert rooms[-1] == 300
-    assert suffix.values[1, 1, 2, :, 3].tolist() == list(range(300))
+        assert suffix.keys.shape[3] == suffix.values.shape[2]
+        rooms.append(suffix.keys.shape[3])
+    assert sorted(set(rooms)) == [Suffix.BLOCK, 2 * Suffix.BLOCK, 3 * Suffix.BLOCK]
+    assert suffix.keys[1, 2, 3, :300].tolist() == suffix.values[1, 2, :300, 3].tolist() == list(range(300))
 
 
 def test_bf16_and_int4_have_no_step_of_several_rows() -> None:

@@ -236,8 +236,8 @@ def test_loading_a_cached_voice_is_quick(tmp_path: Path) -> None:
     t3 = SimpleNamespace(speech_emb=SimpleNamespace(weight=torch.zeros(1)), cache_shape=lambda n: (24, 16, n, 64))
     full = voice(tokens=250, mels=500)
     full.save(tmp_path / "v.pt")
-    keys = torch.zeros(24, 16, 376, 64)
-    save_prefix(SimpleNamespace(keys=keys, values=keys + 1), "key", tmp_path / "v.t3.safetensors")  # type: ignore[arg-type]
+    keys = torch.zeros(24, 16, 64, 376)
+    save_prefix(SimpleNamespace(keys=keys, values=keys.transpose(2, 3) + 1), "key", tmp_path / "v.t3.safetensors")  # type: ignore[arg-type]
     times = []
     for _ in range(5):
         start = time.thread_time()

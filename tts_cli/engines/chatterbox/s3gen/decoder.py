@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -116,7 +117,12 @@ class S3GenDecoder:
 
     @classmethod
     def load(
-        cls, folder: str | Path, device: str = "cpu", precision: str = "fp32", flow_steps: int = FLOW_STEPS
+        cls,
+        folder: str | Path,
+        device: str = "cpu",
+        precision: str = "fp32",
+        flow_steps: int = FLOW_STEPS,
+        pool: Executor | None = None,
     ) -> S3GenDecoder:
         """Load a decoder.
 
@@ -130,6 +136,8 @@ class S3GenDecoder:
             One of `options.PRECISIONS`, or `auto`.
         flow_steps
             How many steps the flow takes: 2 as upstream, or 1.
+        pool
+            Loads the vocoder at the same time as the flow; None to load one after the other.
 
         Returns
         -------
@@ -148,14 +156,20 @@ class S3GenDecoder:
         folder, chosen = Path(folder), pick_device(device)
         kind = choose(precision, chosen).s3gen
         config = read_config(folder)
+
+        def load_vocoder() -> Vocoder:
+            vocoder = Vocoder.load(folder, config, chosen)
+            for part in (vocoder.network.resblocks, vocoder.network.source_resblocks):
+                convert(part, kind)
+            return vocoder
+
+        loading = pool.submit(load_vocoder) if pool is not None else None
         flow = load_module(lambda: Flow(config, flow_steps), folder / S3GEN_FILE, "flow.", chosen)
-        vocoder = Vocoder.load(folder, config, chosen)
-        if kind == "fp32":
-            return cls(flow, vocoder)
-        flow.decoder.estimator.convert(kind)
-        for part in (flow.encoder, vocoder.network.resblocks, vocoder.network.source_resblocks):
-            convert(part, kind)
-        return cls(flow, vocoder, torch.bfloat16)
+        if kind != "fp32":
+            flow.decoder.estimator.convert(kind)
+            convert(flow.encoder, kind)
+        vocoder = loading.result() if loading is not None else load_vocoder()
+        return cls(flow, vocoder, torch.float32 if kind == "fp32" else torch.bfloat16)
 
     def stream(
         self,

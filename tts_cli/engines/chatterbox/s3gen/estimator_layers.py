@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from tts_cli.engines.chatterbox.modules import Conv1d, LayerNorm, Linear, Sequential, TypedModule
 from tts_cli.engines.chatterbox.s3gen.past import Past
 from tts_cli.engines.chatterbox.weights.config import EstimatorConfig
+from tts_cli.engines.chatterbox.weights.tensors import built
 from tts_cli.errors import ModelError
 
 REACH: Final = 2
@@ -99,7 +100,8 @@ class SelfAttention(TypedModule):
     def fuse(self) -> None:
         """Replace the maps of queries, keys and values by one map. That is faster, but the last bits differ."""
         parts = (self.to_q.weight, self.to_k.weight, self.to_v.weight)
-        self.to_qkv = fused = Linear(parts[0].shape[1], sum(len(part) for part in parts), bias=False, device="meta")
+        inputs, outputs = parts[0].shape[1], sum(len(part) for part in parts)
+        self.to_qkv = fused = built(lambda: Linear(inputs, outputs, bias=False))
         fused.weight = nn.Parameter(torch.cat(parts), requires_grad=False)
         del self.to_q, self.to_k, self.to_v
 

@@ -4,14 +4,16 @@ In each step, `policy` says which segments take part. Segments join and leave be
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from threading import Condition, Thread
 from typing import Final
 
 from tts_cli.engines.chatterbox.schedule.earliest_deadline import Turns
 from tts_cli.engines.chatterbox.schedule.policy import Listener, Standing, TextStanding, gives_way, taking_part_of
-from tts_cli.engines.chatterbox.schedule.threads import Budget, use
+from tts_cli.engines.chatterbox.schedule.threads import Budget, QuickestThreads, use
 from tts_cli.engines.chatterbox.t3.batch import Batch, Row
 from tts_cli.engines.chatterbox.t3.model import TokenRequest
 
@@ -192,8 +194,8 @@ class TokenBatcher:
     batch
         The model of the rows.
     budget
-        The threads of the engine. T3 has all of them until the tokens of a first chunk are drawn that is waited for,
-        if there is one text.
+        The threads of the engine. T3 may use all of them until the tokens of a first chunk are drawn that is waited
+        for, if there is one text.
     turns
         The places in which S3Gen computes.
     """
@@ -203,6 +205,7 @@ class TokenBatcher:
         self._changed = turns.changed
         self._texts: list[DrawnText] = []
         self._thread: Thread | None = None
+        self._quickest = QuickestThreads((budget.t3, budget.total))
 
     def text(self, listener: Listener) -> DrawnText:
         """Add a text. `listener` hears it."""
@@ -261,25 +264,28 @@ class TokenBatcher:
 
     def _work(self) -> None:
         while (step := self._next()) is not None:
-            rows, packs = step
-            drawn: list[int | None] = [None] * len(rows)
+            drawn: list[int | None] = [None] * len(step.rows)
             error: Exception | None = None
             try:
-                if packs:
+                if step.packs:
                     self._batch.settle(self._wanted)
-                drawn = self._batch.step([row for _, row in rows])
+                began = time.perf_counter()
+                use(step.threads)
+                drawn = self._batch.step([row for _, row in step.rows])
+                if step.timed:
+                    self._quickest.took(step.threads, time.perf_counter() - began)
             except Exception as caught:  # noqa: BLE001 (`Tokens` raises it)
                 error = caught
             with self._changed:
-                for (tokens, _), token in zip(rows, drawn, strict=True):
+                for (tokens, _), token in zip(step.rows, drawn, strict=True):
                     if error is None:
                         tokens.add(token)
                     else:
                         tokens.end(error)
                 self._changed.notify_all()
 
-    def _next(self) -> tuple[list[tuple[Tokens, Row]], bool] | None:
-        """The rows of the next step, and whether weights are packed before it; None when the last text has left.
+    def _next(self) -> _Step | None:
+        """The next step; None when the last text has left.
 
         Waits until there are rows, and while T3 gives way to S3Gen.
         """
@@ -290,8 +296,19 @@ class TokenBatcher:
                 self._changed.notify_all()
                 return None
             chosen = taking_part_of([text.standing for text in self._texts])
-            alone = self._texts[0].segments[0].begins if len(self._texts) == 1 else False
-            use(self._budget.of_t3(alone))
             part = (self._texts[text].segments[row] for text, row in chosen)
             rows = [(tokens, tokens.row) for tokens in part if tokens.row is not None]
-            return rows, any(text.packs for text in self._texts)
+            alone = len(self._texts) == 1 and self._texts[0].segments[0].begins
+            timed = alone and [row.reading for _, row in rows] == [False]
+            threads = self._quickest.number if timed else self._budget.total if alone else self._budget.t3
+            return _Step(rows, any(text.packs for text in self._texts), threads, timed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    rows: list[tuple[Tokens, Row]]
+    packs: bool
+    """Whether weights are packed before it."""
+    threads: int
+    timed: bool
+    """Whether it draws one token while nothing else computes, so that its time says which number of threads is best."""

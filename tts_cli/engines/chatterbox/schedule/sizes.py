@@ -17,7 +17,7 @@ from typing import Final
 
 FIRST: Final = 7
 """Tokens of the first chunk: three are the flow's lookahead, and the sound of the other four comes at once."""
-FIRST_SEGMENT: Final = (FIRST, 10, 12)
+FIRST_SEGMENT: Final = (FIRST, 10, 12, 15)
 """Tokens of the chunks of the first segment; all after these have as many as the last."""
 LATER_SEGMENTS: Final = (FIRST, 15, 25)
 """The same for the other segments. 25 tokens are as many as the flow decodes at once."""

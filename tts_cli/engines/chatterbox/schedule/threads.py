@@ -1,18 +1,19 @@
 """Decides how many threads torch uses in each stage.
 
 T3 reads all its weights for every token, so memory limits it. S3Gen has many small layers, and for these a second
-thread costs more than it gains. So on few cores, T3 and S3Gen compute at the same time, each with one thread. T3 uses
-all threads until the tokens of the first chunk are drawn, because S3Gen has no work before. docs/lab/performance.md has
-the measurements.
+thread costs more than it gains. So on few cores, T3 and S3Gen compute at the same time, each with one thread. Until the
+tokens of the first chunk are drawn, S3Gen has no work. T3 then reads the text with all threads, and draws tokens with
+all or with one, as is faster here. docs/lab/performance.md has the measurements.
 """
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import torch
 
@@ -91,9 +92,10 @@ class Budget:
         """How many chunks S3Gen computes at once: one for each thread, and 2 for an utterance alone."""
         return max(2, self.total)
 
-    def of_t3(self, alone: bool) -> int:
-        """The threads for T3 where one thread draws the tokens of all utterances. `alone`: S3Gen has no work."""
-        return self.total if alone else max(1, self.total // 2)
+    @property
+    def t3(self) -> int:
+        """The threads for T3 where one thread draws the tokens of all utterances, while S3Gen computes."""
+        return max(1, self.total // 2)
 
     @contextmanager
     def taking_part(self) -> Iterator[None]:
@@ -109,6 +111,45 @@ class Budget:
     def share(self) -> Threads:
         """The threads for each of the utterances that are computed now."""
         return Threads.share(max(1, self.total // max(1, self._utterances)))
+
+
+class QuickestThreads:
+    """Finds out with how many threads something that happens often takes the least time.
+
+    A token's step consists of hundreds of small products. How long a thread takes to wake up for each of them depends
+    on the machine, so on some a second thread makes the step faster, and on others slower.
+
+    Parameters
+    ----------
+    numbers
+        The numbers of threads to choose from.
+
+    Examples
+    --------
+    >>> quickest = QuickestThreads([1, 2])
+    >>> for seconds in (0.015, 0.021, 0.014, 0.022):
+    ...     quickest.took(quickest.number, seconds)
+    >>> quickest.number
+    1
+    """
+
+    TRIES: Final = 2
+    """How often each number is tried. The first time can take longer than later ones."""
+
+    def __init__(self, numbers: Iterable[int]) -> None:
+        self._least = dict.fromkeys(numbers, math.inf)
+        self._untried = list(self._least) * QuickestThreads.TRIES
+
+    @property
+    def number(self) -> int:
+        """How many threads to use next time."""
+        return self._untried[0] if self._untried else min(self._least, key=self._least.__getitem__)
+
+    def took(self, number: int, seconds: float) -> None:
+        """Record how long it took with `number` threads."""
+        if self._untried[:1] == [number]:
+            del self._untried[0]
+        self._least[number] = min(self._least[number], seconds)
 
 
 def use(number: int) -> None:

@@ -50,7 +50,7 @@ class Row:
         self.reading = True
         self._token = START
         self.most = self._draws.limit
-        self.suffix = step.suffix(len(request.text_ids) + 1 + self.most)
+        self.suffix = step.suffix()
 
     @property
     def ended(self) -> bool:
@@ -70,7 +70,7 @@ class Row:
             self.reading = bool(self._unread)
             text = t3.text_emb.weight[torch.tensor(piece, dtype=torch.long)]
             known = text if self.reading else torch.cat([text, known])
-        return known + t3.tfmr.wpe.weight[place : place + len(known)]
+        return t3.at(known, place)
 
     def draw(self, logits: Tensor) -> int | None:
         """Draw a token from `logits` `[ids]`; None if there is none, because it stops or fails."""

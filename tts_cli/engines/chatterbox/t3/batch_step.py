@@ -1,8 +1,8 @@
 """One step of several rows through T3, in TorchScript, so that it needs Python's interpreter only at its ends.
 
 A row is a sequence that begins with the voice's prefix. All rows in one voice share the prefix: its keys and values are
-read once for all of them and never copied (cascade attention, as in Hydragen, arXiv:2402.05099). Each row's attention
-over the prefix and over its own positions, the suffix, are joined by the logarithms of their softmax sums.
+read once for all of them and never copied (cascade attention, as in Hydragen, arXiv:2402.05099). The scores of a row
+over the prefix and over its own positions, the suffix, share one softmax.
 
 The function is compiled once per process, for any number of rows. The weights are its arguments, so they are released
 with their T3.
@@ -23,6 +23,7 @@ from torch import Tensor
 from tts_cli.engines.chatterbox.modules import Linear
 from tts_cli.engines.chatterbox.precision.int8_products import Int8Codes, Packed, int8_rows
 from tts_cli.engines.chatterbox.precision.quantised_layers import Int8Linear, Projection
+from tts_cli.engines.chatterbox.t3.attention import Bags, bags, scores, weighted
 from tts_cli.engines.chatterbox.t3.network import Network, T3Prefix
 
 SHORT: Final = 100
@@ -38,28 +39,31 @@ class Suffix:
 
     Attributes
     ----------
+    keys
+        Transposed: float32 `[layers, heads, width / heads, room]`. What is not valid is finite.
     values
-        float32 `[layers, 2, heads, room, width / heads]`; index 0 of the second dimension are the keys.
-    most
-        How many positions the row can take.
+        float32 `[layers, heads, room, width / heads]`.
     filled
         How many positions are valid, from the first.
     """
 
+    keys: Tensor
     values: Tensor
-    most: int
     filled: int = 0
 
     BLOCK = 128
 
     def reserve(self, new: int) -> None:
-        """Make room for `new` more positions, in blocks, but for no more than `most` positions."""
-        room, needed = self.values.shape[3], self.filled + new
-        if needed > room:
-            grown = max(min(self.most, needed + Suffix.BLOCK), needed)
-            values = self.values.new_empty((*self.values.shape[:3], grown, self.values.shape[4]))
-            values[:, :, :, : self.filled] = self.values[:, :, :, : self.filled]
-            self.values = values
+        """Make room for `new` more positions, in whole blocks: for each size, torch compiles a kernel once."""
+        needed, room = self.filled + new, self.keys.shape[3]
+        if needed <= room:
+            return
+        room = -(-needed // Suffix.BLOCK) * Suffix.BLOCK
+        layers, heads, size = self.keys.shape[:3]
+        keys, values = self.keys.new_zeros(layers, heads, size, room), self.values.new_empty(layers, heads, room, size)
+        keys[..., : self.filled] = self.keys[..., : self.filled]
+        values[:, :, : self.filled] = self.values[:, :, : self.filled]
+        self.keys, self.values = keys, values
 
 
 class BatchStep:
@@ -73,7 +77,7 @@ class BatchStep:
 
     def __init__(self, network: Network) -> None:
         sizes = network.config
-        self._shape = sizes.n_layer, 2, sizes.n_head, 0, sizes.n_embd // sizes.n_head
+        self._shape = sizes.n_layer, sizes.n_head, sizes.n_embd // sizes.n_head
         norms, maps = [], []
         for block in network.tfmr.h:
             norms += [block.ln_1, block.ln_2]
@@ -95,9 +99,10 @@ class BatchStep:
         fits = isinstance(network.speech_head, Linear | Int8Linear)
         return fits and network.speech_emb.weight.device.type == "cpu"
 
-    def suffix(self, most: int) -> Suffix:
-        """The empty suffix of a row that can take `most` positions."""
-        return Suffix(torch.empty(self._shape), most)
+    def suffix(self) -> Suffix:
+        """The empty suffix of a row."""
+        layers, heads, size = self._shape
+        return Suffix(torch.empty(layers, heads, size, 0), torch.empty(layers, heads, 0, size))
 
     @torch.inference_mode()
     def __call__(self, prefixes: Sequence[T3Prefix], new: Sequence[Tensor], suffixes: Sequence[Suffix]) -> Tensor:
@@ -133,6 +138,7 @@ class BatchStep:
                 [prefix.keys for prefix in voices],
                 [prefix.values for prefix in voices],
                 spans,
+                [suffix.keys for suffix in suffixes],
                 [suffix.values for suffix in suffixes],
                 [suffix.filled for suffix in suffixes],
                 [_later(len(positions), suffix.filled) for positions, suffix in zip(new, suffixes, strict=True)],
@@ -197,7 +203,8 @@ def _step(
     keys: list[Tensor],
     values: list[Tensor],
     spans: list[int],
-    suffixes: list[Tensor],
+    own_keys: list[Tensor],
+    own_values: list[Tensor],
     filled: list[int],
     later: list[Tensor | None],
     norms: list[tuple[Tensor, Tensor]],
@@ -206,9 +213,18 @@ def _step(
     epsilon: float,
 ) -> Tensor:
     """The logits after each row's last new position. TorchScript: see `BatchStep`."""
+    heads, size = keys[0].size(1), keys[0].size(2)
+    sums: list[tuple[Bags, Bags]] = []  # over the keys and the values of each prefix
+    for voice in range(len(spans)):
+        positions = keys[voice].size(3)
+        sums.append((bags(heads, spans[voice], size, size), bags(heads, spans[voice], positions, positions)))
+    own_sums: list[tuple[Bags, Bags]] = []  # the same of each suffix
+    for row in range(len(new)):
+        known, room = filled[row] + new[row], own_keys[row].size(3)
+        own_sums.append((bags(heads, new[row], size, size), bags(heads, new[row], known, room)))
     for layer in range(keys[0].size(0)):
-        heads = _mapped(_normed(x, norms[2 * layer], epsilon), 4 * layer, maps, reduced)
-        heard = _attention(heads, new, keys, values, spans, suffixes, filled, later, layer)
+        parts = _mapped(_normed(x, norms[2 * layer], epsilon), 4 * layer, maps, reduced)
+        heard = _attention(parts, new, keys, values, spans, own_keys, own_values, filled, later, sums, own_sums, layer)
         x = x + _mapped(heard, 4 * layer + 1, maps, reduced)
         inner = _mapped(_normed(x, norms[2 * layer + 1], epsilon), 4 * layer + 2, maps, reduced)
         x = x + _mapped(F.gelu(inner, approximate="tanh"), 4 * layer + 3, maps, reduced)
@@ -239,41 +255,44 @@ def _attention(
     keys: list[Tensor],
     values: list[Tensor],
     spans: list[int],
-    suffixes: list[Tensor],
+    own_keys: list[Tensor],
+    own_values: list[Tensor],
     filled: list[int],
     later: list[Tensor | None],
+    sums: list[tuple[Bags, Bags]],
+    own_sums: list[tuple[Bags, Bags]],
     layer: int,
 ) -> Tensor:
     """Attention of each row over its prefix and its own positions, whose keys and values are written first.
 
     `x` has queries, keys and values, `[positions, 3 · width]`; `spans` says how many positions are in each voice.
     """
-    parts = x.view(x.size(0), 3, suffixes[0].size(2), suffixes[0].size(4)).permute(1, 2, 0, 3)
-    queries = parts[0:1]
-    # One product for the queries of all rows in a voice. `sums` are the logarithms of the softmax sums.
-    far: list[Tensor] = []
-    far_sums: list[Tensor] = []
-    start = 0
+    size = keys[0].size(2)
+    parts = x.view(x.size(0), 3, -1, size).permute(1, 2, 0, 3)
+    queries = parts[0] * size**-0.5
+    heard: list[Tensor] = []
+    row, start = 0, 0
     for voice in range(len(spans)):
-        stop = start + spans[voice]
-        heard, its = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(  # noqa: SLF001
-            queries[:, :, start:stop], keys[voice][layer][None], values[voice][layer][None]
-        )
-        far.append(heard)
-        far_sums.append(its)
-        start = stop
-    near: list[Tensor] = []
-    sums: list[Tensor] = []
-    start = 0
-    for row in range(len(new)):
-        own = suffixes[row][layer]
-        stop, known = start + new[row], filled[row] + new[row]
-        own[:, :, filled[row] : known] = parts[1:, :, start:stop]
-        heard, its = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(  # noqa: SLF001
-            queries[:, :, start:stop], own[0:1, :, :known], own[1:2, :, :known], attn_mask=later[row]
-        )
-        near.append(heard)
-        sums.append(its)
-        start = stop
-    share = torch.sigmoid(torch.cat(far_sums, 2) - torch.cat(sums, 2)).unsqueeze(3)
-    return torch.lerp(torch.cat(near, 2), torch.cat(far, 2), share).transpose(1, 2).reshape(x.size(0), -1)
+        over_keys, over_values = sums[voice]
+        positions = keys[voice].size(3)
+        far = scores(queries[:, start : start + spans[voice]], keys[voice][layer], over_keys)
+        shares: list[Tensor] = []
+        near: list[Tensor] = []
+        done = 0
+        while done < spans[voice]:
+            first, count, before = start + done, new[row], filled[row]
+            its_keys, its_values = own_keys[row][layer], own_values[row][layer]
+            its_keys[:, :, before : before + count] = parts[1, :, first : first + count].transpose(1, 2)
+            its_values[:, before : before + count] = parts[2, :, first : first + count]
+            over_own_keys, over_own_values = own_sums[row]
+            own = scores(queries[:, first : first + count], its_keys, over_own_keys)[:, :, : before + count]
+            hidden = later[row]
+            if hidden is not None:
+                own = own + hidden
+            share = torch.cat([far[:, done : done + count], own], 2).softmax(2)
+            shares.append(share[:, :, :positions])
+            near.append(weighted(share[:, :, positions:], its_values, over_own_values))
+            row, done = row + 1, done + count
+        heard.append(weighted(torch.cat(shares, 1), values[voice][layer], over_values) + torch.cat(near, 1))
+        start += spans[voice]
+    return torch.cat(heard, 1).transpose(0, 1).reshape(x.size(0), -1)

@@ -67,10 +67,10 @@ class T3(Network):
     ----------
     full
         Loads T3 with fp32 weights; None if this one has them.
-    traces
-        Whether a token's step is traced for an utterance alone: on a CPU, except in bf16.
     batch_step
-        The step of several rows; None if it was not loaded for a CPU in fp32 or int8.
+        The step of one row or several; None if it was not loaded for a CPU in fp32 or int8.
+    traces
+        Whether steps are computed in TorchScript: by `batch_step`, or traced. On a CPU, except in bf16.
     """
 
     def __init__(self, config: T3Config) -> None:
@@ -146,10 +146,9 @@ class T3(Network):
             self.batch_step.settle()
 
     def traced_step(self) -> TracedStep:
-        """The traced step of a token. The first call packs weights and traces, which takes 1 to 2 s for Turbo."""
+        """The traced step of a token, where there is no `batch_step`. The first call traces."""
         with self._tracing:
             if self._traced is None:
-                self.settle()
                 self._traced = TracedStep(self)
             return self._traced
 
@@ -188,8 +187,7 @@ class T3(Network):
         draws = self.draws(request)
         if draws.ended:
             return
-        cache, logits = self._read(request.prefix, request.text_ids, draws.limit)
-        step = self._stepper(cache)
+        logits, step = self._begin(request.prefix, request.text_ids, draws.limit)
         while (token := draws.draw(logits.cpu())) is not None:
             yield token
             if draws.ended:
@@ -223,19 +221,54 @@ class T3(Network):
         Tensor
             float32 `[len(tokens) + 1, ids]`.
         """
-        cache, first = self._read(prefix, text_ids, len(tokens))
-        step = self._stepper(cache)
+        first, step = self._begin(prefix, text_ids, len(tokens))
         return torch.stack([first, *(step(token).clone() for token in tokens)])
 
+    def at(self, positions: Tensor, place: int) -> Tensor:
+        """Add the learned positions from `place` on to embeddings `[n, width]`."""
+        return positions + self.tfmr.wpe.weight[place : place + len(positions)]
+
+    def embedded(self, text_ids: list[int]) -> Tensor:
+        """The embeddings `[n + 1, width]` of text tokens and of the start token after them."""
+        weight = self.speech_emb.weight
+        return torch.cat([self.text_emb.weight[torch.tensor(text_ids, device=weight.device)], weight[START][None]])
+
     @torch.inference_mode()
-    def _read(self, prefix: T3Prefix, text_ids: list[int], limit: int) -> tuple[Cache, Tensor]:
-        """The cache after voice, text and start token, and the logits `[ids]` of the first speech token."""
-        cache = self.room(prefix.positions + len(text_ids) + 1 + limit)
-        cache.keys[:, :, : prefix.positions] = prefix.keys
+    def _begin(self, prefix: T3Prefix, text_ids: list[int], limit: int) -> tuple[Tensor, Callable[[int], Tensor]]:
+        """Read voice, text and start token.
+
+        Returns
+        -------
+        Tensor
+            The logits `[ids]` of the first speech token.
+        callable
+            Takes a token, and returns the logits of the next one, valid until the next call.
+        """
+        weight = self.speech_emb.weight
+        text = self.embedded(text_ids)
+        if self.traces and self.batch_step is not None:
+            add = self._row(self.batch_step, prefix)
+            return add(text), lambda token: add(weight[token][None])
+        cache, logits = self._read(prefix, text, limit)
+        return logits, self._stepper(cache)
+
+    def _read(self, prefix: T3Prefix, text: Tensor, limit: int) -> tuple[Cache, Tensor]:
+        """The cache after the voice and `text` `[n, width]`, with room for `limit` tokens, and the next logits."""
+        cache = self.room(prefix.positions + len(text) + limit)
+        cache.keys[:, :, : prefix.positions] = prefix.keys.transpose(2, 3)
         cache.values[:, :, : prefix.positions] = prefix.values
         cache.filled = prefix.positions
-        text = self.text_emb.weight[torch.tensor(text_ids, device=self.text_emb.weight.device)]
-        return cache, self.next_logits(torch.cat([text, self.speech_emb.weight[START][None]]), cache)
+        return cache, self.next_logits(text, cache)
+
+    def _row(self, step: BatchStep, prefix: T3Prefix) -> Callable[[Tensor], Tensor]:
+        """A function that adds embeddings `[n, width]` to a row by itself, and returns the next token's logits."""
+        suffix = step.suffix()
+
+        def add(known: Tensor) -> Tensor:
+            with torch.inference_mode():
+                return step([prefix], [self.at(known, prefix.positions + suffix.filled)], [suffix])[0]
+
+        return add
 
     def _stepper(self, cache: Cache) -> Callable[[int], Tensor]:
         """A function that takes a token and returns the next token's logits, valid until the next call."""

@@ -26,7 +26,9 @@ class T3Prefix:
 
     Attributes
     ----------
-    keys, values
+    keys
+        Transposed: float32 `[layers, heads, width / heads, positions]`.
+    values
         float32 `[layers, heads, positions, width / heads]`.
     """
 
@@ -36,7 +38,7 @@ class T3Prefix:
     @property
     def positions(self) -> int:
         """Positions of T3's input that the voice takes."""
-        return int(self.keys.shape[2])
+        return int(self.values.shape[2])
 
 
 @dataclass(slots=True)
@@ -229,7 +231,7 @@ class Network(TypedModule):
         known = self.speech_emb(voice_tokens.reshape(-1).to(self.speech_emb.weight.device))
         position = self.cond_enc.spkr_enc(speaker.reshape(1, SPEAKER_WIDTH).to(known.device, known.dtype))
         self.tfmr(torch.cat([position, known]), cache)
-        return T3Prefix(cache.keys, cache.values)
+        return T3Prefix(cache.keys.transpose(2, 3).contiguous(), cache.values)
 
     @torch.inference_mode()
     def next_logits(self, embeddings: Tensor, cache: Cache) -> Tensor:

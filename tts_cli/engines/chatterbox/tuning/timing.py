@@ -151,7 +151,7 @@ class Timing:
         weight = t3.speech_emb.weight
         keys, values = (self._any(*t3.cache_shape(PREFIX)).to(weight.device) for _ in range(2))
         text = torch.randint(t3.text_emb.weight.shape[0], (TEXT,), generator=self._chance).tolist()
-        request = TokenRequest(T3Prefix(keys, values), text, exactly=ENDLESS)
+        request = TokenRequest(T3Prefix(keys.transpose(2, 3).contiguous(), values), text, exactly=ENDLESS)
         for token in t3.tokens(request) if t3.batch_step is None else _drawn_in_a_batch(t3, request):
             yield min(token, SPEECH_VOCABULARY - 1)
 

@@ -196,7 +196,7 @@ def save_prefix(prefix: T3Prefix, key: str, file: Path) -> None:
     OSError
         If it cannot be written.
     """
-    write({"keys": prefix.keys, "values": prefix.values}, key, file)
+    write(_tensors(prefix), key, file)
 
 
 def load_prefix(file: Path, key: str, t3: T3) -> T3Prefix | None:
@@ -217,12 +217,13 @@ def load_prefix(file: Path, key: str, t3: T3) -> T3Prefix | None:
         None if the file is missing or damaged, or has another key or shape.
     """
     tensors = stored(file, key)
-    if tensors is None or tensors.keys() != {"keys", "values"}:
+    if tensors is None or tensors.keys() != {"transposed_keys", "values"}:
         return None
     weight = t3.speech_emb.weight
-    keys, values = (tensors[name].to(weight.device, weight.dtype) for name in ("keys", "values"))
-    shape = t3.cache_shape(keys.shape[2])
-    return T3Prefix(keys, values) if keys.shape == shape == values.shape else None
+    keys, values = (tensors[name].to(weight.device, weight.dtype) for name in ("transposed_keys", "values"))
+    shape = t3.cache_shape(values.shape[2])
+    fits = values.shape == shape == keys.transpose(2, 3).shape
+    return T3Prefix(keys, values) if fits else None
 
 
 def prefix_of(voice: Conditionals, file: Path, model: str, t3: T3) -> T3Prefix:
@@ -249,5 +250,9 @@ def prefix_of(voice: Conditionals, file: Path, model: str, t3: T3) -> T3Prefix:
     if known is not None:
         return known
     prefix = t3.prefix(voice.speaker, voice.voice_tokens)
-    store({"keys": prefix.keys, "values": prefix.values}, key, file)
+    store(_tensors(prefix), key, file)
     return prefix
+
+
+def _tensors(prefix: T3Prefix) -> dict[str, Tensor]:
+    return {"transposed_keys": prefix.keys, "values": prefix.values}
