@@ -24,6 +24,9 @@ SOON: Final = 10
 """Tokens between those of the first chunk and packing. While they are drawn, the decoder computes that chunk. While
 weights are packed, it can compute the next one."""
 
+SHORT_TEXT: Final = 24
+"""Text tokens. So many or fewer are read with as many threads as are best for a token; all are best for more."""
+
 
 class Tokens(Iterator[int]):
     """The tokens of one segment, from the thread that draws them. An error is raised after the tokens before it.
@@ -300,8 +303,13 @@ class TokenBatcher:
             rows = [(tokens, tokens.row) for tokens in part if tokens.row is not None]
             alone = len(self._texts) == 1 and self._texts[0].segments[0].begins
             timed = alone and [row.reading for _, row in rows] == [False]
-            threads = self._quickest.number if timed else self._budget.total if alone else self._budget.t3
+            threads = self._threads_alone(rows, timed) if alone else self._budget.t3
             return _Step(rows, any(text.packs for text in self._texts), threads, timed)
+
+    def _threads_alone(self, rows: list[tuple[Tokens, Row]], draws: bool) -> int:
+        """The threads for a step while nothing else computes. `draws`: it draws one token."""
+        like_a_token = self._quickest.known and sum(row.unread for _, row in rows) <= SHORT_TEXT
+        return self._quickest.number if draws or like_a_token else self._budget.total
 
 
 @dataclass(frozen=True, slots=True)

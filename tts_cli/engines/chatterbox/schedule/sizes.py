@@ -4,9 +4,8 @@ A chunk costs the flow about the same time whether it has 5 or 10 tokens, becaus
 is attended to once. So large chunks cost less for each token, and small ones give sound earlier. The sizes do not
 depend on time, so that the same seed always gives the same sound.
 
-The tokens of the first segment come hardly faster than its sound is heard. Its chunks grow until S3Gen keeps up with
-T3; larger ones would only wait for their tokens. T3 draws later segments before they are heard, so their chunks are
-large.
+The tokens of the first segment come hardly faster than its sound is heard, and a large chunk would wait for them. So
+its chunks grow slowly. T3 draws later segments before they are heard, so their chunks are soon large.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import Final
 
 FIRST: Final = 7
 """Tokens of the first chunk: three are the flow's lookahead, and the sound of the other four comes at once."""
-FIRST_SEGMENT: Final = (FIRST, 10, 12, 15)
+FIRST_SEGMENT: Final = (FIRST, 10, 12, *[15] * 8, *[20] * 4, 25)
 """Tokens of the chunks of the first segment; all after these have as many as the last."""
 LATER_SEGMENTS: Final = (FIRST, 15, 25)
 """The same for the other segments. 25 tokens are as many as the flow decodes at once."""
@@ -43,7 +42,7 @@ def chunk_sizes(chunk: int | None, soon: bool, first_segment: bool) -> Iterator[
     >>> list(islice(chunk_sizes(10, True, True), 3)), list(islice(chunk_sizes(10, False, True), 3))
     ([7, 10, 10], [10, 10, 10])
     >>> list(islice(chunk_sizes(None, True, True), 5)), list(islice(chunk_sizes(None, True, False), 5))
-    ([7, 10, 12, 12, 12], [7, 15, 25, 25, 25])
+    ([7, 10, 12, 15, 15], [7, 15, 25, 25, 25])
     """
     if chunk is not None:
         return chain([min(chunk, FIRST) if soon else chunk], repeat(chunk))

@@ -293,6 +293,11 @@ def _attention(
             shares.append(share[:, :, :positions])
             near.append(weighted(share[:, :, positions:], its_values, over_own_values))
             row, done = row + 1, done + count
-        heard.append(weighted(torch.cat(shares, 1), values[voice][layer], over_values) + torch.cat(near, 1))
+        heard.append(weighted(_joined(shares), values[voice][layer], over_values) + _joined(near))
         start += spans[voice]
-    return torch.cat(heard, 1).transpose(0, 1).reshape(x.size(0), -1)
+    return _joined(heard).transpose(0, 1).reshape(x.size(0), -1)
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    """`parts` along their second dimension. One by itself is not copied."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
