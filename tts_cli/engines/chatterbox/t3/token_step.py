@@ -1,4 +1,4 @@
-"""One token through T3 without Python between the layers: traced for a CPU, with fixed shapes for CUDA graphs.
+"""One token through T3 without Python between the layers: with fixed shapes for CUDA graphs, traced for int4 on a CPU.
 
 T3 and S3Gen compute at the same time in two threads, and only one thread can hold Python's interpreter. If T3 ran
 layer by layer in Python, each thread would wait for the other about a thousand times a chunk. Measured, that takes half
