@@ -56,6 +56,6 @@ def test_what_is_there_after_loading_counts_as_old() -> None:
 
     with pytest.raises(ModelError):
         load_engine(find(f"{__name__}:Noting"), EngineSettings())
-    assert any(each is kept for each in gc.get_objects(generation=2)), "no search of young objects looks at it"
+    assert any(each is kept for each in gc.get_objects(generation=2)), "a search of young objects still looks at it"
     assert gc.get_freeze_count() == 0
     _collecting.clear()

@@ -116,7 +116,7 @@ def found_fault(placed: Placed, folder: Path) -> str:
 
 def _load(folder: Path, device: torch.device, precision: str, flow_steps: int) -> Placed:
     chosen = choose(precision, device)
-    with ThreadPoolExecutor(2) as pool:  # they wait for memory, and meanwhile release Python's lock
+    with ThreadPoolExecutor(2) as pool:  # T3, flow and vocoder wait for memory, and meanwhile release Python's lock
         loading = pool.submit(S3GenDecoder.load, folder, str(device), precision, flow_steps, pool)
         t3 = T3.load(folder, device, precision, sample_of(folder))
         return Placed(t3, loading.result(), device, chosen)

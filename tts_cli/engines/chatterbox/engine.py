@@ -73,11 +73,11 @@ class ChatterboxEngine:
         self._budget = Budget(plan.threads)
         self._prompt_seconds = chosen.prompt_seconds
         with ThreadPoolExecutor(1) as pool:
-            wanted = chosen.device, chosen.precision, chosen.flow_steps
-            placing = pool.submit(place, self._folder, *wanted, timed=plan.timed)
-            self._tokenizer = TextTokenizer(self._folder)
-            self._marker = Watermarker.load() if chosen.watermark else None
-            placed = placing.result()
+            tokenizer = pool.submit(TextTokenizer, self._folder)
+            marker = pool.submit(Watermarker.load) if chosen.watermark else None
+            placed = place(self._folder, chosen.device, chosen.precision, chosen.flow_steps, timed=plan.timed)
+            self._tokenizer = tokenizer.result()
+            self._marker = marker.result() if marker is not None else None
         self._t3, self._decoder = placed.t3, placed.decoder
         self._turns = Turns(self._budget.places)
         together = self._t3.batch_step is not None

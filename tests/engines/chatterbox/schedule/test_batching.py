@@ -12,12 +12,14 @@ from tests.engines.chatterbox.t3.random_weights import random_prefix, random_t3
 from tests.harness import PATIENCE
 from tts_cli.engines.chatterbox.precision.int8_products import codes_compute_the_same
 from tts_cli.engines.chatterbox.precision.quantised_layers import Int8Linear
+from tts_cli.engines.chatterbox.schedule import batching
 from tts_cli.engines.chatterbox.schedule.batching import LONG, SOON, TokenBatcher
 from tts_cli.engines.chatterbox.schedule.earliest_deadline import Turns
 from tts_cli.engines.chatterbox.schedule.policy import START, Listener
 from tts_cli.engines.chatterbox.schedule.threads import Budget
 from tts_cli.engines.chatterbox.t3.batch import Batch, Row
-from tts_cli.engines.chatterbox.t3.model import TokenRequest
+from tts_cli.engines.chatterbox.t3.model import T3, TokenRequest
+from tts_cli.engines.chatterbox.t3.network import T3Prefix
 
 pytestmark = pytest.mark.skipif(not codes_compute_the_same(), reason="this processor computes from packed weights only")
 
@@ -101,3 +103,48 @@ def test_nothing_is_drawn_for_a_listener_with_little_sound_while_chunks_are_comp
             with turns.changed:
                 assert bool(tokens.waiting) != gives_way
         assert len(list(tokens)) == 9
+
+
+class TimedThreads:
+    """What `use` was called with, and a clock: a token takes `seconds` with each number of threads."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: dict[int, float]) -> None:
+        self.used: list[int] = []
+        self.now, self._seconds = 0.0, seconds
+        monkeypatch.setattr(batching, "use", self.used.append)
+        monkeypatch.setattr("time.perf_counter", lambda: self.now)
+
+    def draw(self, batcher: TokenBatcher, prefix: T3Prefix, count: int) -> list[int]:
+        """The numbers of threads for a text of `count` tokens."""
+        self.used.clear()
+        with closing(batcher.text(Listener(lambda: 0.0))) as text:
+            list(text.begin(TokenRequest(prefix, [1, 2, 3], exactly=count), lambda _: False, FIRST, lambda: True))
+        return list(self.used)
+
+    def batch(self, t3: T3) -> Batch:
+        times = self
+
+        class TimedBatch(Batch):
+            def step(self, rows: Sequence[Row]) -> list[int | None]:
+                times.now += times._seconds[times.used[-1]]
+                return super().step(rows)
+
+        return TimedBatch(t3)
+
+
+@pytest.mark.parametrize(("seconds", "best"), [({1: 0.015, 2: 0.021}, 1), ({1: 0.034, 2: 0.02}, 2)])
+def test_the_first_chunk_is_drawn_with_the_number_of_threads_that_is_fastest(
+    monkeypatch: pytest.MonkeyPatch, seconds: dict[int, float], best: int
+) -> None:
+    times, prefix = TimedThreads(monkeypatch, seconds), random_prefix(2, 20)
+    batcher = TokenBatcher(times.batch(random_t3("fp32")), Budget(2), Turns(2))
+    assert times.draw(batcher, prefix, FIRST + 2) == [2, 1, 2, 1, 2, 1, 1], "reads, tries, and goes on with its share"
+    assert times.draw(batcher, prefix, FIRST + 2) == [2, best, best, best, best, 1, 1]
+
+
+def test_nothing_is_concluded_from_steps_beside_s3gen(monkeypatch: pytest.MonkeyPatch) -> None:
+    times, prefix, turns = TimedThreads(monkeypatch, {1: 0.015, 2: 0.01}), random_prefix(2, 20), Turns(2)
+    batcher = TokenBatcher(times.batch(random_t3("fp32")), Budget(2), turns)
+    with turns.of(Listener()):
+        assert times.draw(batcher, prefix, FIRST) == [2, 1, 1, 1, 1]
+    assert times.draw(batcher, prefix, FIRST) == [2, 1, 2, 1, 2]

@@ -122,7 +122,3 @@ def test_the_number_of_threads_that_took_least_is_used(seconds: dict[int, float]
         tried.append(number)
         quickest.took(number, seconds[number] + (1 if attempt < len(seconds) else 0))  # the first time is slow
     assert tried == [1, 2, 1, 2] + 4 * [best]
-
-
-def test_one_core_leaves_nothing_to_choose() -> None:
-    assert QuickestThreads((1, 1)).number == 1

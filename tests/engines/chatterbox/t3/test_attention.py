@@ -29,17 +29,3 @@ def test_it_is_what_matrix_products_give(
     shares = found[:, :, :positions].softmax(2)
     heard = weighted(shares, values, bags(heads, queries, positions, room))
     torch.testing.assert_close(heard, shares @ values[:, :positions], rtol=1e-5, atol=1e-4)
-
-
-def test_the_number_of_threads_changes_no_bit() -> None:
-    before = torch.get_num_threads()
-    try:
-        found = []
-        for number in (1, 2):
-            torch.set_num_threads(number)
-            chance = torch.Generator().manual_seed(0)
-            asked, keys = (torch.randn(*shape, generator=chance) for shape in ((16, 1, 64), (16, 64, 376)))
-            found.append(scores(asked, keys, bags(16, 1, 64, 64)))
-        assert torch.equal(*found)
-    finally:
-        torch.set_num_threads(before)

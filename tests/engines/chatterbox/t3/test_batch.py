@@ -249,6 +249,31 @@ def test_a_suffix_grows_in_blocks_and_stays_as_it_was(t3: T3) -> None:
     assert suffix.keys[1, 2, 3, :300].tolist() == suffix.values[1, 2, :300, 3].tolist() == list(range(300))
 
 
+@pytest.mark.parametrize("kind", ["fp32", "int8"])
+def test_the_number_of_threads_changes_no_bit_of_a_token(kind: str) -> None:
+    """With the width of Turbo. So the number can be chosen by time, and a seed still fixes the sound."""
+    t3 = T3(T3Config(n_layer=2)).eval()
+    chance = torch.Generator().manual_seed(1)
+    for weight in t3.parameters():
+        weight.data.normal_(0, 0.02, generator=chance)
+    convert(t3, kind)
+    step, before = BatchStep(t3), torch.get_num_threads()
+    voice = T3Prefix(*(torch.randn(shape, generator=chance) for shape in ((2, 16, 64, 376), (2, 16, 376, 64))))
+    text, tokens = torch.randn(20, 1024, generator=chance), torch.randn(3, 1, 1024, generator=chance)
+    found = []
+    try:
+        for number in (1, 2, 4):
+            suffix = step.suffix()
+            torch.set_num_threads(2)
+            step([voice], [text], [suffix])
+            torch.set_num_threads(number)
+            found.append(torch.cat([step([voice], [token], [suffix]) for token in tokens]))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
 def test_bf16_and_int4_have_no_step_of_several_rows() -> None:
     for kind in ("bf16", "int4"):
         t3 = T3(T3Config(n_layer=1, n_embd=64, n_head=4)).eval()

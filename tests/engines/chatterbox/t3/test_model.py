@@ -18,6 +18,7 @@ from tts_cli.engines.chatterbox.t3.sampling import (
     MAX_TOKENS,
 )
 from tts_cli.engines.chatterbox.t3.token_step import FixedStep
+from tts_cli.engines.chatterbox.voice.conditionals import Conditionals
 from tts_cli.engines.chatterbox.weights.config import SPEECH_IDS, SPEECH_VOCABULARY, STOP, T3Config
 
 LAYERS, WIDTH, HEADS = 3, 64, 4
@@ -174,11 +175,14 @@ def test_a_step_of_fixed_shapes_computes_the_same(ours: T3, prefix: T3Prefix) ->
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("precision", ["fp32", "int8", "int4"])
 def test_nothing_is_left_of_a_t3_that_is_no_longer_used(tiny: Path, precision: str) -> None:
+    voice = Conditionals.load(tiny / "conds.pt")
+    prefix = T3.load(tiny).prefix(voice.speaker, voice.voice_tokens)
+
     def load(times: int) -> float:
         for _ in range(times):
-            T3.load(tiny, precision=precision)
+            list(T3.load(tiny, precision=precision).tokens(TokenRequest(prefix, TEXT, exactly=2)))
         return resident()
 
     before = load(5)

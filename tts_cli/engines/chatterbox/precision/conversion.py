@@ -115,8 +115,11 @@ def _each(do: Callable[[Item], Result], items: list[Item], side_by_side: bool = 
     For Turbo's T3, packing int8 takes a second in two threads; it releases Python's lock. The other kinds are quick,
     and one thread needs less memory at once.
     """
+    if not side_by_side:
+        yield from map(do, items)
+        return
     with ThreadPoolExecutor(2) as pool, int8_packing():
-        yield from (pool.map if side_by_side else map)(do, items)
+        yield from pool.map(do, items)
 
 
 def linear_layers(module: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -60,7 +60,7 @@ def watch(t3: T3, prefix: T3Prefix, ids: list[int], tokens: Sequence[int]) -> li
     """
     chains = _chains(t3.config.n_layer)
     seen: dict[str, list[Tensor]] = {modules[0]: [] for _layer, _name, modules in chains}
-    traces, t3.traces = t3.traces, False  # a traced step calls no hooks
+    scripted, t3.scripted = t3.scripted, False  # TorchScript calls no hooks
     try:
         with ExitStack() as hooks:
             for name, rows in seen.items():
@@ -68,7 +68,7 @@ def watch(t3: T3, prefix: T3Prefix, ids: list[int], tokens: Sequence[int]) -> li
                 hooks.callback(hook.remove)
             t3.logits(prefix, ids, list(tokens[:TOKENS]))
     finally:
-        t3.traces = traces
+        t3.scripted = scripted
     maps = []
     for layer, name, modules in chains:
         taken = torch.cat(seen.pop(modules[0]))

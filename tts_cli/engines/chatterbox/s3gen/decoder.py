@@ -137,7 +137,8 @@ class S3GenDecoder:
         flow_steps
             How many steps the flow takes: 2 as upstream, or 1.
         pool
-            Loads the vocoder at the same time as the flow; None to load one after the other.
+            Loads the vocoder at the same time as the flow; None to load one after the other. A caller that itself runs
+            in `pool` needs another worker there.
 
         Returns
         -------

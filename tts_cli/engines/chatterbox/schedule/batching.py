@@ -24,9 +24,6 @@ SOON: Final = 10
 """Tokens between those of the first chunk and packing. While they are drawn, the decoder computes that chunk. While
 weights are packed, it can compute the next one."""
 
-SHORT_TEXT: Final = 24
-"""Text tokens. So many or fewer are read with as many threads as are best for a token; all are best for more."""
-
 
 class Tokens(Iterator[int]):
     """The tokens of one segment, from the thread that draws them. An error is raised after the tokens before it.
@@ -208,7 +205,7 @@ class TokenBatcher:
         self._changed = turns.changed
         self._texts: list[DrawnText] = []
         self._thread: Thread | None = None
-        self._quickest = QuickestThreads((budget.t3, budget.total))
+        self._quickest = QuickestThreads((1, budget.t3, budget.total))
 
     def text(self, listener: Listener) -> DrawnText:
         """Add a text. `listener` hears it."""
@@ -302,14 +299,11 @@ class TokenBatcher:
             part = (self._texts[text].segments[row] for text, row in chosen)
             rows = [(tokens, tokens.row) for tokens in part if tokens.row is not None]
             alone = len(self._texts) == 1 and self._texts[0].segments[0].begins
-            timed = alone and [row.reading for _, row in rows] == [False]
-            threads = self._threads_alone(rows, timed) if alone else self._budget.t3
+            reads = any(row.reading for _, row in rows)
+            number = self._quickest.number
+            threads = self._budget.t3 if not alone else self._budget.total if reads else number
+            timed = alone and not reads and len(rows) == 1 and self._turns.idle
             return _Step(rows, any(text.packs for text in self._texts), threads, timed)
-
-    def _threads_alone(self, rows: list[tuple[Tokens, Row]], draws: bool) -> int:
-        """The threads for a step while nothing else computes. `draws`: it draws one token."""
-        like_a_token = self._quickest.known and sum(row.unread for _, row in rows) <= SHORT_TEXT
-        return self._quickest.number if draws or like_a_token else self._budget.total
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,4 +313,4 @@ class _Step:
     """Whether weights are packed before it."""
     threads: int
     timed: bool
-    """Whether it draws one token while nothing else computes, so that its time says which number of threads is best."""
+    """Whether it draws one token while S3Gen computes nothing, so its time says which number of threads is best."""

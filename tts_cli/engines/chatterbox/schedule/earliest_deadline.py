@@ -62,6 +62,11 @@ class Turns:
         """Whether a chunk is computed in each place."""
         return len(self._held) >= self._places
 
+    @property
+    def idle(self) -> bool:
+        """Whether S3Gen computes nothing."""
+        return not self._held
+
     def take(self, turn: Turn) -> None:
         """Wait for a place; see `Turn`."""
         with self.changed:

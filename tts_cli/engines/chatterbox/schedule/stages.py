@@ -74,7 +74,9 @@ def side_by_side(
     """
     with ExitStack() as stack:
         use(threads.s3gen)
-        chunks = _chunks(tokens, begin(), sizes, turn)
+        with turn:
+            stream = begin()
+        chunks = _chunks(tokens, stream, sizes, turn)
         sounds = stack.enter_context(closing(Prefetch(_with_threads(threads.s3gen, chunks), room=1)))
         stack.callback(turn.close)  # runs before the others, so that the flow begins no further chunk
         for sound in sounds:

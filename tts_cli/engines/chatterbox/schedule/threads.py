@@ -2,8 +2,8 @@
 
 T3 reads all its weights for every token, so memory limits it. S3Gen has many small layers, and for these a second
 thread costs more than it gains. So on few cores, T3 and S3Gen compute at the same time, each with one thread. Until the
-tokens of the first chunk are drawn, S3Gen has no work. T3 may then use all threads, where that is faster.
-docs/lab/performance.md has the measurements.
+tokens of the first chunk are drawn, S3Gen has no work. T3 then reads the text with all threads, and draws tokens with
+the number of threads that is fastest. docs/lab/performance.md has the measurements.
 """
 
 from __future__ import annotations
@@ -144,11 +144,6 @@ class QuickestThreads:
     def number(self) -> int:
         """How many threads to use next time."""
         return self._untried[0] if self._untried else min(self._least, key=self._least.__getitem__)
-
-    @property
-    def known(self) -> bool:
-        """Whether all numbers have been tried."""
-        return not self._untried
 
     def took(self, number: int, seconds: float) -> None:
         """Record how long it took with `number` threads."""

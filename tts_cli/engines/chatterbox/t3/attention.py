@@ -36,6 +36,8 @@ def bags(heads: int, queries: int, rows: int, room: int, few: int = FEW) -> Bags
         How many rows of each head are added up, from its first.
     room
         How many rows each head has.
+    few
+        `FEW`. TorchScript reads no global numbers, but defaults.
 
     Examples
     --------

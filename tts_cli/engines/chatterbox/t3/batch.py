@@ -57,11 +57,6 @@ class Row:
         """Whether it has drawn its last token."""
         return self.error is not None or self._draws.ended
 
-    @property
-    def unread(self) -> int:
-        """How many text tokens have not been read."""
-        return len(self._unread)
-
     def positions(self, most: int | None) -> Tensor:
         """Its next positions `[n, width]`: the text and the start token, later the last token.
 

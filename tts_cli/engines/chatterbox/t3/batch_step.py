@@ -40,7 +40,8 @@ class Suffix:
     Attributes
     ----------
     keys
-        Transposed: float32 `[layers, heads, width / heads, room]`. What is not valid is finite.
+        Transposed: float32 `[layers, heads, width / heads, room]`. The other positions are 0. Their scores are computed,
+        too, and left out.
     values
         float32 `[layers, heads, room, width / heads]`.
     filled

@@ -10,7 +10,6 @@ part depend on the voice alone. A `T3Prefix` holds them: it is computed once and
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,16 +68,17 @@ class T3(Network):
         Loads T3 with fp32 weights; None if this one has them.
     batch_step
         The step of one row or several; None if it was not loaded for a CPU in fp32 or int8.
-    traces
-        Whether steps are computed in TorchScript: by `batch_step`, or traced. On a CPU, except in bf16.
+    traced_step
+        The step of a token on a CPU in int4; otherwise None.
+    scripted
+        Whether steps are computed by one of these two, in TorchScript.
     """
 
     def __init__(self, config: T3Config) -> None:
         super().__init__(config)
         self.full: Callable[[], T3] | None = None
-        self.traces = False
-        self._traced: TracedStep | None = None
-        self._tracing = threading.Lock()
+        self.scripted = False
+        self.traced_step: TracedStep | None = None
         self.batch_step: BatchStep | None = None
 
     @classmethod
@@ -131,10 +131,10 @@ class T3(Network):
             install(t3, kind, parts)
             t3.full = full
         if t3.speech_emb.weight.device.type == "cpu" and kind != "bf16":  # oneDNN's bf16 product cannot be traced
-            t3.traces = True
+            t3.scripted = True
             t3.batch_step = BatchStep(t3) if BatchStep.computes(t3) else None
             if t3.batch_step is None:  # then every utterance is computed alone
-                t3.traced_step()
+                t3.traced_step = TracedStep(t3)
         return t3
 
     def settle(self, wanted: Callable[[], bool] = lambda: True) -> None:
@@ -144,13 +144,6 @@ class T3(Network):
         """
         if pack(self, wanted) and self.batch_step is not None:
             self.batch_step.settle()
-
-    def traced_step(self) -> TracedStep:
-        """The traced step of a token, where there is no `batch_step`. The first call traces."""
-        with self._tracing:
-            if self._traced is None:
-                self._traced = TracedStep(self)
-            return self._traced
 
     @torch.inference_mode()
     def prefix(self, speaker: Tensor, voice_tokens: Tensor) -> T3Prefix:
@@ -246,7 +239,7 @@ class T3(Network):
         """
         weight = self.speech_emb.weight
         text = self.embedded(text_ids)
-        if self.traces and self.batch_step is not None:
+        if self.scripted and self.batch_step is not None:
             add = self._row(self.batch_step, prefix)
             return add(text), lambda token: add(weight[token][None])
         cache, logits = self._read(prefix, text, limit)
@@ -274,7 +267,7 @@ class T3(Network):
         """A function that takes a token and returns the next token's logits, valid until the next call."""
         if cache.keys.device.type == "cuda":
             return FixedStep(self, cache)
-        if self.traces:
-            traced = self.traced_step()
+        traced = self.traced_step
+        if self.scripted and traced is not None:
             return lambda token: traced(token, cache)
         return lambda token: self.next_logits(self.speech_emb.weight[token][None], cache)

@@ -87,11 +87,10 @@ def _traced(module: nn.Module, **inputs: Tensor) -> Callable[..., Any]:
     return forward
 
 
-def _weights(part: nn.Module) -> Iterator[Tensor | torch.ScriptObject]:
-    """The weights of a module without those of its parts. Packed int8 weights are script objects."""
+def _weights(part: nn.Module) -> Iterator[Tensor]:
+    """The weights of a module without those of its parts."""
     yield from part.parameters(recurse=False)
     yield from part.buffers(recurse=False)
-    yield from (value for value in vars(part).values() if isinstance(value, torch.ScriptObject))
 
 
 class FixedStep:
