@@ -40,8 +40,8 @@ class Suffix:
     Attributes
     ----------
     keys
-        Transposed: float32 `[layers, heads, width / heads, room]`. The other positions are 0. Their scores are computed,
-        too, and left out.
+        Transposed: float32 `[layers, heads, width / heads, room]`. Positions that are not valid are 0: their scores are
+        computed, too, and left out.
     values
         float32 `[layers, heads, room, width / heads]`.
     filled
