@@ -18,7 +18,8 @@ from tts_cli.audio import AudioChunk
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
 from tts_cli.engines.chatterbox.options import ChatterboxOptions
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder
-from tts_cli.engines.chatterbox.schedule.batching import DrawnText, Tokens
+from tts_cli.engines.chatterbox.schedule.batching import DrawnText
+from tts_cli.engines.chatterbox.schedule.drawn_tokens import Tokens
 from tts_cli.engines.chatterbox.t3.batch import Batch, Row
 from tts_cli.engines.chatterbox.t3.model import TokenRequest
 from tts_cli.engines.chatterbox.t3.sampling import Draws

@@ -19,7 +19,8 @@ from tts_cli.engines import EngineSettings, Segments, SpeakOptions
 from tts_cli.engines.chatterbox.device_placement import place
 from tts_cli.engines.chatterbox.options import AUTO, ChatterboxOptions, ChatterboxSettings
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenStream
-from tts_cli.engines.chatterbox.schedule.batching import DrawnText, TokenBatcher, Tokens
+from tts_cli.engines.chatterbox.schedule.batching import DrawnText, TokenBatcher
+from tts_cli.engines.chatterbox.schedule.drawn_tokens import Tokens
 from tts_cli.engines.chatterbox.schedule.earliest_deadline import Turns
 from tts_cli.engines.chatterbox.schedule.policy import Listener
 from tts_cli.engines.chatterbox.schedule.prefetched_segments import PrefetchedSegments

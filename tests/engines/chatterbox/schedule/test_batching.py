@@ -13,7 +13,8 @@ from tests.harness import PATIENCE
 from tts_cli.engines.chatterbox.precision.int8_products import codes_compute_the_same
 from tts_cli.engines.chatterbox.precision.quantised_layers import Int8Linear
 from tts_cli.engines.chatterbox.schedule import batching
-from tts_cli.engines.chatterbox.schedule.batching import LONG, SOON, TokenBatcher
+from tts_cli.engines.chatterbox.schedule.batching import LONG, TokenBatcher
+from tts_cli.engines.chatterbox.schedule.drawn_tokens import SOON
 from tts_cli.engines.chatterbox.schedule.earliest_deadline import Turns
 from tts_cli.engines.chatterbox.schedule.policy import START, Listener
 from tts_cli.engines.chatterbox.schedule.threads import Budget

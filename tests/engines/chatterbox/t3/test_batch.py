@@ -16,9 +16,10 @@ from tts_cli.engines.chatterbox.options import Sampling
 from tts_cli.engines.chatterbox.precision.conversion import convert
 from tts_cli.engines.chatterbox.precision.quantised_layers import Int8Linear
 from tts_cli.engines.chatterbox.t3.batch import Batch, Row
-from tts_cli.engines.chatterbox.t3.batch_step import BatchStep, Suffix
+from tts_cli.engines.chatterbox.t3.batch_step import BatchStep
 from tts_cli.engines.chatterbox.t3.model import T3, TokenRequest
 from tts_cli.engines.chatterbox.t3.network import T3Prefix
+from tts_cli.engines.chatterbox.t3.suffix import Suffix
 from tts_cli.engines.chatterbox.weights.config import START, T3Config
 from tts_cli.errors import ModelError
 

@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable
 
 from tts_cli.engines import Segments
-from tts_cli.engines.chatterbox.schedule.batching import DrawnText, Tokens
+from tts_cli.engines.chatterbox.schedule.batching import DrawnText
+from tts_cli.engines.chatterbox.schedule.drawn_tokens import Tokens
 from tts_cli.segment import Segment
 
 Begin = Callable[[Segment], "Tokens | None"]

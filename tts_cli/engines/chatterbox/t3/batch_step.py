@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, Optional, TypeAlias
 
@@ -25,46 +24,13 @@ from tts_cli.engines.chatterbox.precision.int8_products import Int8Codes, Packed
 from tts_cli.engines.chatterbox.precision.quantised_layers import Int8Linear, Projection
 from tts_cli.engines.chatterbox.t3.attention import Bags, bags, scores, weighted
 from tts_cli.engines.chatterbox.t3.network import Network, T3Prefix
+from tts_cli.engines.chatterbox.t3.suffix import Suffix
 
 SHORT: Final = 100
 """Steps after which the rest of a text is likely to be long enough for packing to pay."""
 
 Map: TypeAlias = tuple[Tensor | None, Tensor, Int8Codes | None, Optional[Packed]]  # noqa: UP045 - a class of torch's
 """A linear map: the weight `[inputs, outputs]`, None in int8; the bias; and in int8 the codes or the packed weight."""
-
-
-@dataclass(slots=True)
-class Suffix:
-    """The keys and values of a row after the prefix.
-
-    Attributes
-    ----------
-    keys
-        Transposed: float32 `[layers, heads, width / heads, room]`. Positions that are not valid are 0: their scores are
-        computed, too, and left out.
-    values
-        float32 `[layers, heads, room, width / heads]`.
-    filled
-        How many positions are valid, from the first.
-    """
-
-    keys: Tensor
-    values: Tensor
-    filled: int = 0
-
-    BLOCK = 128
-
-    def reserve(self, new: int) -> None:
-        """Make room for `new` more positions, in whole blocks: for each size, torch compiles a kernel once."""
-        needed, room = self.filled + new, self.keys.shape[3]
-        if needed <= room:
-            return
-        room = -(-needed // Suffix.BLOCK) * Suffix.BLOCK
-        layers, heads, size = self.keys.shape[:3]
-        keys, values = self.keys.new_zeros(layers, heads, size, room), self.values.new_empty(layers, heads, room, size)
-        keys[..., : self.filled] = self.keys[..., : self.filled]
-        values[:, :, : self.filled] = self.values[:, :, : self.filled]
-        self.keys, self.values = keys, values
 
 
 class BatchStep:
