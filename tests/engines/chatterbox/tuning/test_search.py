@@ -180,6 +180,42 @@ def test_late_nothing_is_begun_that_the_choice_can_do_without() -> None:
     assert [each for each in machine.asked if each.startswith("whole")] == [f"whole cpu int8 cached 2 {BLOCK}"]
 
 
+def with_bf16(context: float) -> Simulated:
+    """Two cores with bf16, whose T3 is fast in int8. A block takes the flow `context` seconds with `context`."""
+    return Simulated(
+        {"cpu fp32": 0.064, "cpu bf16": 0.0275, "cpu int8": 0.014},
+        {
+            "cpu fp32 context": (4.0, 0.2),
+            "cpu bf16 context": (context, 0.1),
+            "cpu fp32 cached": (0.19, 0.09),
+            "cpu bf16 cached": (0.1, 0.066),
+        },
+        {"cpu": {"fp32": FP32, "bf16": BF16, "int8": Precision("int8", "bf16", "int8")}},
+    )
+
+
+def test_a_bound_from_a_shorter_reference_is_not_taken_over_by_a_precision_for_which_it_shows_nothing() -> None:
+    machine = with_bf16(0.9)
+    assert chosen_on(machine) == "cpu int8 cached 2"
+    assert "block cpu bf16 context" in machine.asked
+    assert not [each for each in machine.asked if each.startswith("whole") and "context" in each]
+
+
+def test_however_late_it_is_the_most_promising_way_is_timed() -> None:
+    class Slow(Simulated):
+        def rtf(self, way: Way, block: int) -> float:
+            found = super().rtf(way, block)
+            if way.strategy == "cached":
+                return found
+            self.now += BUDGET
+            return 4.31
+
+    whole = with_bf16(0.3)
+    machine = Slow(whole.tokens, whole.blocks, whole.kinds)
+    assert chosen_on(machine) == "cpu int8 cached 2"
+    assert f"whole cpu int8 context 2 {BLOCK}" in machine.asked
+
+
 def test_what_is_done_is_told_with_the_rows_so_far() -> None:
     told: list[tuple[str, int]] = []
     machine = xeon()

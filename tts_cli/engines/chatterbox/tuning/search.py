@@ -176,7 +176,9 @@ class _Search:
             for strategy in CLOSEST:
                 way = Way(device, name, strategy, self._machine.cores)
                 known = blocks.get((kinds.s3gen, strategy))
-                block = blocks[kinds.s3gen, strategy] = known or self._block(way, token)
+                if known is None or (known.least and least_rtf(way, token, known) <= LIMIT):
+                    known = blocks[kinds.s3gen, strategy] = self._block(way, token)
+                block = known
                 self._rows[way] = Row(
                     way, least_rtf(way, token, block), True, token, None if block.least else block.flow, block.vocoder
                 )
@@ -199,10 +201,10 @@ class _Search:
                     return
 
     def _fastest(self) -> None:
-        """Time the ways that may be faster than all that were timed."""
-        for row in sorted(self._rows.values(), key=lambda row: row.rtf):
+        """Time the ways that may be faster than all that were timed: the most promising one however late it is."""
+        for number, row in enumerate(sorted(self._rows.values(), key=lambda row: row.rtf)):
             fastest = min((each.rtf for each in self._rows.values() if not each.least), default=None)
-            if row.least and (fastest is None or (row.rtf < fastest and self._in_time())):
+            if row.least and (fastest is None or (row.rtf < fastest and (number == 0 or self._in_time()))):
                 self._whole(row.way)
 
     def _other_threads(self) -> None:
