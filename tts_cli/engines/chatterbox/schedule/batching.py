@@ -47,12 +47,8 @@ class DrawnText:
         ----------
         request
             What is drawn.
-        stops
-            Takes each token, and returns whether it must be the last.
-        first
-            Tokens of the first chunk.
-        wanted
-            Returns whether someone wants to hear the segment. If not, its row is free after the step.
+        stops, first, wanted
+            As for `Tokens`.
 
         Returns
         -------

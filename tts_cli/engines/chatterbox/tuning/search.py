@@ -175,10 +175,9 @@ class _Search:
             token = self._machine.token(device, name, self._machine.cores)
             for strategy in CLOSEST:
                 way = Way(device, name, strategy, self._machine.cores)
-                known = blocks.get((kinds.s3gen, strategy))
-                if known is None or (known.least and least_rtf(way, token, known) <= LIMIT):
-                    known = blocks[kinds.s3gen, strategy] = self._block(way, token)
-                block = known
+                block = blocks.get((kinds.s3gen, strategy))
+                if block is None or (block.least and least_rtf(way, token, block) <= LIMIT):
+                    block = blocks[kinds.s3gen, strategy] = self._block(way, token)
                 self._rows[way] = Row(
                     way, least_rtf(way, token, block), True, token, None if block.least else block.flow, block.vocoder
                 )
