@@ -109,7 +109,7 @@ class Utterance:
     def pause(self) -> None:
         """Fade out and be silent until `resume`. Computing goes on as far as the sink takes chunks.
 
-        It is heard within 50 ms where a sound server plays, within 0.2 s elsewhere; see `docs/playback.md`.
+        It is heard within 50 ms; see `docs/playback.md`.
         """
         with self._steer:
             self._paused = True

@@ -144,9 +144,9 @@ def runs(heard: Samples) -> list[Samples]:
 
 
 @despite_stalls
-@pytest.mark.parametrize(("device", "most"), [("default", 0.05), (CARD, 0.25)])
-def test_a_pause_is_heard_soon_and_the_next_sample_follows_it(speaker: Speaker, device: str, most: float) -> None:
-    """`most`: how many seconds may be heard after `pause`, counted in samples, by what the device says that it has."""
+@pytest.mark.parametrize("device", ["default", CARD])
+def test_a_pause_is_heard_within_50_ms_and_the_next_sample_follows_it(speaker: Speaker, device: str) -> None:
+    """Counted in samples, by what the device says that it has."""
     with speaker.recording() as recording:
         done = warm.run([sys.executable, "-c", PAUSED, device], env=speaker.environment)
     assert done.returncode == 0, done.stderr
@@ -162,4 +162,4 @@ def test_a_pause_is_heard_soon_and_the_next_sample_follows_it(speaker: Speaker, 
     assert len(ends) >= 8
     # A busy machine may be slower, the product never faster than it is: the best of all pauses counts.
     paused = [int(line) for line in done.stdout.split()]
-    assert min(min(end for end in ends if end >= position) - position for position in paused) <= most * 24_000
+    assert min(min(end for end in ends if end >= position) - position for position in paused) <= 0.05 * 24_000

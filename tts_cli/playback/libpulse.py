@@ -1,7 +1,7 @@
-"""The part of PulseAudio's client library, libpulse, that playing needs: https://freedesktop.org/software/pulseaudio/doxygen/.
+"""Plays through PulseAudio, by its client library: https://freedesktop.org/software/pulseaudio/doxygen/.
 
-The library has no thread of its own here: it works in `Loop.turn`, in the thread that calls it. None of its calls waits
-except the poll in `Loop.turn`, so they keep Python's interpreter; giving it away and getting it back in between could
+The library has no thread of its own here: it works in `turn`, in the thread that calls it. None of its calls waits
+except the poll in `turn`, so they keep Python's interpreter; giving it away and getting it back in between could
 take milliseconds.
 """
 
@@ -12,12 +12,12 @@ import functools
 import time
 from collections.abc import Callable
 from ctypes import POINTER, byref, c_char_p, c_int, c_int64, c_long, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from tts_cli.audio import Samples
+from tts_cli.playback.sound_server import ServerError, SoundServer
 
 FLOAT32: Final = 5
 NO_AUTOSPAWN: Final = 1
@@ -31,6 +31,14 @@ RUNNING: Final = 0
 ANSWER_SECONDS: Final = 0.1
 """How often a wait for an answer looks whether it should end."""
 UNSET: Final = 0xFFFF_FFFF
+BUFFER_SECONDS: Final = 0.2
+"""What the server stores, and so for how long this process may be kept from running."""
+REQUEST_SECONDS: Final = 0.01
+"""What the server asks for at once. Its device stores as much, which cannot be replaced."""
+AHEAD_SECONDS: Final = 0.025
+"""What is played before replaced sound, so that there is time to fade it out."""
+PATIENCE_SECONDS: Final = 5.0
+"""How long the server may take to answer when it is opened."""
 
 
 class SampleSpec(ctypes.Structure):
@@ -64,10 +72,6 @@ class TimingInfo(ctypes.Structure):
         ("configured_source_usec", c_uint64),
         ("since_underrun", c_int64),
     )
-
-
-class PulseError(Exception):
-    """The server cannot be reached, or it has ended the connection."""
 
 
 @functools.cache
@@ -112,75 +116,50 @@ def _library() -> Any:
     return library
 
 
-@dataclass(frozen=True, slots=True)
-class Buffer:
-    """What a server should store of a stream, in samples."""
-
-    length: int
-    """How much."""
-    request: int
-    """The least that it asks for at once; its device stores little more."""
-    start: int
-    """How much must be there before it plays, at first and after it has run dry."""
-
-
-class Connection:
-    """A connection to the user's PulseAudio server, with one stream of mono float32 that it plays.
-
-    One thread at a time may call the methods; `wake` may be called by others.
+class PulseServer(SoundServer):
+    """The user's PulseAudio server, with one stream that it plays. See `SoundServer`.
 
     Parameters
     ----------
-    title
-        What volume controls show.
     rate
         Samples a second.
-    buffer
-        What the server should store.
-    patience
-        How many seconds it may take to answer.
-
-    Attributes
-    ----------
-    length : int
-        How many samples the server does store.
 
     Raises
     ------
-    PulseError
+    ServerError
         If there is no server, or it does not play.
     """
 
-    def __init__(self, title: str, rate: int, buffer: Buffer, patience: float) -> None:
+    fades = False
+
+    def __init__(self, rate: int) -> None:
+        self.delay, self.ahead = round(REQUEST_SECONDS * rate), round(AHEAD_SECONDS * rate)
+        length = round(BUFFER_SECONDS * rate)
+        # Playing starts, at first and after it has run dry, when half of the buffer is there.
+        sizes = (length, length // 2, self.delay)
         try:
             self._pulse = pulse = _library()
         except OSError as error:
-            raise PulseError(str(error)) from error
+            raise ServerError(str(error)) from error
         self._loop = pulse.mainloop_new()
         self._context = pulse.context_new(pulse.mainloop_get_api(self._loop), b"tts")
         self._stream: int | None = None
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + PATIENCE_SECONDS
         try:
             self._check(pulse.context_connect(self._context, None, NO_AUTOSPAWN, None))
             self._turn_until(lambda: pulse.context_get_state(self._context) == CONTEXT_READY, deadline)
             spec = SampleSpec(FLOAT32, rate, 1)
-            self._stream = pulse.stream_new(self._context, title.encode(), byref(spec), None)
-            attr = BufferAttr(UNSET, *(4 * samples for samples in (buffer.length, buffer.start, buffer.request)), UNSET)
+            self._stream = pulse.stream_new(self._context, b"speech", byref(spec), None)
+            attr = BufferAttr(UNSET, *(4 * samples for samples in sizes), UNSET)
             self._check(pulse.stream_connect_playback(self._stream, None, byref(attr), EARLY_REQUESTS, None, None))
             self._turn_until(lambda: pulse.stream_get_state(self._stream) == STREAM_READY, deadline)
         except BaseException:
             self.close()
             raise
-        self.length: int = pulse.stream_get_buffer_attr(self._stream).contents.tlength // 4
+        self.length = pulse.stream_get_buffer_attr(self._stream).contents.tlength // 4
 
     def turn(self, seconds: float | None = None) -> None:
-        """Send what is to be sent, wait for news (at most `seconds`, if given), and receive them.
-
-        Raises
-        ------
-        PulseError
-            If the server has ended the connection or the stream.
-        """
+        """See `SoundServer.turn`. What is to be sent is sent first."""
         pulse = self._pulse
         self._check(pulse.mainloop_prepare(self._loop, -1 if seconds is None else round(seconds * 1e6)))
         self._check((pulse.poll if seconds == 0 else pulse.wait)(self._loop))
@@ -190,40 +169,20 @@ class Connection:
             raise self._error()
 
     def wake(self) -> None:
-        """End the wait of `turn`."""
+        """See `SoundServer.wake`."""
         self._pulse.mainloop_wakeup(self._loop)
 
     def writable(self) -> int:
-        """How many samples the server asks for."""
+        """See `SoundServer.writable`."""
         return int(self._pulse.stream_writable_size(self._stream)) // 4
 
     def write(self, samples: Samples, position: int) -> None:
-        """Give the server samples `[n]` for a position, instead of those that it may have.
-
-        Positions count samples from the beginning of the stream. What was played already is dropped.
-        """
+        """See `SoundServer.write`. What was played already is dropped."""
         self._send(samples, position, ABSOLUTE)
 
-    def replace(self, samples: Samples, after: int, ended: Callable[[], bool]) -> int | None:
-        """Give the server samples `[n]` to be played `after` samples after those that it has played.
-
-        They take the place of those that the server may have. Its device has more sound, which is played before.
-
-        Parameters
-        ----------
-        samples
-            The sound.
-        after
-            How many samples of what the server has are still played.
-        ended
-            Asked while the answer is waited for.
-
-        Returns
-        -------
-        int or None
-            The position that the samples have got; None if `ended` became true while the server did not answer.
-        """
-        self._send(samples, after, AFTER_PLAYED)
+    def replace(self, samples: Samples, ended: Callable[[], bool]) -> int | None:
+        """See `SoundServer.replace`."""
+        self._send(samples, self.ahead, AFTER_PLAYED)
         pulse = self._pulse
         if not self._done(pulse.stream_update_timing_info(self._stream, None, None), ended):
             return None
@@ -239,11 +198,11 @@ class Connection:
         return int(self._pulse.stream_get_underflow_index(self._stream)) // 4
 
     def flush(self, ended: Callable[[], bool]) -> None:
-        """Let the server drop what it has. Returns when it has, or when `ended` becomes true."""
+        """See `SoundServer.flush`."""
         self._done(self._pulse.stream_flush(self._stream, None, None), ended)
 
     def close(self) -> None:
-        """End the connection. The server drops what it has."""
+        """See `SoundServer.close`."""
         pulse = self._pulse
         if self._stream is not None:
             pulse.stream_unref(self._stream)
@@ -266,12 +225,12 @@ class Connection:
     def _turn_until(self, ready: Callable[[], bool], deadline: float) -> None:
         while not ready():
             if (left := deadline - time.monotonic()) <= 0:
-                raise PulseError("the server does not answer")
+                raise ServerError("the server does not answer")
             self.turn(left)
 
     def _check(self, result: int) -> None:
         if result < 0:
             raise self._error()
 
-    def _error(self) -> PulseError:
-        return PulseError(self._pulse.strerror(self._pulse.context_errno(self._context)).decode())
+    def _error(self) -> ServerError:
+        return ServerError(self._pulse.strerror(self._pulse.context_errno(self._context)).decode())

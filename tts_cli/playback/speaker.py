@@ -12,10 +12,11 @@ from tts_cli.audio import AudioChunk, Samples, as_samples
 from tts_cli.errors import OutputError
 from tts_cli.playback import CHECK_SECONDS, Heard, Sink, SinkStatus
 from tts_cli.playback.devices import Device
-from tts_cli.playback.output import open_output
+from tts_cli.playback.output import Output
 from tts_cli.playback.placement import Placement
 from tts_cli.playback.playout import Playout
 from tts_cli.playback.ring import Ring
+from tts_cli.playback.sound_server import open_server
 
 CAPACITY_SECONDS: Final = 60
 """How much sound may wait in the ring: 5.8 MB at 24 kHz."""
@@ -88,7 +89,7 @@ class SpeakerSink(Sink):
         self._resampler = _resampler(rate, device.rate)
         self._held_back = False  # whether the resampler holds samples back
         self._placement = Placement(self._ring, device.rate)
-        self._output = open_output(device, self._playout)
+        self._output = Output(open_server(device), self._playout, device.rate)
 
     def write(self, chunk: AudioChunk, needed: float) -> None:
         """Clip and resample the chunk, and wait until all of it is in the ring."""
