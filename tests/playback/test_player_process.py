@@ -53,11 +53,13 @@ def players(speaker: Speaker) -> list[int]:
     return [int(line.split('"')[1]) for line in shown.splitlines() if "application.process.id" in line]
 
 
-def test_what_was_written_is_heard_and_the_process_ends(speaker: Speaker, card: Device) -> None:
+def test_what_was_written_is_heard_and_nothing_stays(speaker: Speaker, card: Device) -> None:
     with speaker.recording() as recording:
+        files = len(os.listdir("/proc/self/fd"))
         with closing(PlayerProcess(card)) as server:
             feed(server, 48_000)
             assert players(speaker)
+        assert len(os.listdir("/proc/self/fd")) == files
         assert np.count_nonzero(recording.samples) > 24_000
     assert not players(speaker)
 
