@@ -21,16 +21,20 @@ def wait():
 """
 WHILE_C_CODE_IS_IMPORTED = """
 from importlib.machinery import ExtensionFileLoader
+# Modules of NumPy 1.26 and of 2.5 that drop exceptions while they are imported.
+DROPPING = ("numpy.random._common", "numpy._core._multiarray_umath")
 def profile(frame, *_):
     caller = frame.f_back
     while caller is not None and caller.f_code is not ExtensionFileLoader.exec_module.__code__:
         caller = caller.f_back
-    if frame.f_code.co_name == "find_spec" and caller and caller.f_locals["module"].__name__ == "numpy.random._common":
+    if frame.f_code.co_name == "find_spec" and caller and caller.f_locals["module"].__name__ in DROPPING:
         sys.setprofile(None)
         os.kill(os.getpid(), signal.SIGTERM)
 sys.setprofile(profile)
 try:
     import numpy.random
+    if sys.getprofile():
+        sys.exit("no module drops exceptions")
     wait()
 except KeyboardInterrupt:
     print(signals.exit_code())
@@ -82,6 +86,8 @@ def run(program: str) -> subprocess.CompletedProcess[str]:
 )
 def test_a_signal_is_not_lost_where_exceptions_are(program: str) -> None:
     ended = run(program)
+    if "no module drops" in ended.stderr:
+        pytest.skip("this NumPy drops no exceptions")
     assert (ended.stdout, ended.stderr) == ("143\n", "")
 
 

@@ -55,11 +55,11 @@ def players(speaker: Speaker) -> list[int]:
 
 def test_what_was_written_is_heard_and_nothing_stays(speaker: Speaker, card: Device) -> None:
     with speaker.recording() as recording:
-        files = len(os.listdir("/proc/self/fd"))
+        files = len([*Path("/proc/self/fd").iterdir()])
         with closing(PlayerProcess(card)) as server:
             feed(server, 48_000)
             assert players(speaker)
-        assert len(os.listdir("/proc/self/fd")) == files
+        assert len([*Path("/proc/self/fd").iterdir()]) == files
         assert np.count_nonzero(recording.samples) > 24_000
     assert not players(speaker)
 

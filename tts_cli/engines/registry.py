@@ -236,9 +236,12 @@ def baselines(spec: EngineSpec, settings: EngineSettings, names: str) -> Abstrac
     ------
     UsageError
         If the engine has no baselines.
+    MissingError
+        If this machine lacks something that the engine needs.
     """
     if not spec.baselines:
         raise UsageError(f"there is nothing to compare the {spec.name} engine with", "leave out --compare")
+    spec.check_available(settings)
     return cast("AbstractContextManager[Mapping[str, Engine]]", _imported(spec.baselines)(settings, names))
 
 

@@ -31,6 +31,7 @@ class PlayBuffer:
 
     Examples
     --------
+    >>> from array import array
     >>> buffer = PlayBuffer(8, fade=2)
     >>> buffer.write(memoryview(array("f", [1, 1, 1, 1])))
     >>> buffer.replace(memoryview(array("f", [0, 0])))

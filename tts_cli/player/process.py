@@ -144,7 +144,7 @@ class Player:
 
 
 def main(device: str, name: str, rate: str, channels: str, fade: str) -> None:
-    """Play, and tell the other process if that is not possible. The arguments are those of `Player`, as text."""
+    """Play, and tell the other process if that is not possible. The parameters are those of `Player`, as text."""
     gc.disable()  # it would make the callback late
     with socket.socket(fileno=0) as link:
         try:
