@@ -109,7 +109,7 @@ class Utterance:
     def pause(self) -> None:
         """Fade out and be silent until `resume`. Computing goes on as far as the sink takes chunks.
 
-        It is heard within 50 ms; see `docs/playback.md`.
+        It is heard when the device has played what it stores, usually within 50 ms; see `docs/playback.md`.
         """
         with self._steer:
             self._paused = True

@@ -1,4 +1,4 @@
-"""What the callback plays: every sample once, and no click however the sound arrives."""
+"""What a device gets: every sample once, and no click however the sound arrives."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_at_hand_is_what_can_be_filled_without_a_gap() -> None:
     assert player.at_hand(600) == 600, "the ring holds all that there is"
 
 
-def test_what_is_to_be_drained_is_not_shut_in_by_a_callback_that_ran_at_that_moment() -> None:
+def test_what_is_to_be_drained_is_not_shut_in_by_a_block_that_is_filled_at_that_moment() -> None:
     class Interleaved(Ring):
         def read(self, out: Samples) -> int:
             player.draining = True

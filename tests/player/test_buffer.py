@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tts_cli.audio import Samples
+from tts_cli.audio import Samples, raised_cosine
 from tts_cli.player.buffer import PlayBuffer
 
 SIZE, FADE = 40, 4
@@ -40,8 +40,7 @@ def test_a_device_gets_what_was_written_and_replaced(steps: list[tuple[str, int]
         elif step == "replace" and FADE + count <= SIZE:
             begin = buffer.replace(as_floats(np.full(count, level, np.float32)))
             length = min(len(waiting), FADE)
-            fade = 0.5 + 0.5 * np.cos(np.pi * (np.arange(FADE - length, FADE) + 0.5) / FADE)
-            waiting = [*(np.array(waiting[:length]) * fade), *[level] * count]
+            waiting = [*(np.array(waiting[:length]) * raised_cosine(length)[::-1]), *[level] * count]
             assert begin == position + length
         assert (buffer.read, buffer.end) == (position, position + len(waiting))
 

@@ -2,9 +2,9 @@
 
 Chunks come in, one sample rate for each sink. Sound goes out to a speaker (`speaker`), a file (`file`) or an open
 descriptor (`stream`, with `outlet`); `opening` opens them. A speaker puts sound into the `ring` (`placement`), and
-`playout` decides what of it a device gets. An `output` (with `output_history`) gives it to a `sound_server`, which can
-take it back: `libpulse` for PulseAudio and PipeWire (with `alsa`), otherwise `player_process`. Modules outside use
-`Sink`, `SinkStatus`, the sink classes and `prebuffer.Forecast`.
+`playout` decides what of it a device gets. An `output` (with its `history`) gives it to a `device_stream`, which can
+take it back: a `pulse_stream` for PulseAudio and PipeWire (with `libpulse` and `alsa`), otherwise a `process_stream`.
+Modules outside use `Sink`, `SinkStatus`, the sink classes and `prebuffer.Forecast`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Audio devices as PortAudio lists them. This is the only module that imports sounddevice."""
+"""Audio devices as PortAudio lists them. Only this module and `tts_cli.player.process` import sounddevice."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ class Playout:
             self._rising = True
 
     def fill(self, out: Samples) -> None:
-        """Write a block of samples `[n]` to `out`. Called in real time: it only copies, multiplies and counts."""
+        """Write a block of samples `[n]` to `out`. It must not be late: it copies, multiplies and counts."""
         if self.silenced:
             self._fade_out(out)
             if not self.cut and self.ring.move():

@@ -1,6 +1,6 @@
 """A ring of samples between one writer and one reader, in which the reader never waits.
 
-The reader is the audio callback: it must not allocate, lock, print or raise. The two sides share two counters. Each
+The reader is the thread of an `Output`, which must not be late. The two sides share two counters. Each
 counter is written by one side only, after the samples that it counts are in place. A position is the number of samples
 written before it.
 """

@@ -9,14 +9,14 @@ from typing import Any, Final
 import numpy as np
 
 from tts_cli.audio import AudioChunk, Samples, as_samples
-from tts_cli.errors import OutputError
+from tts_cli.errors import MissingError, OutputError
 from tts_cli.playback import CHECK_SECONDS, Heard, Sink, SinkStatus
+from tts_cli.playback.device_stream import DeviceStream, StreamError
 from tts_cli.playback.devices import Device
 from tts_cli.playback.output import Output
 from tts_cli.playback.placement import Placement
 from tts_cli.playback.playout import Playout
 from tts_cli.playback.ring import Ring
-from tts_cli.playback.sound_server import open_server
 
 CAPACITY_SECONDS: Final = 60
 """How much sound may wait in the ring: 5.8 MB at 24 kHz."""
@@ -25,7 +25,7 @@ HISTORY_SECONDS: Final = 60
 SERVER_SECONDS: Final = 0.3
 """What a sound server may buffer after the device: how much later the last sample may be heard."""
 POLL_SECONDS: Final = 0.01
-"""Seconds from one look for room in the ring to the next. The callback wakes no thread: that could make it wait."""
+"""Seconds from one look for room in the ring to the next."""
 DEAD_SECONDS: Final = 1.2
 """A device that has not asked for sound for so long counts as lost."""
 WAKING_SECONDS: Final = 5
@@ -89,7 +89,7 @@ class SpeakerSink(Sink):
         self._resampler = _resampler(rate, device.rate)
         self._held_back = False  # whether the resampler holds samples back
         self._placement = Placement(self._ring, device.rate)
-        self._output = Output(open_server(device), self._playout, device.rate)
+        self._output = Output(_stream(device), self._playout, device.rate)
 
     def write(self, chunk: AudioChunk, needed: float) -> None:
         """Clip and resample the chunk, and wait until all of it is in the ring."""
@@ -164,7 +164,7 @@ class SpeakerSink(Sink):
     def finish(self) -> None:
         """Play to the last sample. Raises `OutputError` if the device stops asking for sound."""
         self.text_pending()
-        # The device still buffers the last samples, and PortAudio's stop does not always wait for them. They have been
+        # The output and the device still store the last samples, and `Output.stop` drops them. They have been
         # heard when the device has asked for as much silence after them as it can buffer, however long that takes.
         heard = self._output.asked + self._buffered
         while not self._interrupted.is_set():
@@ -200,8 +200,9 @@ class SpeakerSink(Sink):
             raise self._lost()
 
     def _lost(self) -> OutputError:
+        why = f" ({self._output.failure})" if self._output.failure else ""
         return OutputError(
-            f"the audio device {self._device.name!r} has stopped playing",
+            f"the audio device {self._device.name!r} has stopped playing{why}",
             "is it still connected? `tts devices` lists what is",
         )
 
@@ -215,7 +216,7 @@ class SpeakerSink(Sink):
     def close(self) -> None:
         """Stop at once and give the device back."""
         self._interrupted.set()
-        self._guarded(self._output.close)
+        self._guarded(self._output.stop)
 
     def _guarded(self, call: Any) -> None:
         """Run `call` in a thread, because calls into the system may never return when a device is lost."""
@@ -225,7 +226,7 @@ class SpeakerSink(Sink):
             try:
                 with self._stopping:
                     call()
-            except Exception as error:  # noqa: BLE001  whatever PortAudio raises, the device is lost
+            except Exception as error:  # noqa: BLE001  whatever it raises, the device is lost
                 failure.append(error)
 
         thread = threading.Thread(target=run, name="close audio device", daemon=True)
@@ -255,3 +256,24 @@ def _resampler(rate: int, device_rate: int) -> Any:
     import soxr
 
     return soxr.ResampleStream(rate, device_rate, 1, dtype="float32")
+
+
+def _stream(device: Device) -> DeviceStream:
+    """What plays on the device. Raises `MissingError` if the device cannot be opened."""
+    if device.system == "ALSA":
+        from tts_cli.playback.alsa import is_sound_server
+
+        if is_sound_server(device.name):
+            from tts_cli.playback.pulse_stream import PulseStream
+
+            with contextlib.suppress(StreamError):  # PortAudio says what is wrong, or gets through
+                return PulseStream(device.rate)
+    from tts_cli.playback.process_stream import ProcessStream
+
+    try:
+        return ProcessStream(device)
+    except StreamError as error:
+        raise MissingError(
+            f"the audio device {device.name!r} cannot be opened ({error})",
+            "try another one (`tts devices`), or write a file with -o speech.wav",
+        ) from error

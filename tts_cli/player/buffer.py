@@ -6,7 +6,7 @@ import math
 import threading
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # Python 3.13 is the first that can take the type of the items when it runs
+if TYPE_CHECKING:  # no Python before 3.14 can take the type of the items while it runs
     Floats = memoryview[float]
 
 
@@ -18,7 +18,7 @@ class PlayBuffer:
     size
         How many samples may wait.
     fade
-        Over how many samples the sound before replaced samples is faded out.
+        How many samples are faded out before replaced samples.
 
     Attributes
     ----------
@@ -46,29 +46,35 @@ class PlayBuffer:
         self.read = self.end = self.dry = 0
         self._size = size
         self._data = memoryview(bytearray(4 * size)).cast("f")
-        self._fade = [0.5 + 0.5 * math.cos(math.pi * (step + 0.5) / fade) for step in range(fade)]
+        self._fade = fade
         self._is_dry = True  # before the first sample, too
         self._lock = threading.Lock()
 
     def write(self, samples: Floats) -> None:
-        """Add float32 samples `[n]` at the end."""
+        """Add samples `[n]` at the end."""
         with self._lock:
             self._put(samples)
 
     def replace(self, samples: Floats) -> int:
-        """Put float32 samples `[n]` in the place of those that wait, after a fade. Return their position."""
+        """Put samples `[n]` in the place of those that wait, after a fade. Return their position."""
         with self._lock:
-            length = min(self.end - self.read, len(self._fade))
-            for step, level in enumerate(self._fade[len(self._fade) - length :]):
+            length = min(self.end - self.read, self._fade)
+            for step in range(length):  # a raised cosine, as in `tts_cli.audio`, which needs NumPy
+                level = 0.5 + 0.5 * math.cos(math.pi * (step + 0.5) / length)
                 self._data[(self.read + step) % self._size] *= level
             begin = self.end = self.read + length
             self._put(samples)
             return begin
 
     def play(self, out: Floats, channels: int) -> None:
-        """Fill a block of interleaved float32 samples `[frames · channels]`, each channel with the same sound.
+        """Fill a block, in real time. Silence stands for samples that have not come.
 
-        Called in real time. Silence stands for samples that have not come.
+        Parameters
+        ----------
+        out
+            The block: `[frames · channels]`, interleaved.
+        channels
+            How many channels it has. All get the same sound.
         """
         with self._lock:
             wanted = len(out) // channels
@@ -78,8 +84,7 @@ class PlayBuffer:
             for channel in range(channels):
                 out[channel : head * channels : channels] = self._data[start : start + head]
                 out[head * channels + channel : count * channels : channels] = self._data[: count - head]
-            for index in range(count * channels, len(out)):
-                out[index] = 0
+            out[count * channels :] = memoryview(bytes(4 * (len(out) - count * channels))).cast("f")
             self.read += count
             self.dry += count < wanted and not self._is_dry
             self._is_dry = count < wanted

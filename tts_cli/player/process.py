@@ -8,19 +8,30 @@ import os
 import select
 import signal
 import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from tts_cli.player import wire
 from tts_cli.player.buffer import PlayBuffer
 
 LATENCY_SECONDS: Final = 0.03
-"""What the device stores: how long a pause takes to be heard, and for how long this process may be kept from running.
+"""What the device should store. A pause is heard so much later. This process may be without processor time for so long.
 
 docs/playback.md has the measurements."""
 MOST_SECONDS: Final = 0.15
-"""What the device stores at most. It stores twice as much after each time that it ran dry."""
-END_SECONDS: Final = 0.5
-"""How long a device may take to be closed. The process then ends without it."""
+"""What it should store at most. That is doubled when the device has run dry."""
+BUFFER_SECONDS: Final = 4
+"""What may wait here, for devices that take much at once."""
+REPORT_SECONDS: Final = 0.005
+"""How much the device takes before that is reported."""
+LOOK_SECONDS: Final = 0.2
+"""After so long without a callback, this process looks whether the stream has ended."""
+CALL_SECONDS: Final = 10.0
+"""How long PortAudio may take to open the device or to let it play to its end. The process is then killed."""
+END_SECONDS: Final = 0.2
+"""How long it may take to give the device back at the end."""
 
 
 class Player:
@@ -33,13 +44,13 @@ class Player:
     device
         The number of the device.
     name
-        Its name: another process may count devices in another way.
+        Its name. The number may be another one in this process.
     rate
         Samples a second.
     channels
         How many channels the device requires.
     fade
-        Over how many samples sound is faded out before it is replaced.
+        How many samples are faded out before replaced samples.
     """
 
     def __init__(self, link: socket.socket, device: int, name: str, rate: int, channels: int, fade: int) -> None:
@@ -50,37 +61,43 @@ class Player:
         self._device = self._found(device, name)
         self._rate = rate
         self._channels = channels
-        self._buffer = PlayBuffer(rate, fade)
+        self._buffer = PlayBuffer(BUFFER_SECONDS * rate, fade)
         self._latency = LATENCY_SECONDS
         self._late = self._replaced = self._begin = 0
-        self._said = b""
-        self._asked, self._asking = os.pipe()
-        os.set_blocking(self._asking, False)
+        self._sent: wire.Report | None = None
+        self._woken, self._waking = os.pipe()
+        os.set_blocking(self._waking, False)
         self._stream = self._opened()
 
     def run(self) -> None:
-        """Play until the socket is closed."""
+        """Play until the socket is closed. Raises `OSError` if the device cannot play any more."""
         orders = bytearray()
         waiting = select.poll()
         waiting.register(self._link, select.POLLIN)
-        waiting.register(self._asked, select.POLLIN)
+        waiting.register(self._woken, select.POLLIN)
         late = self._late
         while True:
             self._report()
-            ready = [handle for handle, _ in waiting.poll()]
-            if self._asked in ready:
-                os.read(self._asked, 4096)
+            ready = [handle for handle, _ in waiting.poll(LOOK_SECONDS * 1000)]
+            if not ready and not self._stream.active:
+                raise OSError("the device has ended the stream")
+            if self._woken in ready:
+                os.read(self._woken, 4096)
             if self._link.fileno() in ready:
                 data = self._link.recv(1 << 16)
                 if not data:
-                    break
+                    return
                 orders += data
                 self._obey(orders)
             if self._late != late:
-                late = self._late
                 self._store_more()
-        signal.setitimer(signal.ITIMER_REAL, END_SECONDS)  # kills the process
-        self._stream.abort(ignore_errors=True)
+                late = self._late
+
+    def close(self) -> None:
+        """Drop what the device has, and give it back."""
+        with limited(END_SECONDS):
+            self._stream.abort(ignore_errors=True)
+            self._stream.close(ignore_errors=True)
 
     def _found(self, device: int, name: str) -> int:
         listed = self._sd.query_devices()
@@ -92,6 +109,7 @@ class Player:
         raise OSError("it is gone")
 
     def _opened(self) -> Any:
+        self._called = 0.0  # when the device asked for samples last
         stream = self._sd.RawOutputStream(
             samplerate=self._rate,
             device=self._device,
@@ -100,14 +118,19 @@ class Player:
             latency=self._latency,
             callback=self._callback,
         )
+        self._stored = stream.latency
         stream.start()
         return stream
 
     def _callback(self, out: Any, frames: int, when: Any, status: Any) -> None:  # noqa: ARG002
+        now = time.monotonic()
+        # Not every system says that it ran dry.
+        dry = self._called and now - self._called > self._stored + frames / self._rate
+        self._called = now
+        self._late += bool(dry or status.output_underflow)
         self._buffer.play(memoryview(out).cast("f"), self._channels)
-        self._late += bool(status.output_underflow)
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._asking, b".")
+        with contextlib.suppress(BlockingIOError):  # it wakes up already
+            os.write(self._waking, b".")
 
     def _obey(self, orders: bytearray) -> None:
         """Carry out the orders that have come whole, and remove them."""
@@ -125,34 +148,57 @@ class Player:
                 self._buffer.write(samples)
 
     def _store_more(self) -> None:
-        """Open the device again such that it stores more."""
-        if self._latency < MOST_SECONDS:
-            self._latency = min(2 * self._latency, MOST_SECONDS)
+        """Open the device again such that it stores more, if it can."""
+        if self._latency >= MOST_SECONDS:
+            return
+        before = self._stored
+        self._latency = min(2 * self._latency, MOST_SECONDS)
+        with limited(CALL_SECONDS):
             self._stream.stop()  # when it has played what it stores
             self._stream.close()
             self._stream = self._opened()
+        if self._stored <= before:
+            self._latency = MOST_SECONDS
 
     def _report(self) -> None:
-        delay = round(self._stream.latency * self._rate)
-        dry = self._buffer.dry + self._late
-        news = wire.Report(self._buffer.read, dry, self._replaced, self._begin, delay).packed()
-        if news != self._said:
-            # The other process may be stopped. It gets the next report, which says everything that this one says.
-            with contextlib.suppress(BlockingIOError):
-                self._link.send(news, socket.MSG_DONTWAIT)
-                self._said = news
+        """Tell the other process how playing stands, if there is something new to tell."""
+        sent, dry = self._sent, self._buffer.dry + self._late
+        delay = round(self._stored * self._rate)
+        new = wire.Report(self._buffer.read, dry, self._replaced, self._begin, delay)
+        if sent and new[1:] == sent[1:] and new.read - sent.read < REPORT_SECONDS * self._rate:
+            return
+        # The other process may be stopped. It gets the next report, which says everything that this one says.
+        with contextlib.suppress(BlockingIOError):
+            self._link.send(new.packed(), socket.MSG_DONTWAIT)
+            self._sent = new
 
 
-def main(device: str, name: str, rate: str, channels: str, fade: str) -> None:
-    """Play, and tell the other process if that is not possible. The parameters are those of `Player`, as text."""
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Kill this process if the block takes longer: calls into the system may never return when a device is lost."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # it may have been ignored where this process was started
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def main(device: int, name: str, rate: int, channels: int, fade: int) -> None:
+    """Play, and tell the other process if that is not possible. The parameters are those of `Player`."""
     gc.disable()  # it would make the callback late
+    player = None
     with socket.socket(fileno=0) as link:
         try:
-            Player(link, int(device), name, int(rate), int(channels), int(fade)).run()
+            with limited(CALL_SECONDS):
+                player = Player(link, device, name, rate, channels, fade)
+            player.run()
         except ConnectionError:  # nobody listens any more
             pass
         except Exception as error:  # noqa: BLE001  whatever PortAudio raises, the device cannot play
             text = str(error).partition("\n")[0]
             with contextlib.suppress(OSError):
                 link.sendall(wire.Report(wire.FAILED).packed() + text.encode())
+    if player is not None:
+        player.close()
     os._exit(0)  # without waiting for a device that is lost

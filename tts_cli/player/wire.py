@@ -1,6 +1,6 @@
 """Messages between the process that plays and the one that it plays for.
 
-Samples are float32 in the machine's own byte order. A stream is ended by closing the socket.
+Samples are float32 in the machine's own byte order. The socket is closed when nothing more shall be played.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ class Report(NamedTuple):
     """How playing stands. Positions count samples from the beginning of the stream."""
 
     read: int
-    """The position of the next sample that the device gets; `FAILED` if the device cannot play: a text follows."""
+    """The position of the next sample that the device gets. `FAILED` if the device cannot play: the reason follows the
+    report, as UTF-8."""
     dry: int = 0
-    """How often there was nothing to play, or PortAudio asked for it too late."""
+    """How often there was nothing to play, or the device ran dry."""
     replaced: int = 0
     """How many orders to replace samples were carried out."""
     begin: int = 0
-    """The position that the samples of the last of these orders have got."""
+    """The position at which the samples of the last such order begin."""
     delay: int = 0
     """How many samples the device stores."""
 
@@ -39,6 +40,6 @@ class Report(NamedTuple):
         return _REPORT.pack(*self)
 
 
-def report_of(data: bytes | bytearray | memoryview) -> Report:
+def report_of(data: bytes | bytearray) -> Report:
     """The report that `Report.packed` has written."""
     return Report(*_REPORT.unpack(data))
