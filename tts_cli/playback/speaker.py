@@ -30,7 +30,7 @@ DEAD_SECONDS: Final = 1.2
 """A device that has not asked for sound for so long counts as lost."""
 WAKING_SECONDS: Final = 5
 """The same while it has only asked for what it buffers: a sound server may have to wake it, as with Bluetooth."""
-LAST_SECONDS: Final = 0.1
+LAST_SECONDS: Final = 0.5
 """How long the closing of a lost device is waited for. It may never return, and the error message comes after it."""
 
 
