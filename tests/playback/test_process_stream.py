@@ -92,15 +92,16 @@ def test_a_device_that_cannot_be_opened_is_an_error(speaker: Speaker) -> None:
         ProcessStream(Device(0, CARD, "ALSA", 999, RATE, default=False))
 
 
-def test_a_device_that_ran_dry_stores_more_from_then_on(speaker: Speaker) -> None:
+def test_a_device_that_ran_dry_twice_stores_more_from_then_on(speaker: Speaker) -> None:
     with speaker.recording() as recording, closing(ProcessStream(DEVICE)) as stream:
         feed(stream, NOISE[:RATE])
         dry, delay = stream.ran_dry(), stream.delay
         process = player(speaker)
-        os.kill(process, signal.SIGSTOP)
-        recording.wait_for_seconds(0.5)
-        os.kill(process, signal.SIGCONT)
-        feed(stream, NOISE)
+        for _ in range(2):
+            os.kill(process, signal.SIGSTOP)
+            recording.wait_for_seconds(0.5)
+            os.kill(process, signal.SIGCONT)
+            feed(stream, NOISE[:RATE])
         assert stream.ran_dry() > dry
         assert stream.delay > 1.9 * delay
         begin = recording.seconds

@@ -26,6 +26,8 @@ OURS: Final = ("tts_cli.engines.chatterbox:ENGINE", "tts_cli.engines.builtin:ENG
 """In the order in which `auto` tries them."""
 GROUP: Final = "tts_cli.engines"
 AUTO: Final = "auto"
+_FROZEN: Final = gc.get_freeze_count()
+"""How many objects Python's start has frozen: hundreds in Python 3.12, none in others."""
 
 
 @cache
@@ -203,7 +205,7 @@ def _uncollected() -> Iterator[None]:
     try:
         yield
     finally:
-        if was_on and not gc.get_freeze_count():
+        if was_on and gc.get_freeze_count() <= _FROZEN:
             gc.freeze()
             gc.unfreeze()  # gives all objects to the oldest generation
         if was_on:
