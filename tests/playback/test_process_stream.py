@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from contextlib import closing
@@ -71,6 +72,28 @@ def test_what_was_written_is_heard_and_nothing_stays(speaker: Speaker) -> None:
             os.kill(process, 0)
     heard = np.trim_zeros(recording.exact)
     assert np.array_equal(heard, NOISE)
+
+
+@despite_stalls
+def test_sockets_that_take_little_lose_nothing(speaker: Speaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS."""
+    real = socket.socketpair
+
+    def small() -> tuple[socket.socket, socket.socket]:
+        pair = real()
+        for end in pair:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # Linux makes it 4608 bytes
+        return pair
+
+    monkeypatch.setattr(socket, "socketpair", small)
+    with speaker.recording() as recording, closing(ProcessStream(DEVICE)) as stream:
+        feed(stream, NOISE)
+        assert stream.replace(NOISE[: RATE // 10], lambda: False) is not None
+        feed(stream, np.zeros(RATE // 2, np.float32))
+    heard = np.trim_zeros(recording.exact)
+    begin = len(heard) - RATE // 10
+    assert np.array_equal(heard[begin:], NOISE[: RATE // 10])
+    assert np.array_equal(heard[: begin - stream.ahead], NOISE[: begin - stream.ahead])
 
 
 def test_files_of_the_working_folder_are_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
