@@ -16,11 +16,12 @@ from tts_cli.playback.playout import FADE_SECONDS
 pytestmark = pytest.mark.speaker
 
 TEXT = "The harbour was quiet when the boats came in. Gulls circled above. Two children counted."
+DEVICES = pytest.mark.parametrize("device", ["default", CARD])
 FADES = 2 * round(FADE_SECONDS * 24_000)
 CONTROL = """
 import sys, tts_cli
 with tts_cli.load("builtin") as tts:
-    utterance = tts.start(sys.argv[1])
+    utterance = tts.start(sys.argv[1], device=sys.argv[2])
 
     def heard(seconds):
         while not utterance.wait(0.005):
@@ -38,11 +39,11 @@ with tts_cli.load("builtin") as tts:
 """
 
 
-def steered(speaker: Speaker, steps: str) -> Recording:
-    """What is heard of `TEXT` while `steps` are taken."""
+def steered(speaker: Speaker, device: str, steps: str) -> Recording:
+    """What is heard of `TEXT` on a device while `steps` are taken."""
     code = CONTROL.replace("{steps}", steps.replace("\n", "\n    "))
     with speaker.recording() as recording:
-        done = warm.run([sys.executable, "-c", code, TEXT], env=speaker.environment)
+        done = warm.run([sys.executable, "-c", code, TEXT, device], env=speaker.environment)
     assert done.returncode == 0, done.stderr
     return recording
 
@@ -72,9 +73,10 @@ def same_from_the_front(heard: PCM, expected: PCM) -> int:
 
 
 @despite_stalls
-def test_a_pause_loses_and_repeats_nothing(speaker: Speaker) -> None:
+@DEVICES
+def test_a_pause_loses_and_repeats_nothing(speaker: Speaker, device: str) -> None:
     steps = "heard(1.0)\nutterance.pause()\nsilent()\nutterance.wait(0.5)\nutterance.resume()"
-    heard, expected = trimmed(steered(speaker, steps).samples), trimmed(sound()[0])
+    heard, expected = trimmed(steered(speaker, device, steps).samples), trimmed(sound()[0])
     before = same_from_the_front(heard, expected)
     after = same_from_the_front(heard[::-1], expected[::-1])
     silence = len(heard) - len(expected)
@@ -87,8 +89,9 @@ def test_a_pause_loses_and_repeats_nothing(speaker: Speaker) -> None:
 
 
 @despite_stalls
-def test_a_skip_goes_to_where_the_next_segment_begins(speaker: Speaker) -> None:
-    heard = trimmed(steered(speaker, "heard(0.8)\nutterance.skip(1)").samples)
+@DEVICES
+def test_a_skip_goes_to_where_the_next_segment_begins(speaker: Speaker, device: str) -> None:
+    heard = trimmed(steered(speaker, device, "heard(0.8)\nutterance.skip(1)").samples)
     whole, starts = sound()
     rest = trimmed(whole[starts[1] :])
     assert same_from_the_front(heard[::-1], rest[::-1]) >= len(rest) - FADES
@@ -96,18 +99,20 @@ def test_a_skip_goes_to_where_the_next_segment_begins(speaker: Speaker) -> None:
 
 
 @despite_stalls
-def test_a_skip_back_plays_a_segment_again(speaker: Speaker) -> None:
+@DEVICES
+def test_a_skip_back_plays_a_segment_again(speaker: Speaker, device: str) -> None:
     whole, starts = sound()
     begun = starts[1] / 24_000 + 0.5
-    heard = trimmed(steered(speaker, f"heard({begun})\nutterance.skip(-1)").samples)
+    heard = trimmed(steered(speaker, device, f"heard({begun})\nutterance.skip(-1)").samples)
     expected = trimmed(whole)
     assert same_from_the_front(heard[::-1], expected[::-1]) >= len(expected) - FADES
     assert same_from_the_front(heard, expected) > starts[1]
 
 
 @despite_stalls
-def test_a_cancelled_utterance_is_silent_and_ends(speaker: Speaker) -> None:
-    recording = steered(speaker, "heard(0.8)\nutterance.cancel()\nassert utterance.wait(60)")
+@DEVICES
+def test_a_cancelled_utterance_is_silent_and_ends(speaker: Speaker, device: str) -> None:
+    recording = steered(speaker, device, "heard(0.8)\nutterance.cancel()\nassert utterance.wait(60)")
     assert len(trimmed(recording.samples)) < 1.5 * 24_000
 
 
@@ -144,7 +149,7 @@ def runs(heard: Samples) -> list[Samples]:
 
 
 @despite_stalls
-@pytest.mark.parametrize("device", ["default", CARD])
+@DEVICES
 def test_a_pause_is_heard_within_50_ms_and_the_next_sample_follows_it(speaker: Speaker, device: str) -> None:
     """Counted in samples, by what the device says that it has."""
     with speaker.recording() as recording:

@@ -1,4 +1,4 @@
-"""The last values of a sequence that grows, and that is cut where its end did not come true."""
+"""The last values of a sequence that grows, and whose end may be cut off again."""
 
 from __future__ import annotations
 
