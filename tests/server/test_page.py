@@ -137,6 +137,35 @@ def test_the_speed_is_chosen_by_keys_and_heard(page: Page, tone: Server) -> None
     assert received == [15_600, 7_800, 31_200]
 
 
+def test_sound_that_came_before_the_player_was_open_is_heard(page: Page, tone: Server) -> None:
+    page.add_init_script(
+        """const add = AudioWorklet.prototype.addModule;
+        AudioWorklet.prototype.addModule = async function (...given) {
+            await new Promise(resolve => { window.openPlayer = resolve; });
+            return add.apply(this, given);
+        };"""
+    )
+    page.goto(tone.url)
+    page.fill("#text", "It rains.")
+    page.click("#speak")
+    expect(page.locator("#received")).to_have_text("0.65 s")
+    expect(page.locator("#message")).to_have_text("")  # nothing more comes
+    page.evaluate("openPlayer()")
+    wait_for_end(page)
+    assert number(page, "heard") == number(page, "received") == 15_600
+
+
+def test_a_browser_that_cannot_play_says_so_and_ends(page: Page, tone: Server) -> None:
+    page.add_init_script("delete window.AudioContext")
+    page.goto(tone.url)
+    page.fill("#text", "It rains.")
+    page.click("#speak")
+    expect(page.locator("#received")).to_have_text("0.65 s")
+    wait_for_end(page)
+    expect(page.locator("#message")).to_contain_text("Download works.")
+    expect(page.locator("#download")).to_be_enabled()
+
+
 def test_a_pause_keeps_the_place_and_a_skip_goes_to_the_next_sentence(page: Page, tone: Server) -> None:
     page.goto(tone.url)
     first, second = f"{'And so on and on, ' * 8}without an end to it.", "Bye."  # long enough to click in

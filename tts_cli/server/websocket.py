@@ -7,7 +7,6 @@ is being spoken.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -24,7 +23,8 @@ from tts_cli.server.pieces import Pieces
 from tts_cli.server.request import fields_of
 from tts_cli.server.request_guard import PROTOCOL
 from tts_cli.server.service import Service
-from tts_cli.server.speech import STALLED_SECONDS, Speech
+from tts_cli.server.speech import Speech
+from tts_cli.server.websocket_sender import WebSocketSender
 from tts_cli.server.websocket_utterance import WebSocketUtterance
 
 WAITING: Final = 8
@@ -50,6 +50,7 @@ class Conversation:
 
     def __init__(self, socket: WebSocket, service: Service, forced: Mapping[str, Any]) -> None:
         self._socket = socket
+        self._sender = WebSocketSender(socket)
         self._service = service
         self._forced = forced
         self._utterances: deque[WebSocketUtterance] = deque()
@@ -92,7 +93,7 @@ class Conversation:
             except asyncio.TimeoutError:
                 if self._utterances and self._utterances[0].computing:
                     continue
-                await self._close(1000, f"nothing came for {IDLE_SECONDS} s")
+                await self._sender.close(1000, f"nothing came for {IDLE_SECONDS} s")
                 return
             if message["type"] == "websocket.disconnect":
                 return
@@ -103,7 +104,7 @@ class Conversation:
                 if isinstance(error, RefusedError):
                     await self._refuse(error)
                     return
-                await self._tell({"type": "error", "error": failure(error)})
+                await self._sender.tell({"type": "error", "error": failure(error)})
 
     def _take(self, text: str | None) -> None:
         if text is None:
@@ -193,7 +194,7 @@ class Conversation:
                 finally:
                     utterance.task.cancel()
                 if utterance.task.cancelled():
-                    await self._tell({"type": "done", "state": "cancelled"})
+                    await self._sender.tell({"type": "done", "state": "cancelled"})
                 elif isinstance(error := utterance.task.exception(), RefusedError):
                     await self._refuse(error)
                     return
@@ -205,7 +206,7 @@ class Conversation:
     async def _speak(self, utterance: WebSocketUtterance) -> None:
         """Speak, and send how it ended: exactly one message for each utterance."""
         if utterance.cancelled:
-            await self._tell({"type": "done", "state": "cancelled"})
+            await self._sender.tell({"type": "done", "state": "cancelled"})
             return
         try:
             async with self._service.speaking(utterance.request, lambda _rate: PcmEncoder()) as speech:
@@ -213,38 +214,34 @@ class Conversation:
                 if not utterance.flowing.is_set():
                     speech.utterance.pause()
                 await self._send_sound(utterance, speech)
-                await self._tell(_outcome(utterance, speech))
+                await self._sender.tell(_outcome(utterance, speech))
         except RefusedError:
             raise
         except TTSError as error:  # it could not begin
-            await self._tell({"type": "error", "error": failure(error)})
+            await self._sender.tell({"type": "error", "error": failure(error)})
 
     async def _send_sound(self, utterance: WebSocketUtterance, speech: Speech) -> None:
         if utterance.events:
-            await self._tell({"type": "start", "sample_rate": speech.rate, "format": "pcm_s16le", "channels": 1})
+            await self._sender.tell({"type": "start", "sample_rate": speech.rate, "format": "pcm_s16le", "channels": 1})
         told = -1
         async for piece in speech.pieces():
-            await utterance.flowing.wait()
             segment = piece.segment
             if utterance.events and segment is not None and segment.number != told:
                 told = segment.number
                 start = round(1000 * speech.sent.samples / speech.rate, 1)
-                await self._tell({"type": "segment", "number": told, "text": segment.text, "start_ms": start})
-            if not utterance.cancelled:
-                await self._in_time(self._socket.send_bytes(piece.data))
+                event = {"type": "segment", "number": told, "text": segment.text, "start_ms": start}
+                await self._send_part(utterance, json.dumps(event))
+            await self._send_part(utterance, piece.data)
+
+    async def _send_part(self, utterance: WebSocketUtterance, part: str | bytes) -> None:
+        """Send a part of an utterance: not during a pause, and not after a cancel."""
+        sent = False
+        while not sent and not utterance.cancelled:
+            await utterance.flowing.wait()
+            sent = await self._sender.send(part, lambda: utterance.flowing.is_set() and not utterance.cancelled)
 
     async def _refuse(self, error: RefusedError) -> None:
-        await self._close(RESTARTING if isinstance(error, UnreadyError) else TRY_AGAIN, str(error))
-
-    async def _tell(self, message: Mapping[str, object]) -> None:
-        await self._in_time(self._socket.send_text(json.dumps(message)))
-
-    async def _close(self, code: int, reason: str) -> None:
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-            await self._in_time(self._socket.close(code, reason))
-
-    async def _in_time(self, sending: Any) -> None:
-        await asyncio.wait_for(sending, STALLED_SECONDS)
+        await self._sender.close(RESTARTING if isinstance(error, UnreadyError) else TRY_AGAIN, str(error))
 
 
 def _outcome(utterance: WebSocketUtterance, speech: Speech) -> dict[str, object]:

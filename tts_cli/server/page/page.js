@@ -91,7 +91,10 @@ class Run {
     });
     this.player.ready.then(
       () => this.feed(),
-      (error) => tell(error.message, true),
+      () => {
+        tell(this.player.failure, true);
+        this.draw();
+      },
     );
     const protocols = [PROTOCOL];
     if (token()) protocols.push(`token.${btoa(token()).replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "")}`);
@@ -109,7 +112,7 @@ class Run {
 
   event(event) {
     if (event.type === "start") {
-      tell("Speaking");
+      if (!this.player.failure) tell("Speaking");
     } else if (event.type === "segment") {
       this.segments.push({ text: event.text, at: this.received });
       if (this.skipping) this.goOn(this.received);
@@ -135,7 +138,8 @@ class Run {
     this.over = true;
     if (this.skipping) this.goOn(this.received);
     this.socket.close();
-    tell(message, wrong);
+    const { failure } = this.player;
+    tell(message || failure, wrong || (!message && failure !== ""));
     this.feed();
     this.draw();
   }
@@ -178,8 +182,8 @@ class Run {
   }
 
   get playing() {
-    const { closed, ended, port } = this.player;
-    return !closed && (!this.over || (port !== null && !ended));
+    const { closed, ended, failure } = this.player;
+    return !closed && (!this.over || !(ended || failure)); // all may have come before the player is open
   }
 
   get rtfSoFar() {

@@ -18,7 +18,11 @@ export class Player {
     this.closed = false;
     this.told = false; // that no more comes
     this.port = null;
-    this.ready = this.open();
+    this.failure = ""; // why it cannot play
+    this.ready = this.open().catch((error) => {
+      this.failure = error.message;
+      throw error;
+    });
   }
 
   async open() {
