@@ -15,7 +15,8 @@ import soundfile
 import tts_cli
 from tests.harness import clean_environment
 from tts_cli import TTSError, speak, stream
-from tts_cli.audio import SAMPLE_RATE, AudioChunk
+from tts_cli.audio import AudioChunk
+from tts_cli.engines.builtin import SAMPLE_RATE
 from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings
 from tts_cli.engines.options import make
 from tts_cli.errors import ModelError, NothingToSayError, SegmentError, UnspokenError, UsageError

@@ -12,8 +12,9 @@ import pytest
 
 from tests.given import segments
 from tests.sample_engines import RecordingEngine, ToneEngine
-from tts_cli.audio import SAMPLE_RATE, AudioChunk
+from tts_cli.audio import AudioChunk
 from tts_cli.engines import EngineSettings, Mode, SpeakOptions
+from tts_cli.engines.builtin import SAMPLE_RATE
 from tts_cli.errors import OutputError, TextError
 from tts_cli.metrics import Meter
 from tts_cli.playback import NullSink, Sink

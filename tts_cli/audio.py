@@ -1,4 +1,4 @@
-"""Sound as a value: samples and chunks, and the rates that every stage uses."""
+"""Sound as a value: samples and chunks, and the rate in which `--chunk` counts."""
 
 from __future__ import annotations
 
@@ -14,11 +14,8 @@ from tts_cli.segment import Segment
 Samples: TypeAlias = npt.NDArray[np.float32]
 """Mono sound: float32 `[n]`, nominally within ±1."""
 
-SAMPLE_RATE: Final = 24_000
-"""Samples a second of Chatterbox and of the built-in voice."""
 TOKEN_RATE: Final = 25
 """Speech tokens a second (S3 tokenizer v2). `--chunk` counts in tokens for every engine."""
-SAMPLES_PER_TOKEN: Final = SAMPLE_RATE // TOKEN_RATE
 
 AUDIBLE: Final = 10 ** (-60 / 20)
 """The amplitude from which a sample counts as audible: 60 dB below full scale."""

@@ -26,10 +26,9 @@ from tests import warm
 from tests.harness import PATIENCE, TTS, Run, clean_environment, complaint
 from tests.hub import COMMIT, Hub, HubServer
 from tests.loudspeaker import PCM
-from tts_cli.audio import SAMPLES_PER_TOKEN
 from tts_cli.engines.chatterbox.schedule.sizes import FIRST, chunk_sizes
 from tts_cli.engines.chatterbox.t3.sampling import TRAILING_SILENCE, token_budget
-from tts_cli.engines.chatterbox.weights.config import STOP
+from tts_cli.engines.chatterbox.weights.config import SAMPLES_PER_TOKEN, STOP
 
 TEXT = "Hi."
 TOKENS = token_budget(TEXT) + TRAILING_SILENCE

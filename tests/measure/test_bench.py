@@ -15,16 +15,17 @@ import pytest
 
 from tests.harness import ROOT, Run
 from tests.sample_engines import ToneEngine
-from tts_cli.audio import SAMPLES_PER_TOKEN, AudioChunk, Samples, as_samples
+from tts_cli.audio import TOKEN_RATE, AudioChunk, Samples, as_samples
 from tts_cli.cli.bench import _gains, _table
 from tts_cli.engines import EngineSettings, SpeakOptions, registry
+from tts_cli.engines.builtin import SAMPLE_RATE
 from tts_cli.errors import UsageError
 from tts_cli.measure.bench import Gain, Row, bench, report
 from tts_cli.metrics import Snapshot
 from tts_cli.segment import Segment
 from tts_cli.session import Session
 
-CHUNK = 10 * SAMPLES_PER_TOKEN
+CHUNK = 10 * SAMPLE_RATE // TOKEN_RATE
 BUILTIN = ("bench", "--engine", "builtin", "--text", "Hello there, world.")
 
 

@@ -8,13 +8,15 @@ from typing import Final
 
 import numpy as np
 
-from tts_cli.audio import SAMPLE_RATE, AudioChunk, Samples, as_samples
+from tts_cli.audio import AudioChunk, Samples, as_samples
 from tts_cli.errors import OutputError
 from tts_cli.finding import Finding, finding
 from tts_cli.playback.devices import find_device, list_devices, sounddevice
 from tts_cli.playback.opening import open_speaker
 from tts_cli.segment import Segment
 
+TONE_RATE: Final = 24_000
+"""Samples a second: those of most voices."""
 TONE_HERTZ: Final = 440
 TONE_SECONDS: Final = 1.0
 TONE_LEVEL: Final = 0.1
@@ -37,15 +39,15 @@ def _portaudio() -> str:
 
 
 def _output(wanted: str | None) -> str:
-    chosen, there = find_device(wanted, SAMPLE_RATE), len(list_devices())
-    resampled = "" if chosen.rate == SAMPLE_RATE else f", resampled to {chosen.rate} Hz"
+    chosen, there = find_device(wanted, TONE_RATE), len(list_devices())
+    resampled = "" if chosen.rate == TONE_RATE else f", resampled to {chosen.rate} Hz"
     more = f"; {there} outputs in all (tts devices)" if there > 1 else ""
     return f"{chosen.index} {chosen.name} ({chosen.system}){resampled}{more}"
 
 
 def _play(device: str | None) -> str:
-    with closing(open_speaker(device, SAMPLE_RATE)) as speaker:
-        speaker.write(AudioChunk(_tone(), SAMPLE_RATE, Segment.of("tone")), 0.0)
+    with closing(open_speaker(device, TONE_RATE)) as speaker:
+        speaker.write(AudioChunk(_tone(), TONE_RATE, Segment.of("tone")), 0.0)
         speaker.finish()
         status = speaker.status()
     if status.delivered < TONE_SECONDS:
@@ -57,6 +59,6 @@ def _play(device: str | None) -> str:
 
 def _tone() -> Samples:
     """A quiet tone that begins and ends in silence."""
-    time = np.arange(round(TONE_SECONDS * SAMPLE_RATE)) / SAMPLE_RATE
+    time = np.arange(round(TONE_SECONDS * TONE_RATE)) / TONE_RATE
     fade = np.minimum(1, np.minimum(time, TONE_SECONDS - time) / 0.02)
     return as_samples(TONE_LEVEL * fade * np.sin(2 * np.pi * TONE_HERTZ * time))

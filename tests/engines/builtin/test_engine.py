@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from tests.given import Given
 from tests.harness import clean_environment
 from tts_cli import load
-from tts_cli.audio import AUDIBLE, SAMPLE_RATE, Samples, first_audible
+from tts_cli.audio import AUDIBLE, Samples, first_audible
 from tts_cli.engines import EngineSettings, SpeakOptions
+from tts_cli.engines.builtin import SAMPLE_RATE
 from tts_cli.engines.builtin.blocks import trim_silence
 from tts_cli.engines.builtin.engine import BuiltinEngine, decode_blocks, split_phonemes
 from tts_cli.errors import NothingToSayError, UsageError

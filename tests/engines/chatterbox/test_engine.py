@@ -17,13 +17,13 @@ import torch
 
 from tests.engines.chatterbox.speaking import OPTIONS, TEXT, Scripted, sound, threads
 from tests.given import Given
-from tts_cli.audio import SAMPLES_PER_TOKEN, Samples
+from tts_cli.audio import Samples
 from tts_cli.engines import Mode
 from tts_cli.engines.chatterbox import ENGINE
 from tts_cli.engines.chatterbox.engine import ChatterboxEngine
 from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings
 from tts_cli.engines.chatterbox.t3.sampling import DEAD_AIR_CAP, TRAILING_SILENCE, token_budget
-from tts_cli.engines.chatterbox.weights.config import SPEECH_IDS
+from tts_cli.engines.chatterbox.weights.config import SAMPLES_PER_TOKEN, SPEECH_IDS
 from tts_cli.engines.options import make
 from tts_cli.engines.registry import load_engine
 from tts_cli.errors import MissingError, ModelError, UsageError

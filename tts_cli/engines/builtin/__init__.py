@@ -17,6 +17,8 @@ from tts_cli.errors import MissingError
 from tts_cli.finding import Finding, finding
 
 VOICE: Final = "heart"
+SAMPLE_RATE: Final = 24_000
+"""Samples a second of the voice's model."""
 
 
 def _check_available(settings: EngineSettings) -> None:

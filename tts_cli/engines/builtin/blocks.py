@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from tts_cli.audio import AUDIBLE, SAMPLE_RATE, Samples, as_samples, raised_cosine
+from tts_cli.audio import AUDIBLE, Samples, as_samples, raised_cosine
+from tts_cli.engines.builtin import SAMPLE_RATE
 
 LEAD: Final = SAMPLE_RATE // 50
 """How many samples before the first audible one are kept, so that its onset is complete: 20 ms."""

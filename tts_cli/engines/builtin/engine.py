@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tts_cli.audio import SAMPLE_RATE, SAMPLES_PER_TOKEN, AudioChunk, Samples, SpokenWord
+from tts_cli.audio import TOKEN_RATE, AudioChunk, Samples, SpokenWord
 from tts_cli.engines import EngineSettings, Segments, SpeakOptions
-from tts_cli.engines.builtin import VOICE
+from tts_cli.engines.builtin import SAMPLE_RATE, VOICE
 from tts_cli.engines.builtin.blocks import rechunk, trim_silence
 from tts_cli.engines.builtin.words import phoneme_words, spoken_words, with_lengths
 from tts_cli.engines.in_order import in_order
@@ -97,7 +97,7 @@ class BuiltinEngine:
         """
         if voice != VOICE:
             raise UsageError(f"the built-in engine has no voice {voice!r}", f"its voice is {VOICE!r}")
-        length = (options.chunk or CHUNK) * SAMPLES_PER_TOKEN
+        length = (options.chunk or CHUNK) * SAMPLE_RATE // TOKEN_RATE
 
         def speak(segment: Segment) -> Iterator[AudioChunk]:
             words: list[SpokenWord] = []

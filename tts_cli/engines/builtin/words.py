@@ -12,7 +12,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
-from tts_cli.audio import SAMPLE_RATE, SpokenWord
+from tts_cli.audio import SpokenWord
+from tts_cli.engines.builtin import SAMPLE_RATE
 
 LENGTHS: Final = "/Clip_output_0"
 """The name of the lengths in the model's graph (hibari-tts 0.2.1)."""

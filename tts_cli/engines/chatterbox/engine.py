@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from tts_cli.audio import SAMPLE_RATE, TOKEN_RATE, AudioChunk, Samples
+from tts_cli.audio import TOKEN_RATE, AudioChunk, Samples
 from tts_cli.engines import EngineSettings, Segments, SpeakOptions
 from tts_cli.engines.chatterbox.device_placement import place
 from tts_cli.engines.chatterbox.options import AUTO, ChatterboxOptions, ChatterboxSettings
@@ -37,7 +37,7 @@ from tts_cli.engines.chatterbox.voice.loaded import LoadedVoices, Voice
 from tts_cli.engines.chatterbox.voice.past import past_of
 from tts_cli.engines.chatterbox.voice.store import VoiceStore
 from tts_cli.engines.chatterbox.watermark import Watermarker
-from tts_cli.engines.chatterbox.weights.config import SPEECH_VOCABULARY, read_config
+from tts_cli.engines.chatterbox.weights.config import SAMPLE_RATE, SPEECH_VOCABULARY, read_config
 from tts_cli.engines.chatterbox.weights.locate import locate
 from tts_cli.engines.chatterbox.weights.tensors import fingerprint
 from tts_cli.engines.in_order import in_order

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from tests.harness import Run, complaint
-from tts_cli.audio import SAMPLES_PER_TOKEN, Samples
+from tts_cli.audio import Samples
 from tts_cli.engines.chatterbox.options import ChatterboxSettings
 from tts_cli.engines.chatterbox.proof import baselines
 from tts_cli.engines.chatterbox.proof.baselines import names_in
 from tts_cli.engines.chatterbox.proof.upstream import Upstream
-from tts_cli.engines.chatterbox.weights.config import SPEECH_VOCABULARY
+from tts_cli.engines.chatterbox.weights.config import SAMPLES_PER_TOKEN, SPEECH_VOCABULARY
 from tts_cli.errors import UsageError
 
 TEXT = "One voice, two programs."

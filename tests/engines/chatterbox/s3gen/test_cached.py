@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.engines.chatterbox.s3gen.block_causal import block_causal_mels, blocks_of
-from tts_cli.audio import SAMPLES_PER_TOKEN, Samples
+from tts_cli.audio import Samples
 from tts_cli.engines.chatterbox import S3GenDecoder
 from tts_cli.engines.chatterbox.s3gen.cached import CachedFlow, VoicePast
 from tts_cli.engines.chatterbox.s3gen.flow import Flow, Prompt
 from tts_cli.engines.chatterbox.s3gen.noise import SeededNoise
 from tts_cli.engines.chatterbox.s3gen.strategies import Cached
 from tts_cli.engines.chatterbox.voice.past import past_of
-from tts_cli.engines.chatterbox.weights.config import SPEECH_VOCABULARY
+from tts_cli.engines.chatterbox.weights.config import SAMPLES_PER_TOKEN, SPEECH_VOCABULARY
 
 NOISE = SeededNoise(3)
 TOKENS = torch.from_numpy(np.random.default_rng(5).integers(0, SPEECH_VOCABULARY, 130))

@@ -12,13 +12,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tts_cli.audio import SAMPLE_RATE, SAMPLES_PER_TOKEN, Samples
+from tts_cli.audio import Samples
 from tts_cli.distance import chunk_distances, distance, log_mel, seam
 from tts_cli.engines.chatterbox import S3GenDecoder
 from tts_cli.engines.chatterbox.options import STRATEGIES
 from tts_cli.engines.chatterbox.proof.context_sizes import context_distances
 from tts_cli.engines.chatterbox.s3gen.strategies import Context, Overlap
-from tts_cli.engines.chatterbox.weights.config import SPEECH_VOCABULARY
+from tts_cli.engines.chatterbox.weights.config import SAMPLE_RATE, SAMPLES_PER_TOKEN, SPEECH_VOCABULARY
 from tts_cli.errors import UsageError
 
 TOKENS = np.random.default_rng(5).integers(0, SPEECH_VOCABULARY, 60)

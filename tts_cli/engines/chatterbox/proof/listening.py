@@ -9,7 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import SystemRandom
 
-from tts_cli.audio import SAMPLE_RATE, Samples
+from tts_cli.audio import Samples
+from tts_cli.engines.chatterbox.weights.config import SAMPLE_RATE
 from tts_cli.errors import OutputError, UsageError
 
 

@@ -13,14 +13,14 @@ from typing import Final, Protocol, TypeAlias
 import torch
 from torch import Tensor
 
-from tts_cli.audio import SAMPLES_PER_TOKEN, raised_cosine
+from tts_cli.audio import raised_cosine
 from tts_cli.engines.chatterbox.options import STRATEGIES
 from tts_cli.engines.chatterbox.s3gen.cached import WINDOW, CachedFlow, FlowState, VoicePast
 from tts_cli.engines.chatterbox.s3gen.encoder import LOOKAHEAD
 from tts_cli.engines.chatterbox.s3gen.flow import Flow, Prompt
 from tts_cli.engines.chatterbox.s3gen.noise import Noise
 from tts_cli.engines.chatterbox.s3gen.vocoder import Vocoder, VocoderState
-from tts_cli.engines.chatterbox.weights.config import FRAMES_PER_TOKEN
+from tts_cli.engines.chatterbox.weights.config import FRAMES_PER_TOKEN, SAMPLES_PER_TOKEN
 
 FIRST_HOLD: Final = 4
 """How many mel frames `cached` holds back after its first chunk."""

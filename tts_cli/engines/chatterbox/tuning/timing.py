@@ -17,7 +17,6 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from tts_cli.audio import SAMPLE_RATE
 from tts_cli.cores import cores
 from tts_cli.engines.chatterbox.device_placement import Placed, found_fault
 from tts_cli.engines.chatterbox.options import PRECISIONS
@@ -37,7 +36,13 @@ from tts_cli.engines.chatterbox.tuning.identity import Machine
 from tts_cli.engines.chatterbox.tuning.rule import Way
 from tts_cli.engines.chatterbox.tuning.search import BLOCK, Block, Progress, Tuned, tune
 from tts_cli.engines.chatterbox.voice.conditionals import sample_of
-from tts_cli.engines.chatterbox.weights.config import FRAMES_PER_TOKEN, MEL_BINS, SPEAKER_SIZE, SPEECH_VOCABULARY
+from tts_cli.engines.chatterbox.weights.config import (
+    FRAMES_PER_TOKEN,
+    MEL_BINS,
+    SAMPLE_RATE,
+    SPEAKER_SIZE,
+    SPEECH_VOCABULARY,
+)
 from tts_cli.engines.prefetch import Prefetch
 from tts_cli.errors import UsageError
 

@@ -20,9 +20,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from tts_cli.audio import SAMPLES_PER_TOKEN
+from tts_cli.audio import TOKEN_RATE
 from tts_cli.errors import ModelError
 
+SAMPLE_RATE: Final = 24_000
+"""Samples a second of the sound that HiFT makes."""
+SAMPLES_PER_TOKEN: Final = SAMPLE_RATE // TOKEN_RATE
 MEL_BINS: Final = 80
 """Bands of a mel frame."""
 FRAMES_PER_TOKEN: Final = 2
