@@ -16,7 +16,7 @@ from tts_cli.metrics import Snapshot
 from tts_cli.session import Session
 from tts_cli.text.caller_text import Text, checked_text
 from tts_cli.text.markup.code import Code
-from tts_cli.text.markup.reading import Format, Reading
+from tts_cli.text.markup.reading import DEFAULT_CODE, DEFAULT_FORMAT, Format, Reading
 
 if TYPE_CHECKING:
     from tts_cli.audio import AudioChunk
@@ -65,8 +65,8 @@ def load(engine: str = AUTO, *, voice: str | None = None, **settings: Any) -> Se
 def stream(
     text: Text,
     *,
-    format: Format = "auto",
-    code: Code = "announce",
+    format: Format = DEFAULT_FORMAT,
+    code: Code = DEFAULT_CODE,
     voice: str | None = None,
     engine: str = AUTO,
     strict: bool = False,
@@ -115,8 +115,8 @@ def _closing(session: Session, chunks: Generator[AudioChunk, None, None]) -> Gen
 def speak(
     text: Text,
     *,
-    format: Format = "auto",
-    code: Code = "announce",
+    format: Format = DEFAULT_FORMAT,
+    code: Code = DEFAULT_CODE,
     voice: str | None = None,
     engine: str = AUTO,
     strict: bool = False,

@@ -81,7 +81,7 @@ class AudioChunk:
         if not np.isfinite(self.samples).all():
             raise ModelError(
                 "the engine computed samples that are not finite numbers",
-                "try another --seed or --precision; if that does not help, its weights are damaged: pull them again",
+                "try another text; if that does not help, the engine or its weights are damaged: install them again",
             )
 
     @property

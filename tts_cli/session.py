@@ -7,14 +7,15 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 from types import NoneType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakSet
 
+from tts_cli.audio import AudioChunk
 from tts_cli.checks import instance
 from tts_cli.engines import Engine, EngineSettings, EngineSpec, SpeakOptions
 from tts_cli.engines.options import declared, make
 from tts_cli.engines.registry import check_has, foreign_tags, load_engine
-from tts_cli.errors import SegmentError, UsageError
+from tts_cli.errors import UsageError
 from tts_cli.metrics import Meter, Snapshot
 from tts_cli.pipeline import synthesize
 from tts_cli.playback import Sink
@@ -22,12 +23,9 @@ from tts_cli.playback.opening import open_sink
 from tts_cli.segments import TextSegments
 from tts_cli.text.caller_text import Text, checked_text, source_of
 from tts_cli.text.markup.code import Code
-from tts_cli.text.markup.reading import Format, Reading
+from tts_cli.text.markup.reading import DEFAULT_CODE, DEFAULT_FORMAT, Format, Reading
 from tts_cli.text.sources import ReadyText, TextSource
 from tts_cli.utterance import Ready, Utterance
-
-if TYPE_CHECKING:
-    from tts_cli.audio import AudioChunk
 
 
 class Session:
@@ -83,9 +81,7 @@ class Session:
 
         Without this, the first sound is there sooner.
         """
-        settle = getattr(self.engine, "settle", None)
-        if settle is not None:
-            settle()
+        getattr(self.engine, "settle", lambda: None)()
 
     def voices(self) -> list[str]:
         """Names of the voices that the engine can speak with, its default first."""
@@ -95,8 +91,8 @@ class Session:
         self,
         text: Text | ReadyText,
         *,
-        format: Format = "auto",
-        code: Code = "announce",
+        format: Format = DEFAULT_FORMAT,
+        code: Code = DEFAULT_CODE,
         voice: str | None = None,
         strict: bool = False,
         **options: Any,
@@ -119,6 +115,13 @@ class Session:
         ------
         TTSError
             As `tts_cli.stream` does.
+
+        Examples
+        --------
+        >>> import tts_cli
+        >>> with tts_cli.load("builtin") as tts:
+        ...     [chunk.segment.text for chunk in tts.stream("It rains. It pours.", chunk=100)]
+        ['It rains.', 'It pours.']
         """
         chosen, made, reading = self.checked_voice(voice), self.options(options), Reading(format, code)
         return self._stream(checked_text(text, reading), reading, chosen, made, strict)
@@ -136,8 +139,8 @@ class Session:
         self,
         text: Text | ReadyText,
         *,
-        format: Format = "auto",
-        code: Code = "announce",
+        format: Format = DEFAULT_FORMAT,
+        code: Code = DEFAULT_CODE,
         voice: str | None = None,
         strict: bool = False,
         output: str | Path | None = None,
@@ -162,19 +165,17 @@ class Session:
         ------
         TTSError
             As `tts_cli.speak` does.
+
+        Examples
+        --------
+        >>> import tts_cli
+        >>> with tts_cli.load("builtin") as tts:
+        ...     tts.speak("It rains.", output="rain.wav").failed_segments
+        0
         """
         meter = Meter()
-        utterance = self.start(
-            text,
-            format=format,
-            code=code,
-            voice=voice,
-            strict=strict,
-            output=output,
-            device=device,
-            meter=meter,
-            **options,
-        )
+        options |= {"format": format, "code": code, "voice": voice, "strict": strict}
+        utterance = self.start(text, output=output, device=device, meter=meter, **options)
         try:
             utterance.result()
         except KeyboardInterrupt:
@@ -187,8 +188,8 @@ class Session:
         self,
         text: Text | ReadyText,
         *,
-        format: Format = "auto",
-        code: Code = "announce",
+        format: Format = DEFAULT_FORMAT,
+        code: Code = DEFAULT_CODE,
         voice: str | None = None,
         strict: bool = False,
         output: str | Path | None = None,
@@ -217,6 +218,14 @@ class Session:
         ------
         TTSError
             If the request is known to be wrong already. `Utterance.result` raises all other errors.
+
+        Examples
+        --------
+        >>> import tts_cli
+        >>> with tts_cli.load("builtin") as tts:
+        ...     running = [tts.start(text, output=f"{text}.wav") for text in ("rain", "snow")]
+        ...     for utterance in running:
+        ...         utterance.result()
         """
         chosen, made, reading = self.checked_voice(voice), self.options(options), Reading(format, code)
         known = checked_text(text, reading)
@@ -274,27 +283,9 @@ class Session:
     ) -> None:
         self.close()
 
-    def segments(
-        self,
-        source: TextSource,
-        meter: Meter,
-        *,
-        pending: Callable[[], None] = lambda: None,
-        failed: Callable[[SegmentError], None] = lambda _: None,
-        noticed: Callable[[str], None] = lambda _: None,
-        strict: bool = False,
-    ) -> TextSegments:
-        """Make the segments of a text for this engine. The parameters are those of `TextSegments`."""
-        return TextSegments(
-            source,
-            meter,
-            together=self.spec.together,
-            left_out=foreign_tags(self.spec),
-            pending=pending,
-            failed=failed,
-            noticed=noticed,
-            strict=strict,
-        )
+    def segments(self, source: TextSource, meter: Meter, **more: Any) -> TextSegments:
+        """Make the segments of a text for this engine. `more` are further arguments of `TextSegments`."""
+        return TextSegments(source, meter, together=self.spec.together, left_out=foreign_tags(self.spec), **more)
 
     def checked_voice(self, voice: str | None) -> str:
         """`voice`, or the session's voice for None. Raises `UsageError` if the engine does not have it."""

@@ -85,9 +85,17 @@ class Utterance:
         self._thread.start()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait for the end, at most `seconds` seconds if given.
+        """Wait for the end.
 
-        Returns whether the utterance has ended and has closed everything that it opened.
+        Parameters
+        ----------
+        seconds
+            The longest wait; None for no limit.
+
+        Returns
+        -------
+        bool
+            Whether the utterance has ended and has closed everything that it opened.
         """
         return self._ended.wait(seconds)
 
@@ -125,10 +133,15 @@ class Utterance:
             self._flowing.set()
 
     def skip(self, by: int) -> None:
-        """Go `by` segments forward, or back if `by` is negative.
+        """Go to another segment.
 
         A speaker stores the last 60 s of its sound for going back. A file or a pipe stores nothing. Going forward drops
         the rest of the segment that is being heard.
+
+        Parameters
+        ----------
+        by
+            How many segments to go forward, or back if it is negative.
         """
         with self._steer:
             if self._ready is None:

@@ -67,7 +67,7 @@ def test_an_unknown_engine_and_an_engine_that_breaks_are_lines_of_their_own(
     (tmp_path / "tts_mad.py").write_text("raise ValueError('\\x1b[31mmad')\n")
     (tmp_path / "tts_odd.py").write_text(
         "from tts_cli.engines import EngineSpec\n"
-        "ENGINE = EngineSpec('odd', 'odd', '', 'x:y', findings=lambda settings, thorough: 1 / 0)\n"
+        "ENGINE = EngineSpec('odd', 'odd', '', 'x:y', 24_000, findings=lambda settings, thorough: 1 / 0)\n"
     )
     text = tts("doctor", "--engine", "nobody").stdout.decode()
     assert "! odd                  its checks failed: ZeroDivisionError: division by zero" in text

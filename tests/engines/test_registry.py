@@ -18,6 +18,7 @@ class Noting:
     """An engine that notes whether garbage is looked for while it loads, and then fails."""
 
     name = "noting"
+    sample_rate = 24_000
 
     def __init__(self, settings: EngineSettings) -> None:
         del settings

@@ -40,7 +40,9 @@ class Patient(ToneEngine):
 
 
 def opened() -> tuple[Service, Patient]:
-    session = Session(EngineSpec("patient", "Patient", "", "tests.server.test_health:Patient"), EngineSettings())
+    session = Session(
+        EngineSpec("patient", "Patient", "", "tests.server.test_health:Patient", 24_000), EngineSettings()
+    )
     service = Service(2, 0, Log(lambda _line: None), 0.0)
     service.open(session, {})
     assert isinstance(session.engine, Patient)

@@ -40,7 +40,7 @@ async def lend(service: Service) -> None:
 
 
 def opened() -> Service:
-    session = Session(EngineSpec("tone", "Tone", "", "tests.sample_engines:ToneEngine"), EngineSettings())
+    session = Session(EngineSpec("tone", "Tone", "", "tests.sample_engines:ToneEngine", 24_000), EngineSettings())
     service = Service(2, 0, Log(lambda _line: None), 0.0)
     service.open(session, {})
     return service

@@ -14,6 +14,7 @@ import typer
 from tts_cli.cli.display import left_to
 from tts_cli.cli.options import with_engine_options
 from tts_cli.cli.speak import EngineName, Json, Voice
+from tts_cli.engines.registry import AUTO
 from tts_cli.errors import UsageError
 from tts_cli.printable import harmless, on_one_line
 
@@ -81,7 +82,7 @@ def bench(
     given: dict[str, object],
     text: Text = None,
     voice: Voice = None,
-    engine: EngineName = "auto",
+    engine: EngineName = AUTO,
     strategy: Strategy = None,
     runs: Runs = 5,
     warmup: Warmup = 1,

@@ -13,6 +13,7 @@ import typer
 
 from tts_cli.cli import completion
 from tts_cli.cli.shared_options import Json, ModelDir, OptionalModelName, OutputDevice, VoicesDir
+from tts_cli.engines.registry import AUTO
 
 if TYPE_CHECKING:
     from tts_cli.cli.settings import Settings
@@ -35,7 +36,7 @@ Thorough = Annotated[
 
 
 def doctor(
-    engine: EngineName = "auto",
+    engine: EngineName = AUTO,
     model: OptionalModelName = None,
     model_dir: ModelDir = None,
     voices_dir: VoicesDir = None,
@@ -49,7 +50,6 @@ def doctor(
     Exits with 3 if something is missing that `tts speak` needs (✗).
     """
     from tts_cli.doctor import findings
-    from tts_cli.engines.registry import AUTO
 
     asked = {"model": model, "model_dir": model_dir, "voices_dir": voices_dir}
     given = {name: value for name, value in asked.items() if value is not None}

@@ -12,6 +12,7 @@ import typer
 from tts_cli.cli import completion
 from tts_cli.cli.options import with_engine_options
 from tts_cli.cli.speak import EngineName
+from tts_cli.engines.registry import AUTO
 from tts_cli.errors import MissingError
 from tts_cli.printable import on_one_line
 
@@ -67,7 +68,7 @@ def serve(
     given: dict[str, object],
     host: Host = "127.0.0.1",
     port: Port = 8765,
-    engine: EngineName = "auto",
+    engine: EngineName = AUTO,
     voice: Voice = None,
     token: Token = "",
     max_listeners: Listeners = None,

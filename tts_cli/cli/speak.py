@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -14,16 +14,20 @@ from tts_cli.cli.settings import Settings
 from tts_cli.cli.shared_options import OutputDevice
 from tts_cli.cli.streams import is_open
 from tts_cli.cli.warmth import loader
+from tts_cli.engines.registry import AUTO
 from tts_cli.errors import UsageError
 from tts_cli.printable import on_one_line
+from tts_cli.text.idle import ALL_SECONDS, IDLE_SECONDS, WORDS_SECONDS
 from tts_cli.text.markup.code import Code
-from tts_cli.text.markup.reading import Format, Reading
+from tts_cli.text.markup.reading import DEFAULT_CODE, DEFAULT_FORMAT, Format, Reading
 
 if TYPE_CHECKING:
     from threading import Event
 
     from tts_cli.playback import Sink
     from tts_cli.text.sources import TextSource
+
+IDLE_MS: Final = round(1000 * IDLE_SECONDS)
 
 Text = Annotated[
     str | None,
@@ -41,7 +45,7 @@ Voice = Annotated[
 EngineName = Annotated[
     str,
     typer.Option(
-        help="auto, chatterbox, builtin, or an import string module:Class; auto prefers Chatterbox.",
+        help="A name that `tts engines` lists, or an import string module:Class; auto prefers Chatterbox.",
         autocompletion=completion.engines,
     ),
 ]
@@ -51,8 +55,8 @@ IdleFlush = Annotated[
         min=0,
         max=3_600_000,
         metavar="MS",
-        help="Speak complete sentences after so many milliseconds without new text, words after 2 s, and everything "
-        "after 5 s; 0: always wait.",
+        help="Speak complete sentences after so many milliseconds without new text, words after "
+        f"{WORDS_SECONDS:g} s, and everything after {ALL_SECONDS:g} s; 0: always wait.",
     ),
 ]
 TextFormat = Annotated[
@@ -121,10 +125,10 @@ def speak(
     text: Text = None,
     file: TextFile = None,
     voice: Voice = None,
-    engine: EngineName = "auto",
-    format: TextFormat = "auto",
-    code: CodeBlocks = "announce",
-    idle_flush: IdleFlush = 700,
+    engine: EngineName = AUTO,
+    format: TextFormat = DEFAULT_FORMAT,
+    code: CodeBlocks = DEFAULT_CODE,
+    idle_flush: IdleFlush = IDLE_MS,
     output: Output = None,
     subtitles: Subtitles = None,
     no_clobber: NoClobber = False,

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from tts_cli.doctor import machine, residents, sound, voices
 from tts_cli.engines import EngineSpec
+from tts_cli.engines.registry import choose, engines
+from tts_cli.errors import TTSError
 from tts_cli.finding import Finding
 
 __all__ = ["findings"]
@@ -47,6 +49,14 @@ def findings(
         In the order in which `tts doctor` prints them.
     """
     yield from machine.findings()
-    yield from sound.findings(device, tone)
+    yield from sound.findings(device, tone, _rate(engine, given, preset))
     yield from voices.findings(engine, given, preset, thorough)
     yield from residents.findings()
+
+
+def _rate(engine: str, given: Mapping[str, object], preset: Callable[[EngineSpec], Mapping[str, object]]) -> int:
+    """Samples a second of the engine that would speak; of any engine, if none can."""
+    try:
+        return choose(engine, None, given, preset)[0].sample_rate
+    except TTSError:
+        return next(iter(engines().values())).sample_rate

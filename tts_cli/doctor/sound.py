@@ -15,39 +15,50 @@ from tts_cli.playback.devices import find_device, list_devices, sounddevice
 from tts_cli.playback.opening import open_speaker
 from tts_cli.segment import Segment
 
-TONE_RATE: Final = 24_000
-"""Samples a second: those of most voices."""
 TONE_HERTZ: Final = 440
 TONE_SECONDS: Final = 1.0
 TONE_LEVEL: Final = 0.1
 
 
-def findings(device: str | None, tone: bool) -> Iterator[Finding]:
-    """Run the checks of this module; `device` and `tone` as for `doctor.findings`."""
+def findings(device: str | None, tone: bool, rate: int) -> Iterator[Finding]:
+    """Run the checks of this module.
+
+    Parameters
+    ----------
+    device, tone
+        As for `doctor.findings`.
+    rate
+        Samples a second of the sound that is to be played.
+
+    Yields
+    ------
+    Finding
+        Those of PortAudio, of the output and of the tone.
+    """
     portaudio = finding("PortAudio", _portaudio, otherwise="missing")
     yield portaudio
     if portaudio.state != "ok":
         return
-    output = finding("audio output", lambda: _output(device), otherwise="missing")
+    output = finding("audio output", lambda: _output(device, rate), otherwise="missing")
     yield output
     if tone and output.state == "ok":
-        yield finding("tone", lambda: _play(device), otherwise="missing")
+        yield finding("tone", lambda: _play(device, rate), otherwise="missing")
 
 
 def _portaudio() -> str:
     return str(sounddevice().get_portaudio_version()[1]).partition(",")[0].removeprefix("PortAudio ")
 
 
-def _output(wanted: str | None) -> str:
-    chosen, there = find_device(wanted, TONE_RATE), len(list_devices())
-    resampled = "" if chosen.rate == TONE_RATE else f", resampled to {chosen.rate} Hz"
+def _output(wanted: str | None, rate: int) -> str:
+    chosen, there = find_device(wanted, rate), len(list_devices())
+    resampled = "" if chosen.rate == rate else f", resampled to {chosen.rate} Hz"
     more = f"; {there} outputs in all (tts devices)" if there > 1 else ""
     return f"{chosen.index} {chosen.name} ({chosen.system}){resampled}{more}"
 
 
-def _play(device: str | None) -> str:
-    with closing(open_speaker(device, TONE_RATE)) as speaker:
-        speaker.write(AudioChunk(_tone(), TONE_RATE, Segment.of("tone")), 0.0)
+def _play(device: str | None, rate: int) -> str:
+    with closing(open_speaker(device, rate)) as speaker:
+        speaker.write(AudioChunk(_tone(rate), rate, Segment.of("tone")), 0.0)
         speaker.finish()
         status = speaker.status()
     if status.delivered < TONE_SECONDS:
@@ -57,8 +68,8 @@ def _play(device: str | None) -> str:
     )
 
 
-def _tone() -> Samples:
+def _tone(rate: int) -> Samples:
     """A quiet tone that begins and ends in silence."""
-    time = np.arange(round(TONE_SECONDS * TONE_RATE)) / TONE_RATE
+    time = np.arange(round(TONE_SECONDS * rate)) / rate
     fade = np.minimum(1, np.minimum(time, TONE_SECONDS - time) / 0.02)
     return as_samples(TONE_LEVEL * fade * np.sin(2 * np.pi * TONE_HERTZ * time))

@@ -83,6 +83,9 @@ class Engine(Protocol):
     if_slow
         What a user can do if sound is computed more slowly than it is heard, as a line; empty if there is nothing. An
         engine without this attribute knows of nothing.
+    notice
+        What it did not do as it was asked to when it loaded, such as using a GPU, as a line; empty if there is nothing.
+        An engine without this attribute did everything.
     settle
         A method that does at once what makes later utterances faster, and that would otherwise be done little by
         little while it speaks. An engine without this attribute has nothing to do.

@@ -82,10 +82,12 @@ def find(name: str) -> EngineSpec:
         raise UsageError(f"the engine {name!r} cannot be imported ({error})", "check its module and class") from error
     if isinstance(found, EngineSpec):
         return found
-    if not (isinstance(found, type) and all(hasattr(found, method) for method in ("stream", "voices", "close"))):
+    if not (
+        isinstance(found, type) and all(hasattr(found, name) for name in ("stream", "voices", "close", "sample_rate"))
+    ):
         raise UsageError(f"{name!r} is neither an engine class nor an EngineSpec", "check its module and class")
-    spec = EngineSpec(name, name, "", name)
-    given = {key: getattr(found, key) for key in ("settings", "options", "sample_rate") if hasattr(found, key)}
+    spec = EngineSpec(name, name, "", name, getattr(found, "sample_rate"))  # noqa: B009
+    given = {key: getattr(found, key) for key in ("settings", "options") if hasattr(found, key)}
     return replace(spec, **given)
 
 

@@ -102,12 +102,12 @@ class EngineSpec:
         One sentence for `tts engines`.
     factory
         Import string `module:Class`. Calling the class with an instance of `settings` returns an `Engine`.
+    sample_rate
+        Samples a second, so that a device can be opened while the engine loads.
     settings, options
         The dataclasses that declare its options; see `tts_cli.engines.options`.
     without
         Names of common options that this engine does not have.
-    sample_rate
-        Samples a second, so that a device can be opened while the engine loads.
     check_available
         Raises `MissingError` if this machine lacks something that the engine needs.
     voices
@@ -134,7 +134,7 @@ class EngineSpec:
 
     Examples
     --------
-    >>> EngineSpec("chirp", "Chirp", "Chirps.", "chirp.tts:Chirp").has("seed")
+    >>> EngineSpec("chirp", "Chirp", "Chirps.", "chirp.tts:Chirp", 24_000).has("seed")
     True
     """
 
@@ -142,10 +142,10 @@ class EngineSpec:
     title: str
     summary: str
     factory: str
+    sample_rate: int
     settings: type[EngineSettings] = EngineSettings
     options: type[SpeakOptions] = SpeakOptions
     without: frozenset[str] = frozenset()
-    sample_rate: int = 24_000
     check_available: Callable[[EngineSettings], None] = _nothing_needed
     voices: Callable[[EngineSettings], Sequence[VoiceInfo]] = _no_voices
     own_voices: Sequence[str] = ()

@@ -14,7 +14,7 @@ from tts_cli.audio import Samples, as_samples
 from tts_cli.errors import MissingError, OutputError
 from tts_cli.playback.devices import Device, matching, sounddevice
 
-DEAD_SECONDS: Final = 1.2
+CLOSING_SECONDS: Final = 1.2
 """How long the closing of a device is waited for."""
 LOST_SECONDS: Final = 5.0
 """An input that has given no sound for so long counts as lost. A sound server may have to wake it first."""
@@ -150,7 +150,7 @@ def _give_back(stream: Any) -> None:
 
     thread = threading.Thread(target=close, name="close audio device", daemon=True)
     thread.start()
-    thread.join(DEAD_SECONDS)
+    thread.join(CLOSING_SECONDS)
 
 
 def _gives(device: Device, rate: int, channels: int) -> bool:

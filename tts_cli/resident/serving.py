@@ -8,9 +8,10 @@ import os
 import sys
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, Final
+from typing import Any
 
 from fastapi import FastAPI, WebSocket
+from starlette import status
 from starlette.websockets import WebSocketDisconnect
 
 from tts_cli import __version__
@@ -22,8 +23,6 @@ from tts_cli.resident.wire import PATH, error_fields, packed, segment_fields, se
 from tts_cli.segment import Segment
 from tts_cli.server.service import Service
 from tts_cli.session import Session
-
-RESTARTING: Final = 1012
 
 
 def add_engine(app: FastAPI, service: Service, spec: EngineSpec) -> None:
@@ -94,7 +93,7 @@ class _Lent:
         except (WebSocketDisconnect, RuntimeError):  # the other side has left
             return
         except TTSError as error:
-            await self._socket.close(RESTARTING, str(error)[:100])
+            await self._socket.close(status.WS_1012_SERVICE_RESTART, str(error)[:100])
 
     def cancel(self, why: TTSError | None = None) -> None:
         """End the text after the engine's present step."""

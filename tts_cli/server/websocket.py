@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from starlette import status
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from tts_cli.checks import whole
@@ -31,8 +32,6 @@ WAITING: Final = 8
 """Utterances that one connection may ask for before the first of them has ended."""
 IDLE_SECONDS: Final = 300
 """How long a client may send nothing while nothing is spoken: between utterances, paused, or within a text."""
-TRY_AGAIN: Final = 1013
-RESTARTING: Final = 1012
 
 
 class Conversation:
@@ -241,7 +240,9 @@ class Conversation:
             sent = await self._sender.send(part, lambda: utterance.flowing.is_set() and not utterance.cancelled)
 
     async def _refuse(self, error: RefusedError) -> None:
-        await self._sender.close(RESTARTING if isinstance(error, UnreadyError) else TRY_AGAIN, str(error))
+        again = isinstance(error, UnreadyError)
+        code = status.WS_1012_SERVICE_RESTART if again else status.WS_1013_TRY_AGAIN_LATER
+        await self._sender.close(code, str(error))
 
 
 def _outcome(utterance: WebSocketUtterance, speech: Speech) -> dict[str, object]:

@@ -49,6 +49,7 @@ ENGINE: Final = EngineSpec(
     title="the built-in voice",
     summary="American English, one voice, on the CPU, with no network.",
     factory="tts_cli.engines.builtin.engine:BuiltinEngine",
+    sample_rate=SAMPLE_RATE,
     check_available=_check_available,
     voices=_voices,
     own_voices=(VOICE,),

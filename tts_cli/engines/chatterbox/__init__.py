@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from tts_cli.engines.chatterbox.options import STRATEGIES, ChatterboxOptions, ChatterboxSettings
+from tts_cli.engines.chatterbox.weights.config import SAMPLE_RATE
 from tts_cli.engines.spec import EngineSpec, VoiceInfo
 from tts_cli.errors import MissingError
 from tts_cli.segment import MAX_CHARS, Segment
@@ -91,6 +92,7 @@ ENGINE: Final = EngineSpec(
     title="Chatterbox",
     summary="Chatterbox Turbo and Nano: any voice that there is a recording of.",
     factory="tts_cli.engines.chatterbox.engine:ChatterboxEngine",
+    sample_rate=SAMPLE_RATE,
     settings=ChatterboxSettings,
     options=ChatterboxOptions,
     check_available=_check_available,

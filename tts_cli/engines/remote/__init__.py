@@ -15,6 +15,9 @@ from tts_cli.engines.remote.options import RemoteSettings
 from tts_cli.engines.spec import EngineSpec, VoiceInfo
 from tts_cli.errors import MissingError, TTSError
 
+SAMPLE_RATE: Final = 24_000
+"""Samples a second of the engine: the rate of most servers. Sound at another rate is resampled."""
+
 
 def _check_available(settings: EngineSettings) -> None:
     chosen = cast(RemoteSettings, settings)
@@ -44,6 +47,7 @@ ENGINE: Final = EngineSpec(
     title="the speech server",
     summary="Any server with OpenAI's speech API, such as `tts serve` on another machine.",
     factory="tts_cli.engines.remote.engine:RemoteEngine",
+    sample_rate=SAMPLE_RATE,
     settings=RemoteSettings,
     without=frozenset({"chunk", "seed", "pause"}),
     check_available=_check_available,

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tts_cli.audio import Samples
+from tts_cli.engines.remote import SAMPLE_RATE
 from tts_cli.errors import TTSError
 from tts_cli.printable import on_one_line
 
 if TYPE_CHECKING:
     import httpx
 
-SAMPLE_RATE: Final = 24_000
-"""Samples a second of the engine: the rate of most servers. Sound at another rate is resampled."""
 EVENTS: Final = "text/event-stream"
 RAW: Final = ("audio/pcm", "audio/x-pcm", "application/octet-stream")
 MOST_OF_A_MESSAGE: Final = 200

@@ -13,7 +13,8 @@ import httpx
 from tts_cli.audio import AudioChunk
 from tts_cli.engines import EngineSettings, Segments, SpeakOptions
 from tts_cli.engines.in_order import in_order
-from tts_cli.engines.remote.answer import SAMPLE_RATE, ServerError, message_of, sound
+from tts_cli.engines.remote import SAMPLE_RATE
+from tts_cli.engines.remote.answer import ServerError, message_of, sound
 from tts_cli.engines.remote.options import RemoteSettings
 from tts_cli.engines.remote.servers import Server, Servers
 from tts_cli.errors import MissingError, UsageError

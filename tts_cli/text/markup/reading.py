@@ -11,6 +11,8 @@ from tts_cli.text.markup.code import Code
 from tts_cli.text.markup.stage import Markup, NoMarkup
 
 Format: TypeAlias = Literal["auto", "plain", "markdown"]
+DEFAULT_FORMAT: Final[Format] = "auto"
+DEFAULT_CODE: Final[Code] = "announce"
 MARKDOWN_FILES: Final = (".md", ".markdown")
 
 
@@ -38,8 +40,8 @@ class Reading:
     'markdown'
     """
 
-    format: Format = "auto"
-    code: Code = "announce"
+    format: Format = DEFAULT_FORMAT
+    code: Code = DEFAULT_CODE
 
     def __post_init__(self) -> None:
         one_of("format", self.format, get_args(Format))

@@ -21,9 +21,8 @@ from tts_cli.engines.chatterbox.weights.config import SAMPLE_RATE
 from tts_cli.engines.chatterbox.weights.locate import INSTALL
 from tts_cli.errors import MissingError, UsageError
 from tts_cli.paths import explained
+from tts_cli.recording_quality import SHORTEST
 
-SHORTEST: Final = 5.0
-"""A recording must be longer than this, in seconds."""
 T3_SECONDS: Final = 15
 """How much of a recording T3 and the voice encoder use."""
 LONGEST: Final = 300

@@ -20,17 +20,17 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from tts_cli.audio import TOKEN_RATE
 from tts_cli.errors import ModelError
 
 SAMPLE_RATE: Final = 24_000
 """Samples a second of the sound that HiFT makes."""
-SAMPLES_PER_TOKEN: Final = SAMPLE_RATE // TOKEN_RATE
 MEL_BINS: Final = 80
 """Bands of a mel frame."""
 FRAMES_PER_TOKEN: Final = 2
 """Mel frames of each speech token: the encoder of the flow doubles the rate."""
-SAMPLES_PER_FRAME: Final = SAMPLES_PER_TOKEN // FRAMES_PER_TOKEN
+SAMPLES_PER_FRAME: Final = 480
+"""The hop of the mel frames: 20 ms."""
+SAMPLES_PER_TOKEN: Final = SAMPLES_PER_FRAME * FRAMES_PER_TOKEN
 SPEAKER_SIZE: Final = 192
 """The width of the speaker embedding for the flow, which CAMPPlus computes."""
 SPEECH_VOCABULARY: Final = 6561
@@ -93,7 +93,7 @@ class VocoderConfig:
     in_channels: int = MEL_BINS
     base_channels: int = 512
     nb_harmonics: int = 8
-    sampling_rate: int = 24_000
+    sampling_rate: int = SAMPLE_RATE
     nsf_alpha: float = 0.1
     nsf_sigma: float = 0.003
     nsf_voiced_threshold: float = 10.0
@@ -233,8 +233,10 @@ def _check(path: Path, config: ModelConfig) -> None:
         f"estimator.in_channels must be {4 * MEL_BINS}": estimator.in_channels == 4 * MEL_BINS,
         f"estimator.out_channels must be {MEL_BINS}": estimator.out_channels == MEL_BINS,
         f"vocoder.in_channels must be {MEL_BINS}": vocoder.in_channels == MEL_BINS,
-        "vocoder.sampling_rate must be 24000": vocoder.sampling_rate == 24_000,
-        "vocoder.upsample_rates and istft_params.hop_len must multiply to 480": upsampling == 480,
+        f"vocoder.sampling_rate must be {SAMPLE_RATE}": vocoder.sampling_rate == SAMPLE_RATE,
+        f"vocoder.upsample_rates and istft_params.hop_len must multiply to {SAMPLES_PER_FRAME}": (
+            upsampling == SAMPLES_PER_FRAME
+        ),
         "vocoder.upsample_rates and upsample_kernel_sizes must be equally many": (
             len(vocoder.upsample_rates) == len(vocoder.upsample_kernel_sizes)
         ),
