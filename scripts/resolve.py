@@ -1,6 +1,6 @@
 """Check that wheels of all packages for speaking exist, for each Python and system that README names.
 
-python scripts/resolve.py              every pair of a Python and a system: some minutes
+python scripts/resolve.py              every pair of a Python and a system: half a minute
 python scripts/resolve.py 3.14         only for this Python
 
 pip looks for wheels and installs nothing. The exit code is 1 if a wheel is missing. Needs Python 3.11 or newer.

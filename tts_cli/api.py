@@ -172,7 +172,7 @@ def speak(
     Examples
     --------
     >>> import tts_cli
-    >>> measured = tts_cli.speak("Hello, world.", engine="builtin", output="hello.wav")  # doctest: +SKIP
+    >>> measured = tts_cli.speak("Hello, world.", engine="builtin", output="hello.wav")
     >>> measured.chunks  # doctest: +SKIP
     3
     """

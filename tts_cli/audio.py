@@ -15,7 +15,7 @@ Samples: TypeAlias = npt.NDArray[np.float32]
 """Mono sound: float32 `[n]`, nominally within ±1."""
 
 TOKEN_RATE: Final = 25
-"""Speech tokens a second (S3 tokenizer v2). `--chunk` counts in tokens for every engine."""
+"""Speech tokens a second. `--chunk` counts in tokens of 40 ms for every engine, also for one that has none."""
 
 AUDIBLE: Final = 10 ** (-60 / 20)
 """The amplitude from which a sample counts as audible: 60 dB below full scale."""

@@ -7,7 +7,7 @@ import os
 from typing import Final
 
 ARENAS: Final = 4
-"""The main arena, and as many as Chatterbox has stages: T3, flow and vocoder. In one arena they wait for each other."""
+"""The main arena, and three for the stages of an engine that compute at once. In one arena they wait for each other."""
 M_ARENA_MAX: Final = -8
 """The number of this parameter, from glibc's `malloc.h`."""
 
@@ -15,8 +15,8 @@ M_ARENA_MAX: Final = -8
 def share_arenas() -> None:
     """Let threads share `ARENAS` arenas, before the first of them starts.
 
-    By default, glibc gives threads that run at the same time arenas of their own: up to eight for each core. Chatterbox
-    starts threads for each segment, and each of them may get another arena than the one before it. Every arena then
+    By default, glibc gives threads that run at the same time arenas of their own: up to eight for each core. An engine
+    may start threads for each segment, and each of them may get another arena than the one before it. Every arena then
     holds partly used pages, which cannot be released, and a process that speaks for hours grows.
 
     Does nothing without glibc, or if the environment sets `MALLOC_ARENA_MAX`.

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 MAX_CHARS: Final = 300
-"""The longest text an engine is given at once. Chatterbox Turbo degrades above it; the built-in voice's model takes 400
-phonemes, which are about as many characters."""
+"""The longest text that an engine is given at once. Models of speech take no more, or speak longer texts worse."""
 Ending: TypeAlias = Literal["sentence", "line", "clause", "cut"]
 """How a sentence ends.
 

@@ -223,7 +223,7 @@ class Session:
         --------
         >>> import tts_cli
         >>> with tts_cli.load("builtin") as tts:
-        ...     running = [tts.start(text, output=f"{text}.wav") for text in ("rain", "snow")]
+        ...     running = [tts.start(text, output=f"{text}.wav") for text in ("one", "two")]
         ...     for utterance in running:
         ...         utterance.result()
         """

@@ -28,6 +28,7 @@ case $* in
 esac
 """
 FUZZ = [f"scripts/fuzz.py --minutes 1 --seed 1 --engine {engine}" for engine in ("builtin", "chatterbox")]
+WHEELS = "scripts/resolve.py"
 SOAK = "scripts/soak.py --minutes 1 --seed 1"
 
 
@@ -49,11 +50,13 @@ def run(checkout: Path, **settings: str) -> tuple[int, list[str]]:
     environment = os.environ | {"PATH": f"{checkout / 'bin'}:{os.environ['PATH']}"} | settings
     done = subprocess.run([checkout / ".ci/run"], env=environment, capture_output=True, text=True, check=False)
     assert done.stderr == ""
-    return done.returncode, [line for line in done.stdout.splitlines() if ": 1 minute." not in line]
+    return done.returncode, [
+        line for line in done.stdout.splitlines() if not line.endswith((": 1 minute.", ": half a minute."))
+    ]
 
 
 def test_the_checks_come_first_then_each_engine_and_a_pipe(checkout: Path) -> None:
-    assert run(checkout) == (0, ["scripts/test", *FUZZ, SOAK])
+    assert run(checkout) == (0, ["scripts/test", WHEELS, *FUZZ, SOAK])
 
 
 def test_checks_that_fail_end_it(checkout: Path) -> None:
@@ -69,4 +72,8 @@ def test_a_fault_in_random_input_is_shown_with_its_input_and_the_rest_runs(check
 
 
 def test_a_fault_in_the_speech_of_a_pipe_is_shown(checkout: Path) -> None:
-    assert run(checkout, BROKEN="soak") == (1, ["scripts/test", *FUZZ, SOAK, "a fault"])
+    assert run(checkout, BROKEN="soak") == (1, ["scripts/test", WHEELS, *FUZZ, SOAK, "a fault"])
+
+
+def test_a_missing_wheel_is_shown_and_the_rest_runs(checkout: Path) -> None:
+    assert run(checkout, BROKEN="resolve") == (1, ["scripts/test", WHEELS, "a fault", *FUZZ, SOAK])

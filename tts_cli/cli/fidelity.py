@@ -113,7 +113,7 @@ def fidelity(
     console.print()
     console.print(_maps(found))
     console.print()
-    console.print(_soundings(found, f"S3Gen, sound · {count} tokens in chunks of {chunk}"))
+    console.print(_sound_table(found, f"S3Gen, sound · {count} tokens in chunks of {chunk}"))
     console.print()
     for line in summary(found):
         console.print(line)
@@ -160,7 +160,7 @@ def _maps(found: Fidelity) -> Table:
     return table
 
 
-def _soundings(found: Fidelity, title: str) -> Table:
+def _sound_table(found: Fidelity, title: str) -> Table:
     from rich.table import Table
 
     table = Table(

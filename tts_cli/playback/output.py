@@ -121,8 +121,8 @@ class Output:
 
     def _feed(self) -> None:
         """Give the stream what it asks for, and replace what it has if that should not be heard any more."""
-        playout, sounding = self._playout, self._sounding
-        if sounding if playout.silenced else playout.opening and not sounding:
+        playout, has_sound = self._playout, self._has_sound
+        if has_sound if playout.silenced else playout.opening and not has_sound:
             self._replace()
         elif playout.silenced:
             playout.hush()
@@ -140,7 +140,7 @@ class Output:
         self._dry = dry
 
     @property
-    def _sounding(self) -> bool:
+    def _has_sound(self) -> bool:
         """Whether the stream may have sound that can be replaced."""
         return self._sound_end > max(self._replaced_at, self._places.end - self._length - 2 * self._stream.ahead)
 

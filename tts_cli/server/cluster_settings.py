@@ -76,7 +76,10 @@ class ClusterSettings:
     cpus: Annotated[
         float,
         Option(
-            "Cores for each replica; Chatterbox computes with so many threads.", 0, 1024, variable="TTS_CLUSTER_CPUS"
+            "Cores for each replica; an engine with the setting threads computes with so many.",
+            0,
+            1024,
+            variable="TTS_CLUSTER_CPUS",
         ),
     ] = 1.0
     gpus: Annotated[

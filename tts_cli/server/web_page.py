@@ -40,13 +40,14 @@ def add_page(app: FastAPI, service: Service) -> None:
     async def settings() -> dict[str, Any]:
         """What the page offers to choose."""
         session = service.session
-        known = declared(session.spec.options).get("strategy")
+        known = declared(session.spec.options)
         return {
             "engine": session.spec.title,
             "sample_rate": session.engine.sample_rate,
             "voices": session.voices(),
             "voice": session.voice,
-            "strategies": list(known.option.choices) if known and session.spec.has("strategy") else [],
+            "strategies": list(known["strategy"].option.choices) if session.spec.has("strategy") else [],
+            "bounds": {name: [known[name].option.minimum, known[name].option.maximum] for name in ("chunk", "speed")},
         }
 
 

@@ -181,8 +181,8 @@ class ChatterboxEngine:
 
         tokens = _spoken(drawn or alone, guard if options.tokens is None else None, wanted)
         marks = self._marker.stream() if self._marker else None
-        sounding = self._sound(tokens, drawn, voice, options, threads, listener, segment.number == 0)
-        with suppress(_UnwantedError), closing(sounding) as sound:
+        computed = self._sound(tokens, drawn, voice, options, threads, listener, segment.number == 0)
+        with suppress(_UnwantedError), closing(computed) as sound:
             noticed = ""
             for samples in sound:
                 if len(samples):

@@ -59,6 +59,7 @@ function show() {
   $("engine").textContent = settings.engine;
   $("voice").replaceChildren(...settings.voices.map((name) => new Option(name, name, false, name === settings.voice)));
   $("strategy").append(...settings.strategies.map((name) => new Option(name, name)));
+  for (const [id, [least, most]] of Object.entries(settings.bounds)) Object.assign($(id), { min: least, max: most });
   $("strategy-field").hidden = !settings.strategies.length;
   $("speak").disabled = false;
 }

@@ -23,7 +23,9 @@ def with_examples() -> list[str]:
 
 
 @pytest.mark.parametrize("name", with_examples())
-def test_what_a_docstring_shows_is_what_happens(name: str) -> None:
-    found = doctest.testmod(import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE)
+def test_what_a_docstring_shows_is_what_happens(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = import_module(name)
+    monkeypatch.chdir(tmp_path)  # some examples write a file
+    found = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert found.attempted
     assert not found.failed
