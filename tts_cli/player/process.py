@@ -19,7 +19,7 @@ from tts_cli.player.buffer import PlayBuffer
 LATENCY_SECONDS: Final = 0.03
 """What the device should store. A pause is heard so much later. This process may be without processor time for so long.
 
-docs/playback.md has the measurements."""
+docs/lab/playback.md has the measurements."""
 MOST_SECONDS: Final = 0.15
 """What it should store at most. That is doubled when the device has run dry a second time: once may be chance."""
 BUFFER_SECONDS: Final = 4
