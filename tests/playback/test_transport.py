@@ -166,7 +166,8 @@ def test_a_pause_is_heard_within_50_ms_and_the_next_sample_follows_it(speaker: S
         ends.append(end)
     assert end == len(expected)
     assert len(ends) >= 8
-    # A busy machine may be slower, the product never faster than it is: the best of all pauses counts.
-    assert faded
     paused = [int(line) for line in done.stdout.split()]
-    assert min(min(end for end in ends if end >= position) - position for position in paused) <= 0.05 * 24_000
+    delays = sorted(min(end for end in ends if end >= position) - position for position in paused)
+    # A stall of the machine makes one pause late, and its fade may come too late: more than half of all pauses count.
+    assert delays[len(delays) // 2] <= 0.05 * 24_000
+    assert faded > len(paused) / 2
