@@ -1,7 +1,7 @@
 """The command line: arguments come in; results, messages and an exit code go out.
 
 Each command has a module of its own, and `commands` lists them. `run` turns errors into messages and exit codes;
-nothing else does. Modules outside use `run` and `app` only.
+nothing else does. Modules outside use `run`, and scripts use `app`.
 """
 
 from __future__ import annotations

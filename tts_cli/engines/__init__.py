@@ -1,8 +1,8 @@
 """Engines: what an engine is, how its options are declared, and which engines there are.
 
-Segments of text come in, and chunks of sound come out (`Engine.stream`). Modules outside use the names in `__all__`
-and `registry`. Engines of other packages may use `in_order` and `prefetch`, too. Each engine has a package of its own
-here (`builtin`, `chatterbox`, `remote`), which only `registry` and the command line name.
+Segments of text come in, and chunks of sound come out (`Engine.stream`). Modules outside use the names in `__all__`,
+`options`, `registry` and `spec`. Engines of other packages may use `in_order` and `prefetch`, too. Each engine has a
+package of its own here (`builtin`, `chatterbox`, `remote`), which only `registry` and the command line name.
 """
 
 from __future__ import annotations

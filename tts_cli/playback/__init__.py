@@ -4,7 +4,8 @@ Chunks come in, one sample rate for each sink. Sound goes out to a speaker (`spe
 descriptor (`stream`, with `outlet`); `opening` opens them. A speaker puts sound into the `ring` (`placement`), and
 `playout` decides what of it a device gets. An `output` (with its `history`) gives it to a `device_stream`, which can
 take it back: a `pulse_stream` for PulseAudio and PipeWire (with `libpulse` and `alsa`), otherwise a `process_stream`.
-Modules outside use `Sink`, `SinkStatus`, the sink classes and `prebuffer.Forecast`.
+A `microphone` records. Modules outside use the classes and functions here, `devices`, `file`, `forwarding`,
+`microphone`, `opening`, `outlet`, `prebuffer`, `stream` and `watch`.
 """
 
 from __future__ import annotations

@@ -3,5 +3,5 @@
 `place` says where it is found, `process` is what runs in it, and `serving` lends its engine there. In the process that
 speaks, `engine` stands in for that engine, and `replay` speaks on when it dies; `wire` is what both send. `control`
 finds such processes and ends them. Segments come in (`engine`), are sent to the process, and their chunks come back.
-Modules outside use `resident_engine` of `engine`, and `residents` and `stop` of `control`.
+Modules outside use `control` and `engine`.
 """

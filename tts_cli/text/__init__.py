@@ -1,9 +1,8 @@
 """Text: it is read, cleaned and split into sentences.
 
 Text comes in from an argument, a file, a pipe, the keyboard or a Python iterable (`sources`, `caller_text`). Sentences
-come out of a `sources.TextSource`, each as soon as it is complete. Modules outside use the text sources, `split`,
-`SentenceSplitter`, `is_speakable`, `cuts.best_cut`, `characters.plain`, `pace.seconds` and the times in `idle`. The
-rest serves them.
+come out of a `sources.TextSource`, each as soon as it is complete. Modules outside use `caller_text`, `characters`,
+`cuts`, `decoding`, `idle`, `markup`, `pace` and `sources`. The rest serves them.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Segments come in, and chunks of sound go out (`engine`). `ENGINE` describes the engine for the registry. Importing this
 package does not import torch: `S3GenDecoder` and `S3GenStream` are imported when they are first used. Modules outside
-use the names in `__all__`; the command line also uses `voice`, `weights`, `proof` and `tuning`.
+use the names in `__all__`; the command line also uses `options`, `proof`, `tuning`, `voice` and `weights`.
 """
 
 from __future__ import annotations

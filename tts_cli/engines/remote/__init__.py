@@ -1,7 +1,7 @@
 """Speech servers: segments go out as requests to servers with OpenAI's speech API, and their sound comes back.
 
-`ENGINE` describes the engine for the registry, `engine` holds it. It is imported only when a server speaks. Modules
-outside use `ENGINE` only.
+`ENGINE` describes the engine for the registry. `engine` holds the engine itself, and is imported only when a server
+speaks. Modules outside use `ENGINE`; the command line also uses `options`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,5 @@
 pieces. `strategies` decode and join chunks; a new strategy is a class there. `noise` draws noise by position, so that
 whole and streamed sound begin with the same.
 
-Modules outside use `S3GenDecoder` and `S3GenStream`, `Prompt`, `VoicePast` and `NetworkPast`, and the classes of
-`noise` and `strategies`.
+Modules outside use `cached`, `cached_past`, `decoder`, `noise` and `strategies`.
 """

@@ -4,6 +4,5 @@ Speech tokens come in, and chunks of sound go out (`stages`). `sizes` decides ho
 draws the tokens of several segments and texts at once in the order of `policy` (`drawn_tokens`); `prefetched_segments`
 takes these segments before they are heard. `earliest_deadline` lets the flow and the vocoder of several texts compute
 in turns. `threads` shares an engine's threads among utterances and stages. The models themselves are in `t3` and
-`s3gen`. Modules outside use `chunk_sizes` and `MOST` of `sizes`, `in_turn` and `side_by_side` of `stages`,
-`PrefetchedSegments`, `TokenBatcher`, `DrawnText`, `Tokens`, `Listener`, `Turn`, `Turns`, and all of `threads`.
+`s3gen`. Modules outside use all of these.
 """

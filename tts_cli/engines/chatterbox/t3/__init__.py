@@ -3,9 +3,7 @@
 `prompt` turns text into text tokens, `network` holds the layers and the KV cache, `batch_step` runs one step of one
 utterance or several without Python between the layers (`attention` and `suffix` are its parts), and `token_step` does
 so on a GPU and in int4. `sampling` draws the next token, `model` loads T3 and generates, and `batch` generates several
-utterances together. The sampler follows upstream's order of
-steps, and tests compare the tokens with upstream's.
+utterances together. The sampler follows upstream's order of steps, and tests compare the tokens with upstream's.
 
-Modules outside use `T3` and `TokenRequest` of `model`, `Batch` and `Row` of `batch`, `T3Prefix` and `SPEAKER_WIDTH` of
-`network`, `TextTokenizer` and `normalise` of `prompt`, and the guard and its constants of `sampling`.
+Modules outside use `batch`, `model`, `network`, `prompt` and `sampling`.
 """

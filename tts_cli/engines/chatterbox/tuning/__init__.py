@@ -2,5 +2,5 @@
 
 `rule` chooses from what was timed, `store` keeps it in the user's cache, `identity` says what it is valid for, and
 `plan` is what an engine asks when it loads. `search` decides what is timed, and `timing` times it. Modules outside use
-`Plan`, `plan_for` and `forced` of `plan`, `tune` and `Tuned` of `search`, and `Row` and `Choice` of `rule`.
+all of these.
 """
