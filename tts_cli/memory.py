@@ -29,8 +29,8 @@ def share_arenas() -> None:
 def release() -> None:
     """Give the pages that `malloc` does not use back to the system.
 
-    glibc keeps pages for later that lie between others that are used. Where several utterances are spoken, large blocks
-    of long and of short life lie side by side, and a server grows by hundreds of megabytes. Does nothing without glibc.
+    glibc keeps free pages that lie between used ones. If several utterances are spoken at once, large blocks with long
+    and short lives lie side by side, and a server grows by hundreds of megabytes. Does nothing without glibc.
     Takes some milliseconds. Other threads compute meanwhile, and wait if they allocate.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

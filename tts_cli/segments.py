@@ -74,8 +74,8 @@ class TextSegments:
         self.failures: list[SegmentError] = []
         """The errors of the segments that the engine failed on."""
         self.held_back: Callable[[], Sequence[AudioChunk]] = tuple
-        """Gives the sound that was computed and is still held back. To be called in `pending`, because no text that
-        would bring it along comes for now."""
+        """Returns the sound that was computed and is held back. It is called in `pending`, because no text that
+        would release it comes for now."""
         self._source = source
         self._meter = meter
         self._together = together

@@ -117,7 +117,7 @@ class Utterance:
     def pause(self) -> None:
         """Fade out and be silent until `resume`. Computing goes on as far as the sink takes chunks.
 
-        It is heard when the device has played what it stores, usually within 50 ms; see `docs/playback.md`.
+        The fade is heard after the sound that the device stores, usually within 50 ms; see `docs/playback.md`.
         """
         with self._steer:
             self._paused = True

@@ -33,7 +33,7 @@ class Controls:
     def __init__(self, run: Utterance, speed: float, volume: float) -> None:
         self._run = run
         self.followed: FollowedSink | None = None
-        """What knows the sentences that are heard, when there is one. Without it, skips go by segments."""
+        """Knows which sentence is heard; None if nothing does. Without it, skips go by segments."""
         self._own = speed, volume
         self._speed, self._volume = speed, volume
         self._actions: Mapping[Key, Callable[[], None]] = {

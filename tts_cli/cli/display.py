@@ -157,7 +157,7 @@ def report(view: View, characters: int, destination: str) -> dict[str, object]:
 
 
 def left_to(engine: Engine, options: SpeakOptions) -> dict[str, object]:
-    """What the engine has chosen; see `Engine.chosen`. Without what `options` ask for, and empty if that was all."""
+    """What the engine has chosen (`Engine.chosen`), without what `options` ask for. Empty if there is nothing else."""
     asked = {name for name, value in values(options).items() if value != AUTO}
     found = {name: value for name, value in getattr(engine, "chosen", {}).items() if name not in asked}
     return found if found.keys() - {MEASURED} else {}

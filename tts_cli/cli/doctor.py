@@ -23,7 +23,7 @@ MARKS: Final = {"ok": "✓", "advice": "!", "missing": "✗"}
 ASCII_MARKS: Final = {"ok": "ok", "advice": "!!", "missing": "no"}
 """For a terminal that cannot show the others."""
 WIDTH: Final = 20
-"""Of the column of topics."""
+"""Width of the column of topics."""
 
 EngineName = Annotated[
     str,

@@ -34,7 +34,7 @@ KEYS: Final[Mapping[bytes, Key]] = {
 """What a terminal sends for each key. Arrows come in two ways (ECMA-48; DEC's cursor key mode)."""
 LONGEST: Final = max(map(len, KEYS))
 LOOK_SECONDS: Final = 0.2
-"""How often to look whether the terminal is ours, and still set as we need it: a shell may have had it meanwhile."""
+"""Seconds from one check of the terminal to the next: a shell may have taken it or changed its settings."""
 SHOW_CURSOR: Final = b"\x1b[?25h"
 HIDE_CURSOR: Final = b"\x1b[?25l"
 

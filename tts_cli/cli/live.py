@@ -256,7 +256,7 @@ def _opened_sound(destination: Destination, rate: int, console: Console) -> tupl
 
 @contextmanager
 def _keys(controls: Controls, wanted: bool) -> Iterator[bool]:
-    """Let keys steer the run, if they are wanted. Gives whether they do."""
+    """Let keys steer the run, if they are wanted. Yields whether they do."""
     if not wanted:
         yield False
         return

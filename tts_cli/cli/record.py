@@ -37,7 +37,7 @@ METER_FLOOR: Final = -60.0
 
 
 def text_for(seconds: float) -> list[str]:
-    """As many sentences as somebody reads in that time, one at least; from the beginning again where it is long."""
+    """As many sentences as somebody reads in that time, one at least. For a long time, they are repeated."""
     chosen: list[str] = []
     words = 0
     while words < seconds * WORDS_A_SECOND:

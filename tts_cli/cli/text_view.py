@@ -62,7 +62,7 @@ class TextView:
         return found[top : top + room]
 
     def _place(self) -> tuple[int, int]:
-        """The first and the last character that should be seen: the sentence begins, and the word or its first ones."""
+        """The characters to be seen: the first of the sentence, and the last of the word, or else the first again."""
         start, stop = self._following.sentence
         return start, (self._following.word or (start, min(stop, start + 1)))[1] - 1
 
@@ -84,7 +84,7 @@ class TextView:
 
 
 def _harmless(text: str) -> str:
-    """`text` with a sign in the place of each character that would control the terminal, so that places stay."""
+    """`text` with each character that would control the terminal replaced by one sign, so that indices stay valid."""
     return "".join(char if harmless(char) == char else "\ufffd" for char in text)
 
 

@@ -60,7 +60,7 @@ def tune(model: ModelName = DEFAULT, model_dir: ModelDir = None, json: Json = Fa
 
 
 def tune_once(folder: Path, console: Console) -> None:
-    """Time this machine if that was not done, and say what came of it. A failure is told in one line."""
+    """Time this machine if that was not done, and print the choice. A failure is printed in one line."""
     try:
         from tts_cli.engines.chatterbox.tuning.store import read, write
 
@@ -76,7 +76,7 @@ def tune_once(folder: Path, console: Console) -> None:
 
 
 def timed(folder: Path, display: AbstractContextManager[Progress]) -> Tuned:
-    """Time this machine, in a thread of its own: Ctrl-C must not wait for a step, nor interrupt it anywhere.
+    """Time this machine in a thread of its own, so that Ctrl-C neither waits for a step nor interrupts it.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def timed(folder: Path, display: AbstractContextManager[Progress]) -> Tuned:
 
 
 class _CancelledError(BaseException):
-    """Ctrl-C has come. As `KeyboardInterrupt`, no error: a GPU that raises one is left out."""
+    """Raised in the timing thread after Ctrl-C. No `Exception`, because after an `Exception` a GPU is left out."""
 
 
 def report(found: Tuned) -> dict[str, Any]:

@@ -208,7 +208,7 @@ class SpeakOptions:
     pause
         Seconds of silence after a sentence.
     volume
-        How much louder the sound becomes, in dB; negative: quieter. No engine sees to it, nor to `normalize`.
+        How much louder the sound becomes, in dB; negative: quieter. Applied after the engine, as is `normalize`.
     normalize
         Whether to bring speech to −16 LUFS before that.
 

@@ -197,7 +197,7 @@ def load_engine(spec: EngineSpec, settings: EngineSettings) -> Engine:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Look for no garbage in the block. Loading makes hundreds of thousands of objects that stay.
+    """Turn garbage collection off in the `with` block. Loading makes hundreds of thousands of objects that stay.
 
     Afterwards they count as old. As young objects they would be searched several times while speech is computed, and
     each time all threads would stop for a tenth of a second.

@@ -11,7 +11,7 @@ from tts_cli.audio import Samples
 STORED_SECONDS: Final = 0.2
 """How much a stream stores. The process that speaks may be without processor time for so long."""
 LOOK_SECONDS: Final = 0.1
-"""How often a wait for an answer looks whether it should end."""
+"""Seconds after which a wait for an answer checks whether it should end."""
 
 
 class StreamError(Exception):
@@ -39,7 +39,7 @@ class DeviceStream(ABC):
 
     @abstractmethod
     def turn(self, seconds: float | None = None) -> None:
-        """Wait for news, and receive them.
+        """Wait for messages, and process them.
 
         Parameters
         ----------

@@ -59,8 +59,8 @@ class TimingInfo(ctypes.Structure):
 def library() -> Any:
     """libpulse, with the types of its functions. Raises `OSError` where it is not installed.
 
-    None of the functions waits, except `wait`. So they keep Python's interpreter: to give it away and to get it back
-    could take milliseconds.
+    None of the functions waits, except `wait`. So they keep Python's lock: releasing it and taking it again could
+    take milliseconds.
     """
     pulse: Any = ctypes.PyDLL("libpulse.so.0")
     types: dict[str, tuple[Any, list[Any]]] = {

@@ -15,7 +15,7 @@ from tts_cli.errors import MissingError, OutputError
 from tts_cli.playback.devices import Device, matching, sounddevice
 
 CLOSING_SECONDS: Final = 1.2
-"""How long the closing of a device is waited for."""
+"""How long to wait for a device to close."""
 LOST_SECONDS: Final = 5.0
 """An input that has given no sound for so long counts as lost. A sound server may have to wake it first."""
 LOOK_SECONDS: Final = 0.05

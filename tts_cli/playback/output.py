@@ -1,4 +1,4 @@
-"""Plays what a `Playout` decides on a `DeviceStream`, and replaces what should not be played any more."""
+"""Feeds a `DeviceStream` with the sound that a `Playout` chooses, and replaces what should not be played any more."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tts_cli.playback.history import History
 from tts_cli.playback.playout import FADE_SECONDS, Playout
 
 LEAST_SECONDS: Final = 0.05
-"""While the next sound is late and the stream stores more than this, it gets nothing. Then it gets silence."""
+"""While the next sound is late, nothing is written until the stream stores less than this. Then silence is written."""
 ABORT_SECONDS: Final = 0.5
 """How long the stream may take to drop its sound."""
 
 
 class Output:
-    """Asks a `Playout` for sound and gives it to a stream, in a thread of its own, from its making on.
+    """Asks a `Playout` for sound and gives it to a stream. The constructor starts a thread that does so.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Output:
         self._whole = -(-self._length // self._size) * self._size  # in whole blocks
         self.at_once, self.reserve = (self._whole + self._size) / rate, self._least / rate
         self._stored = 0
-        """How much the stream stored when it was given sound last."""
+        """How many samples the stream stored after the last `_feed`."""
         self._places = History(2 * (self._length + stream.ahead) + stream.delay, np.int64)
         """For each frame of the stream, the position in the ring before it."""
         self._sound_end = 0
@@ -87,7 +87,7 @@ class Output:
         return 0 if place is None else self._playout.ring.position - place
 
     def steer(self) -> None:
-        """Apply the flags of the playout, or its place in the ring, as soon as possible: they have changed."""
+        """Apply changed flags of the playout, or its new place in the ring, as soon as possible."""
         with self._closing:
             if not self._closed:
                 self._stream.wake()
@@ -169,7 +169,7 @@ class Output:
         self._replaced_at = begin
 
     def _add(self, samples: Samples, places: npt.NDArray[np.int64]) -> None:
-        """Remember what the stream has got."""
+        """Record what was written to the stream."""
         loud = np.flatnonzero(samples)
         if len(loud):
             self._sound_end = self._places.end + int(loud[-1]) + 1

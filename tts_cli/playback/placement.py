@@ -28,9 +28,9 @@ PIECE_SECONDS: Final = 0.2
 MARGIN_SECONDS: Final = 0.4
 """Sound that is played within this time stays as it is."""
 SAFE_SECONDS: Final = 0.2
-"""The least of that which must be left when sound is taken out of the ring: more than a device asks for at once."""
+"""How much sound must be left in the ring when later sound is taken out: more than a device asks for at once."""
 AT_ONCE_SECONDS: Final = 1.0
-"""How much is prepared before anything is taken out of the ring, so that it does not run dry."""
+"""How much changed sound is computed before the old is taken out of the ring, so that the ring does not run dry."""
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class _Piece:
 
 
 class Placement:
-    """What of the sound lies where in a ring. Any thread may call its methods, but only one calls `add` and `end`.
+    """Records which sound is where in a ring. Any thread may call its methods, but only one calls `add` and `end`.
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ class Placement:
         self._stages.stretcher.speed, self._stages.volume.decibels = self._speed, self._decibels
 
     def _through(self, piece: _Piece) -> Samples:
-        """Note that a piece begins at the end, and give its sound as it should be now."""
+        """Record that a piece begins at the end, and return its sound at the present pace and volume."""
         gone = max(0, bisect_right(self._starts, self._ring.oldest) - 1)
         del self._placed[:gone], self._starts[:gone]
         piece.start, piece.before = self._end, copy.deepcopy(self._stages)

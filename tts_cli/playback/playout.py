@@ -69,7 +69,7 @@ class Playout:
 
     @property
     def opening(self) -> bool:
-        """Whether sound does not flow yet, and the next block lets it."""
+        """Whether sound does not flow yet, and begins to flow in the next block."""
         if self.silenced or (self._open and not self._rising):
             return False
         return self._open or self._enough(self.draining)
@@ -80,7 +80,7 @@ class Playout:
         return self._starved and not self._open
 
     def at_hand(self, count: int) -> int:
-        """How many of `count` samples can be filled now such that sound flows on after them, with room for a fade.
+        """How many of `count` samples can be filled now so that the ring still has enough for a fade after them.
 
         All of them if no sound flows, or if the ring holds all that there is.
         """

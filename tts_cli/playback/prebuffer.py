@@ -8,13 +8,13 @@ Playing may start when the ring holds
   there is 1 s of sound after them.
 - `c` is the length of a chunk, in seconds of sound.
 - `P` is the seconds of sound still to come of the present segment.
-- `N` is the seconds of sound still to come from the text that is known, 16 at most. Of these, half of the work is done
-  for `h`.
+- `N` is the seconds of sound still to come from the text that is known, 16 at most. For `h` of these, half of the work
+  is done.
 - `q` is the RTF of all work so far. It differs from `r` where the engine prepares the next segments beside the one that
-  is heard: half of the sound counts for which half of the work is done.
+  is heard: sound for which half of the work is done counts half.
 - `R` is the seconds of sound still to come from the text that is known, 60 at most.
 
-`r` and `q` are taken 10 % worse. `P`, `N` and `R` are estimated from the characters. The first term absorbs the
+`r` and `q` are multiplied by 1.1. `P`, `N` and `R` are estimated from the characters. The first term absorbs the
 scheduler's jitter. The second lasts until the next chunk is computed. The third is the time that an engine slower than
 real time loses until the end of the segment, in the next seconds, or until its last chunk, whichever is most. What
 comes after the next minute is not forecast: in a long text, 10 % of caution would make the listener wait for time that

@@ -1,8 +1,8 @@
 """A ring of samples between one writer and one reader, in which the reader never waits.
 
-The reader is the thread of an `Output`, which must not be late. The two sides share two counters. Each
-counter is written by one side only, after the samples that it counts are in place. A position is the number of samples
-written before it.
+The reader is the thread of an `Output`, which must not be late. The two sides share two counters. Each counter is
+written by one side only, after the samples that it counts are in place. A position is the number of samples written
+before it.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Ring:
 
     @property
     def goal(self) -> int:
-        """The position that the reader has been asked to move to; without that, the next sample to be read."""
+        """The position that the reader has been asked to move to, or else that of the next sample to be read."""
         return self._read if self._wanted is None else self._wanted
 
     @property

@@ -23,15 +23,15 @@ CAPACITY_SECONDS: Final = 60
 HISTORY_SECONDS: Final = 60
 """How much played sound the ring stores, and so how far `skip` reaches back."""
 SERVER_SECONDS: Final = 0.3
-"""What a sound server may buffer after the device: how much later the last sample may be heard."""
+"""Sound that a sound server may buffer in addition to the device. The last sample may be heard that much later."""
 POLL_SECONDS: Final = 0.01
 """Seconds from one look for room in the ring to the next."""
 DEAD_SECONDS: Final = 1.2
 """A device that has not asked for sound for so long counts as lost."""
 WAKING_SECONDS: Final = 5
-"""The same while it has only asked for what it buffers: a sound server may have to wake it, as with Bluetooth."""
+"""The same until it has asked for more than it buffers: a sound server may have to wake it, as with Bluetooth."""
 LAST_SECONDS: Final = 0.5
-"""How long the closing of a lost device is waited for. It may never return, and the error message comes after it."""
+"""How long to wait for a lost device to close, which may never happen. The error message comes after this wait."""
 
 
 class _Pulse:

@@ -17,13 +17,14 @@ from tts_cli.player import wire
 from tts_cli.player.buffer import PlayBuffer
 
 LATENCY_SECONDS: Final = 0.03
-"""What the device should store. A pause is heard so much later. This process may be without processor time for so long.
+"""Sound that the device should store. A pause is heard that much later. This process may be without processor time that
+long.
 
 docs/lab/playback.md has the measurements."""
 MOST_SECONDS: Final = 0.15
 """What it should store at most. That is doubled when the device has run dry a second time: once may be chance."""
 BUFFER_SECONDS: Final = 4
-"""What may wait here, for devices that take much at once."""
+"""Sound that may wait here, for devices that take much at once."""
 REPORT_SECONDS: Final = 0.005
 """How much the device takes before that is reported."""
 LOOK_SECONDS: Final = 0.2
@@ -44,7 +45,7 @@ class Player:
     device
         The number of the device.
     name
-        Its name. The number may be another one in this process.
+        Its name. Its number may differ in this process.
     rate
         Samples a second.
     channels

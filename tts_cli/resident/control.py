@@ -63,7 +63,7 @@ class Resident:
 
 
 def residents() -> Iterator[Resident]:
-    """The processes that run. What those that were killed have left is deleted.
+    """The processes that run. Files that killed processes have left are deleted.
 
     Raises
     ------

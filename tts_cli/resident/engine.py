@@ -29,9 +29,9 @@ LOOK_SECONDS: Final = 0.1
 """How often a wait for the resident looks whether the listener still wants the segment."""
 POLL_SECONDS: Final = 0.02
 ANSWER_SECONDS: Final = 10
-"""How long a process may take to answer that was there before. Its engine may be loading still."""
+"""How long a process that was running before may take to answer. Its engine may still be loading."""
 HELLO_SECONDS: Final = 600
-"""How long a process may take that was started: its engine is loaded."""
+"""How long a process that was just started may take to answer: it loads its engine first."""
 AGAIN: Final = "the process that held the engine has ended, so this one goes on, from the start of the segment"
 
 

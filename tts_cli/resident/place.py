@@ -53,7 +53,7 @@ class Place:
     directory
         The folder.
     key
-        Stands for what the process has loaded.
+        Identifies what the process has loaded.
     """
 
     directory: Path
@@ -111,7 +111,7 @@ def place_of(spec: EngineSpec, settings: EngineSettings) -> Place:
 
 
 def _code(spec: EngineSpec) -> str:
-    """Stands for the code of this package and of the module that names the engine: it changes when a file does.
+    """A key for the code of this package and of the module that names the engine. It changes when a file changes.
 
     Only the times and sizes of files are read, because a run that speaks at once waits for this.
     """

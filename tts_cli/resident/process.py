@@ -71,7 +71,7 @@ def run(job: Job) -> int:
 
 
 def restored(kind: Any, values: dict[str, Any]) -> Any:
-    """Settings as JSON has them, as an instance of their class: only paths have another type there."""
+    """An instance of the settings' class, made from JSON, in which only paths have another type."""
     from tts_cli.engines.options import declared, make
 
     known = declared(kind)
@@ -86,7 +86,7 @@ def restored(kind: Any, values: dict[str, Any]) -> Any:
 
 @contextlib.contextmanager
 def _listening(path: Path) -> Iterator[socket.socket]:
-    """A socket at `path`, where one of a process that was killed may be; the caller has the lock."""
+    """A socket at `path`. It replaces that of a killed process, so the caller must hold the lock."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as bound:
         path.unlink(missing_ok=True)
         bound.bind(str(path))

@@ -22,7 +22,7 @@ class Kept:
         self._kept: deque[Segment] = deque()
         self._again: deque[Segment] = deque()
         self._sounding = -1
-        """The number of the segment that a chunk was given of last."""
+        """The number of the segment that the last chunk belongs to."""
 
     @property
     def wanted(self) -> int:
@@ -53,7 +53,7 @@ class Kept:
 
     @property
     def is_within(self) -> bool:
-        """Whether a segment is kept of which some sound was given."""
+        """Whether some sound of a kept segment was given."""
         return any(each.number == self._sounding for each in self._kept)
 
     def replayed(self) -> Segments:

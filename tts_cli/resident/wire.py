@@ -29,7 +29,7 @@ def segment_fields(segment: Segment | None) -> list[Any] | None:
 
 
 def segment_of(fields: Any) -> Segment | None:
-    """The segment that `segment_fields` was given."""
+    """The segment that `segment_fields` described."""
     if fields is None:
         return None
     number, sentences = fields
@@ -45,7 +45,7 @@ def error_fields(error: Exception) -> dict[str, str]:
 
 
 def error_of(fields: Mapping[str, str]) -> Exception:
-    """The error that `error_fields` was given. One that is no `TTSError` is an instance of a class of the same name."""
+    """The error that `error_fields` described. One that is no `TTSError` gets a new class with the name of its own."""
     if fields["kind"] in _KNOWN:
         return _KNOWN[fields["kind"]](fields["message"], fields["remedy"])
     error: Exception = type(fields["kind"], (Exception,), {})(fields["message"])
@@ -60,7 +60,7 @@ def packed(chunk: AudioChunk) -> bytes:
 
 
 def unpacked(message: bytes, segments: Mapping[int, Segment]) -> AudioChunk:
-    """The chunk that `packed` was given. `segments` are those that the resident was sent, by number."""
+    """The chunk that `packed` encoded. `segments` are those that the resident was sent, by number."""
     head, _, data = message.partition(b"\n")
     number, rate, notice, words, half_computed = json.loads(head)
     samples = as_samples(np.frombuffer(data, "<f4"))

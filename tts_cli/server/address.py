@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 from tts_cli.errors import UsageError
 
 SENT_BYTES: Final = 131_072
-"""How much the system holds for each client: on Linux twice that, five seconds of sound. By itself it would hold more
-than a minute, and take nothing until a third of it was read, so that a client who plays seems to read nothing."""
+"""How many bytes the system is asked to buffer for each client. Linux buffers twice that, five seconds of sound. By
+default, the system buffers more than a minute, and takes no further bytes until the client has read a third of it. A
+client that plays the sound would then seem to read nothing."""
 
 
 def check_token(token: str) -> None:

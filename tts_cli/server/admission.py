@@ -1,4 +1,4 @@
-"""Decides who may speak now: so many at once, so many that wait in the order in which they came, and no more."""
+"""Decides who may speak now: a limited number at once, while a limited number wait in the order of arrival."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RETRY_SECONDS = 2
 
 
 class RefusedError(TTSError):
-    """The server does not take this request now. Another time it may."""
+    """The server does not take this request now, but may take it later."""
 
 
 class FullError(RefusedError):

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 WINDOW: Final = 262_144
 """Bytes between a replica and a connection: 5 s of PCM at 24 kHz."""
 STEP: Final = WINDOW // 4
-"""The proxy tells after so many bytes, for each telling is a message of its own."""
+"""Bytes after which the proxy tells again. Each time, it sends a message."""
 KIND: Final = "tts.taken"
 """The type of that message, and the mark of a request whose proxy tells."""
 

@@ -52,7 +52,7 @@ def app(arguments: Mapping[str, str]) -> Application:
     Parameters
     ----------
     arguments
-        What stands after the import path of `serve run`; nothing may.
+        What follows the import path of `serve run`; it must be empty.
 
     Raises
     ------

@@ -185,7 +185,7 @@ class FfmpegEncoder:
         return self._out.taken()
 
     def close(self) -> None:
-        """Release the encoder, also one that a listener has left: it holds threads."""
+        """Release the encoder, which holds threads, also if the listener has left before the end."""
         self._container.close()
         self._stream = None
 

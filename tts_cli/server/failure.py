@@ -1,4 +1,4 @@
-"""An error as a client is told of it: the object that OpenAI's API has for errors."""
+"""How a client is told of an error: by the error object of OpenAI's API."""
 
 from __future__ import annotations
 

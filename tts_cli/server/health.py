@@ -1,4 +1,4 @@
-"""Tells whether an engine still speaks, and asks it to only where there is doubt."""
+"""Finds out whether an engine still speaks, and asks it to speak only if there is doubt."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Health:
         self._probing: asyncio.Future[None] | None = None
 
     async def check(self) -> None:
-        """Return if the engine speaks, or if nothing says that it does not.
+        """Return if the engine speaks, or if there is no sign that it does not.
 
         There is doubt after an error, and while somebody listens and nothing is computed. The engine is then asked to
-        speak a word. Doubt lasts until it has.
+        speak a word. The doubt ends when it has.
 
         Raises
         ------

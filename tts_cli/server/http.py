@@ -34,7 +34,7 @@ class PatientProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _waits(self) -> bool:
-        """Whether a request is awaited whose head is not complete."""
+        """Whether the head of a request is still incomplete."""
         return self.cycle is None or self.cycle.response_complete
 
     def _give_up(self) -> None:

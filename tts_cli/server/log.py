@@ -1,4 +1,4 @@
-"""Writes the log in a thread of its own, so that a full pipe stops nobody."""
+"""Writes the log in a thread of its own, so that a full pipe makes no other thread wait."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Glance:
 
 @dataclass(slots=True)
 class Counts:
-    """What only grows."""
+    """The numbers that only grow."""
 
     utterances: int = 0
     spoken: float = 0.0

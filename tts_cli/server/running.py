@@ -126,7 +126,7 @@ class Panel(Protocol):
 
 
 class _Running:
-    """A server that runs in threads, so that signals, which Python raises in the main thread, hit nothing else."""
+    """A server in threads of its own, because Python raises signals in the main thread, at any point of its code."""
 
     def __init__(self, plan: Plan, bound: socket.socket, log: Log) -> None:
         self._plan = plan

@@ -66,7 +66,7 @@ class Service:
         self._silent.set()
 
     def open(self, session: Session, defaults: Mapping[str, Any]) -> None:
-        """The engine is loaded. From now on, it speaks."""
+        """Begin to answer requests with the loaded engine."""
         self._session, self._defaults = session, defaults
         self.admission.places = session.engine.capacity if self._listeners is None else self._listeners
         self.opened.set()

@@ -1,4 +1,4 @@
-"""A running utterance as the event loop has it: pieces of encoded sound, then how it ended."""
+"""A running utterance, for the event loop: pieces of encoded sound, then how it ended."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ HOPS_IN_BLOCK: Final = 4
 ABSOLUTE_GATE: Final = -70.0
 """LUFS. Quieter blocks do not count."""
 RELATIVE_GATE: Final = -10.0
-"""LU. Nor do blocks that are quieter than the mean of all others by more than this."""
+"""LU. Blocks that are quieter than the mean of all others by more than this do not count either."""
 CLASSES_IN_LU: Final = 10
 CLASSES: Final = 100 * CLASSES_IN_LU
 """From the absolute gate up to 30 LUFS."""

@@ -31,7 +31,7 @@ class Stretcher:
     rate
         Samples a second.
     speed
-        How many times as fast as it came in the sound goes out: 0.25 to 4.
+        Pace of the output divided by that of the input: 0.25 to 4.
 
     Attributes
     ----------

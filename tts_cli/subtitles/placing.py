@@ -23,12 +23,12 @@ Placed = Literal["exact", "pause", "estimate"]
 - `estimate`: no such pause was found; it is placed by the lengths of the sentences."""
 
 LONG_PAUSE: Final = 0.5
-"""Seconds from which a pause is no more likely to be between two sentences if it is longer."""
+"""Seconds. A pause between two sentences that is shorter than this costs more, the shorter it is."""
 SHORT_PAUSE_COST: Final = 1.5
 NO_PAUSE_COST: Final = 4.0
 DEVIATION: Final = 0.2
-"""How far the end of a sentence is from where the number of its characters suggests, as a part of the length of a
-sentence."""
+"""The usual distance from the end of a sentence to the place that its length in characters suggests, over the mean
+length of a sentence."""
 
 Steps: TypeAlias = npt.NDArray[np.float64]
 """`[steps + 1]`: how many steps of 10 ms are speech before each step."""

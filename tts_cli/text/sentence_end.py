@@ -268,6 +268,6 @@ class Window:
 
 
 def _run(pattern: re.Pattern[str], text: str, at: int, end: int) -> int:
-    """Where what `pattern` matches at `at` ends, `end` at the latest."""
+    """The end of the match of `pattern` at `at`, at most `end`."""
     found = pattern.match(text, at, end)
     return found.end() if found else at

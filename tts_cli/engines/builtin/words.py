@@ -58,7 +58,7 @@ def phoneme_words(phonemes: str, known: Callable[[str], bool], lengths: Sequence
     Parameters
     ----------
     phonemes
-        Words, separated by spaces. What is only marks is no word.
+        Words, separated by spaces. Marks alone are no word.
     known
         Whether the model has a phoneme. It leaves out the others.
     lengths
@@ -105,7 +105,7 @@ def spoken_words(text: str, spoken: Sequence[tuple[int, int]], count: Callable[[
     spoken
         Where each spoken word begins and ends, in samples.
     count
-        As how many words a word of the text is spoken.
+        Returns how many spoken words a word of the text has.
 
     Returns
     -------

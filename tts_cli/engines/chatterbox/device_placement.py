@@ -142,7 +142,7 @@ def _mels(decoder: S3GenDecoder) -> Tensor:
 
 @torch.inference_mode()
 def _sound(decoder: S3GenDecoder) -> Tensor:
-    """Sound of fixed mel frames. If the frames differed a little, so would phases, and sounds could not be compared."""
+    """Sound of fixed mel frames. With other frames, phases would differ, and sounds could not be compared."""
     vocoder = decoder.vocoder
     mels = _wave(MEL_BINS, 2 * len(TOKENS)).to(vocoder.device) - 4
     return vocoder.push(vocoder.start(SeededNoise(0)), mels, final=True).cpu()

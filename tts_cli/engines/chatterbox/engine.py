@@ -138,7 +138,7 @@ class ChatterboxEngine:
             request = self._request(segment, voice, options)
             if request is None:
                 return None
-            # Another guard takes the tokens again when they are decoded: then is the time to say its verdict.
+            # A second guard gets the same tokens when they are decoded, and its verdict is reported.
             stops = self._guard(segment, options).stops if options.tokens is None else _never
 
             return text.begin(request, stops, _first_size(options), lambda: segment.number >= segments.wanted)

@@ -23,7 +23,7 @@ from tts_cli.segment import Segment
 KEY: Final = "TTS_SERVER_KEY"
 """The environment variable with the key, which is sent as a bearer token to the named servers and nowhere else."""
 TIMES: Final = httpx.Timeout(60, connect=5, write=10, pool=5)
-"""Seconds without news. A server may compute for long before its first sound."""
+"""Seconds to wait for a server. It may compute for long before its first sound."""
 CAPACITY: Final = 8
 """Utterances at once on each server."""
 BUSY: Final = (429, 503)
@@ -93,7 +93,7 @@ class RemoteEngine:
         self._client.close()
 
     def _sound(self, fields: dict[str, Any]) -> Iterator[Any]:
-        """The sound of one request. It is made again, at another server, only until there is sound."""
+        """The sound of one request. If a server fails before its first sound, another one is asked."""
         failed: list[Server] = []
         busy = 0
         while True:

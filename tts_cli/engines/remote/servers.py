@@ -49,7 +49,7 @@ class Servers:
 
     @contextmanager
     def asked(self, but: Sequence[Server] = ()) -> Iterator[Server]:
-        """The server to ask next, none of `but`, as a context manager: the request is under way within it."""
+        """A context manager with the server to ask next, none of `but`. The request is under way in its block."""
         with self._choosing:
             now = self._clock()
             server = min(

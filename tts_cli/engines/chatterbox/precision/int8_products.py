@@ -1,4 +1,4 @@
-"""Products with int8 weights: by a packed weight, or by its codes as they are, such as mapped from a file.
+"""Products with int8 weights: with a packed weight, or with its unpacked codes, which may be mapped from a file.
 
 Packing all of Turbo's weights takes two seconds of a core. A row by itself is computed as fast from the codes; several
 rows are faster with packed weights. On processors where both give the same bits, loading need not pack.
@@ -20,7 +20,7 @@ else:
     Packed = torch.classes.quantized.LinearPackedParamsBase  # the name that TorchScript knows
 
 VECTOR: Final = 16
-"""Rows of a multiple of this many numbers are rounded in vectors only."""
+"""Rows whose length is a multiple of this are rounded in vectors only."""
 
 Int8Codes: TypeAlias = tuple[Tensor, Tensor, Tensor]
 """An int8 weight that is not packed: codes and scales as for `int8_packed`, and the result of `int8_sums`."""

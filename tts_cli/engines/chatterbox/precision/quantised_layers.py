@@ -96,8 +96,8 @@ class Bf16Linear(TypedModule):
 class Int8Linear(TypedModule):
     """A linear map in int8.
 
-    Packing a weight for torch's kernel takes time and memory. Where the processor computes the same from the codes as
-    they are, which may be mapped from a file, the weight is packed when `pack` is called, and otherwise at once.
+    Packing a weight for torch's kernel takes time and memory. If the processor computes the same from the
+    unpacked codes, which may be mapped from a file, the weight is packed when `pack` is called, otherwise at once.
 
     Parameters
     ----------

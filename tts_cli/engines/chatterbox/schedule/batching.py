@@ -18,8 +18,9 @@ from tts_cli.engines.chatterbox.t3.batch import Batch, Row
 from tts_cli.engines.chatterbox.t3.model import TokenRequest
 
 LONG: Final = 450
-"""Where a text may take as many tokens, all weights of T3 are packed soon after it has begun. Most texts take half as
-many tokens as they may, and packing takes about as long as 200 tokens gain by it."""
+"""If the segments of a text that are being drawn may have this many tokens together, all weights of T3 are packed soon
+after the text has begun. Most texts have half as many tokens as they may. Packing takes about the time that it saves
+over 200 tokens."""
 
 
 class DrawnText:
@@ -100,8 +101,8 @@ class TokenBatcher:
     batch
         The model of the rows.
     budget
-        The threads of the engine. T3 may use all of them until the tokens of a first chunk are drawn that is waited
-        for, if there is one text.
+        The threads of the engine. If there is one text, T3 may use all of them until the tokens of its first chunk are
+        drawn.
     turns
         The places in which S3Gen computes.
     """

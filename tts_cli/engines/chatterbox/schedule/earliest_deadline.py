@@ -3,8 +3,8 @@
 More computations at once than there are cores make each of them late. So they take turns, one chunk at a time: the
 utterance without sound first, then the one whose listener runs out of sound soonest (earliest deadline first).
 
-While an utterance has no sound yet, the others leave one place free. So a core is there for the tokens of its first
-chunk, and its flow and its vocoder do not wait for a chunk of somebody else.
+While an utterance has no sound yet, the others leave one place free. So a core is free for the tokens of its first
+chunk, and its flow and its vocoder do not wait for a chunk of another utterance.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Turns:
     def __init__(self, places: int) -> None:
         self._places = places
         self._held: list[Turn] = []
-        """Those of the chunks that are computed now. A turn can be here twice: with its flow and its vocoder."""
+        """The turns whose chunks are computed now. A turn can be here twice: for its flow and for its vocoder."""
         self._silent: list[Turn] = []
         """The turns of listeners who had no sound when their utterance began."""
         self.changed = Condition()

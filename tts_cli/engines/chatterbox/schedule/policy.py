@@ -22,17 +22,17 @@ from dataclasses import dataclass
 from typing import Final
 
 SLACK: Final = 1.5
-"""Seconds of computed sound that the listener has not heard, for each segment drawn beside the one that is heard. A
+"""Seconds of unheard sound that allow one more segment to be drawn beside the one that is heard. A
 large chunk takes about as long from its first token until it is decoded."""
 PLENTY: Final = 50
-"""Drawn tokens that wait to be decoded (2 s). With as many, the segment after them takes part in any case."""
+"""If this many drawn tokens wait to be decoded (2 s), the segment after them takes part in any case."""
 WAITED: Final = 0.5
-"""Seconds that the listener has waited for sound. After as many, the next segment takes part in any case."""
+"""If the listener has waited this many seconds for sound, the next segment takes part in any case."""
 START: Final = 0.5
-"""Seconds of sound. Until its listener has been given as much, a text alone draws no tokens while S3Gen has chunks to
-compute in all its places."""
+"""Seconds of sound. Until its listener has been given this much, a text that is spoken alone draws no tokens while
+S3Gen has chunks to compute in all its places."""
 MOST_ROWS: Final = 8
-"""Rows in one step. More rows make a token hardly cheaper, and each of them later."""
+"""The most rows in one step. More rows make a token hardly cheaper, and make every row slower."""
 
 
 class Listener:

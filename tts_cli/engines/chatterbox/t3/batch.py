@@ -100,7 +100,7 @@ class Batch:
         self._t3, self._step = t3, t3.batch_step
 
     def row(self, request: TokenRequest) -> Row:
-        """A new row. It takes part from the step that it is first given to."""
+        """A new row. It takes part in each step that it is given to."""
         return Row(self._t3, request, self._step)
 
     def settle(self, wanted: Callable[[], bool]) -> None:
@@ -112,8 +112,8 @@ class Batch:
     def step(self, rows: Sequence[Row]) -> list[int | None]:
         """Draw one token of each of `rows`, which have not ended.
 
-        None for a row that has no further token, and for one whose text is not read to the end. A row alone reads all
-        its text at once.
+        The result is None for a row without a further token, and for one whose text is not read to the end. A row
+        alone reads all its text at once.
         """
         most = None if len(rows) == 1 else PIECE
         voices = {id(row.prefix): place for place, row in reversed(list(enumerate(rows)))}

@@ -143,7 +143,7 @@ class BatchStep:
 
 
 def _later(new: int, filled: int) -> Tensor | None:
-    """What hides later positions from `new` ones after `filled` others, `[new, filled + new]`; None if nothing does."""
+    """A mask that hides later positions from `new` ones after `filled` others, `[new, filled + new]`, if needed."""
     return torch.full((new, filled + new), float("-inf")).triu(filled + 1) if new > 1 else None
 
 
@@ -266,5 +266,5 @@ def _attention(
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
-    """`parts` along their second dimension. One by itself is not copied."""
+    """Join `parts` along their second dimension. A single part is not copied."""
     return parts[0] if len(parts) == 1 else torch.cat(parts, 1)

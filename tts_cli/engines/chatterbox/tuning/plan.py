@@ -22,7 +22,7 @@ class Plan:
     stored: Stored
     """What the cache has."""
     choice: Choice | None
-    """What is chosen of it; None if nothing in it fits what the user asks for."""
+    """What the rule has chosen from it; None if nothing in it fits what the user asks for."""
     settings: ChatterboxSettings
     """What the user asks for."""
 
@@ -89,6 +89,6 @@ def plan_for(settings: ChatterboxSettings, folder: Path) -> Plan:
 
 
 def asked_of(settings: ChatterboxSettings) -> Mapping[str, Any]:
-    """What the user asks for, of `device`, `precision` and `threads`."""
+    """Those of `device`, `precision` and `threads` that the user asks for."""
     chosen = {name: getattr(settings, name) for name in ("device", "precision", "threads")}
     return {name: value for name, value in chosen.items() if value not in (AUTO, None)}

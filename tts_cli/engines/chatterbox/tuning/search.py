@@ -21,13 +21,13 @@ from tts_cli.engines.chatterbox.tuning.rule import LIMIT, Choice, Row, Way, choo
 from tts_cli.errors import TTSError
 
 BLOCK: Final = 10
-"""Tokens in the blocks that the rule is about. With `--chunk auto`, a text begins with hardly larger ones."""
+"""Tokens in the blocks whose RTF the rule judges. With `--chunk auto`, the first blocks of a text are hardly larger."""
 LARGE: Final = 25
 """Tokens in the largest blocks of `--chunk auto`, those of later segments."""
 CLOSEST: Final = STRATEGIES[:2]
 """The strategies that are timed."""
 BUDGET: Final = 14.0
-"""Seconds after which nothing further is begun that a choice can do without."""
+"""Seconds after which only what a choice needs is still begun."""
 LEFT_OUT: Final = (
     "int4: further from fp32 than int8, and not faster",
     "overlap and independent: further from the whole than cached, and they compute more",
@@ -200,14 +200,14 @@ class _Search:
                     return
 
     def _fastest(self) -> None:
-        """Time the ways that may be faster than all that were timed: the most promising one however late it is."""
+        """Time the ways that may be faster than all that were timed: the most promising one even after `BUDGET`."""
         for number, row in enumerate(sorted(self._rows.values(), key=lambda row: row.rtf)):
             fastest = min((each.rtf for each in self._rows.values() if not each.least), default=None)
             if row.least and (fastest is None or (row.rtf < fastest and (number == 0 or self._in_time()))):
                 self._whole(row.way)
 
     def _other_threads(self) -> None:
-        """Time the chosen way with fewer threads, on a CPU with many cores: they may be in each other's way."""
+        """Time the chosen way with fewer threads, on a CPU with many cores: many threads can slow each other down."""
         chosen = choose(self._rows.values())
         if chosen is None or chosen.row.way.device != "cpu":
             return
@@ -229,7 +229,7 @@ class _Search:
                 self._rows[way] = replace(chosen.row, large=self._machine.rtf(way, LARGE))
 
     def _whole(self, way: Way) -> None:
-        """Time a way as it computes in truth."""
+        """Time a way with all its stages computing at the same time."""
         if way in self._rows:
             self._tell(f"{way.precision}, {way.strategy} on {way.device}, all at the same time")
             with self._leaving_out(way.device):
@@ -249,7 +249,7 @@ class _Search:
 
     @contextmanager
     def _leaving_out(self, device: str) -> Iterator[None]:
-        """Leave a GPU out that fails in the block. A CPU that fails ends everything."""
+        """Leave out a GPU that fails in the `with` block. An error of the CPU is raised."""
         try:
             yield
         except TTSError:

@@ -24,7 +24,7 @@ from tts_cli.replace import replacing
 FORMAT: Final = 1
 """The version of the file, and of how it is timed. A change of it makes older files stale."""
 _LARGEST: Final = 1_000_000
-"""Bytes. A file that is larger is none of ours."""
+"""Bytes. This program writes no larger file."""
 _TIMES: Final = ("token", "flow", "vocoder", "large")
 
 State = Literal["measured", "missing", "stale", "damaged"]
@@ -100,7 +100,7 @@ def fields(row: Row) -> dict[str, Any]:
 
 
 def _row(found: Mapping[str, Any], machine: Machine) -> Row:
-    """The row that `fields` was given. Raises `ValueError` and the like if it is none, or none of this machine."""
+    """The row that `fields` described. Raises an error, such as `ValueError`, if it is no row of this machine."""
     way = Way(found["device"], found["precision"], found["strategy"], found["threads"])
     allowed = way.device in ("cpu", *machine.devices) and way.precision in PRECISIONS and way.strategy in STRATEGIES
     if not allowed or type(way.threads) is not int or not 1 <= way.threads <= 1024 or type(found["least"]) is not bool:

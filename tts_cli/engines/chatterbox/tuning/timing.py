@@ -210,7 +210,7 @@ def _drawn_in_a_batch(t3: T3, request: TokenRequest) -> Iterator[int]:
 
 
 def _repeated(past: VoicePast, times: int) -> VoicePast:
-    """The past of a voice that is so many times as long. Only its sizes are those of one."""
+    """A past with the sizes of a voice that is `times` as long. Its values are those of `past`, repeated."""
 
     def network(one: NetworkPast) -> NetworkPast:
         longer = ([each.repeat(1, 1, times, 1) for each in part] for part in (one.keys, one.values))

@@ -1,7 +1,7 @@
 """Makes voices of recordings that others have sent: each in a process with limits, which `python -m` runs.
 
-A small file can be hours of sound, and its header can promise any number of samples. So it is read in a process that
-may take so much memory, processor time and sound, and no more.
+A small file can be hours of sound, and its header can promise any number of samples. So it is read in a process
+whose memory, processor time and sound are limited.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MEMORY: Final = 1 << 30
 PROCESSOR_SECONDS: Final = 60
 """Processor time that reading may take."""
 POLITENESS: Final = 10
-"""How much the process gives way to the one that speaks."""
+"""The niceness of the process, so that the one that speaks is scheduled before it."""
 
 
 class UploadedVoices:
