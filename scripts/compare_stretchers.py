@@ -27,8 +27,8 @@ from check_subtitles import SENTENCES
 
 import tts_cli
 from tts_cli.audio import Samples, as_samples, to_pcm16
+from tts_cli.engines.chatterbox import SAMPLE_RATE
 from tts_cli.engines.chatterbox.proof.pitch import pitch
-from tts_cli.engines.chatterbox.weights.config import SAMPLE_RATE
 from tts_cli.shaping.stretch import Stretcher
 
 BLOCK: Final = SAMPLE_RATE // 25

@@ -164,8 +164,8 @@ def record(
     from tempfile import TemporaryDirectory
 
     from tts_cli.cli.record import take
+    from tts_cli.engines.chatterbox import SAMPLE_RATE
     from tts_cli.engines.chatterbox.voice.store import VoiceStore
-    from tts_cli.engines.chatterbox.weights.config import SAMPLE_RATE
     from tts_cli.engines.chatterbox.weights.locate import locate, require_packages
     from tts_cli.playback.microphone import find_input
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tts_cli.audio import AudioChunk, Samples, as_samples
-from tts_cli.engines.chatterbox import watermark
+from tts_cli.engines.chatterbox import SAMPLE_RATE, watermark
 from tts_cli.engines.chatterbox.watermark import FADE, Watermarker
-from tts_cli.engines.chatterbox.weights.config import SAMPLE_RATE, SAMPLES_PER_TOKEN
+from tts_cli.engines.chatterbox.weights.config import SAMPLES_PER_TOKEN
 from tts_cli.errors import MissingError
 from tts_cli.segment import Segment
 from tts_cli.shaping.shaper import Shape, Shaper

@@ -13,7 +13,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from tts_cli.engines.chatterbox.options import STRATEGIES, ChatterboxOptions, ChatterboxSettings
-from tts_cli.engines.chatterbox.weights.config import SAMPLE_RATE
 from tts_cli.engines.spec import EngineSpec, VoiceInfo
 from tts_cli.errors import MissingError
 from tts_cli.segment import MAX_CHARS, Segment
@@ -35,8 +34,10 @@ if TYPE_CHECKING:
     from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder, S3GenStream
     from tts_cli.finding import Finding
 
-__all__ = ["ENGINE", "S3GenDecoder", "S3GenStream"]
+__all__ = ["ENGINE", "SAMPLE_RATE", "S3GenDecoder", "S3GenStream"]
 
+SAMPLE_RATE: Final = 24_000
+"""Samples a second of the sound that HiFT makes."""
 TAGS: Final = (
     *("clear throat", "sigh", "shush", "cough", "groan", "sniff", "gasp", "chuckle", "laugh"),
     *("angry", "fear", "surprised", "whispering", "advertisement", "dramatic", "narration"),

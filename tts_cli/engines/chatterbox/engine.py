@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tts_cli.audio import TOKEN_RATE, AudioChunk, Samples
 from tts_cli.engines import EngineSettings, Segments, SpeakOptions
+from tts_cli.engines.chatterbox import SAMPLE_RATE
 from tts_cli.engines.chatterbox.device_placement import place
 from tts_cli.engines.chatterbox.options import AUTO, ChatterboxOptions, ChatterboxSettings
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenStream
@@ -37,7 +38,7 @@ from tts_cli.engines.chatterbox.voice.loaded import LoadedVoices, Voice
 from tts_cli.engines.chatterbox.voice.past import past_of
 from tts_cli.engines.chatterbox.voice.store import VoiceStore
 from tts_cli.engines.chatterbox.watermark import Watermarker
-from tts_cli.engines.chatterbox.weights.config import SAMPLE_RATE, SPEECH_VOCABULARY, read_config
+from tts_cli.engines.chatterbox.weights.config import SPEECH_VOCABULARY, read_config
 from tts_cli.engines.chatterbox.weights.locate import locate
 from tts_cli.engines.chatterbox.weights.tensors import fingerprint
 from tts_cli.engines.in_order import in_order

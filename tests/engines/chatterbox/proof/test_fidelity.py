@@ -16,6 +16,7 @@ import torch
 
 from tests.harness import ROOT, Run, complaint
 from tts_cli.audio import Samples, as_samples
+from tts_cli.engines.chatterbox import SAMPLE_RATE
 from tts_cli.engines.chatterbox.precision.choice import choose
 from tts_cli.engines.chatterbox.proof.fidelity import compare_logits, compare_sounds, computable, measure
 from tts_cli.engines.chatterbox.proof.verdict import (
@@ -27,7 +28,7 @@ from tts_cli.engines.chatterbox.proof.verdict import (
     report,
     summary,
 )
-from tts_cli.engines.chatterbox.weights.config import SAMPLE_RATE, SAMPLES_PER_TOKEN, read_config
+from tts_cli.engines.chatterbox.weights.config import SAMPLES_PER_TOKEN, read_config
 
 CPU = torch.device("cpu")
 NOISE_AWAY = 5.0

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tts_cli.audio import Samples, as_samples
+from tts_cli.engines.chatterbox import SAMPLE_RATE
 from tts_cli.engines.chatterbox.proof.pitch import compare, pitch
-from tts_cli.engines.chatterbox.weights.config import SAMPLE_RATE
 
 
 def voice(f0: float, seconds: float = 1.0, cents: float = 0.0) -> Samples:

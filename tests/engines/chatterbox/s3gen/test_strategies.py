@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from tts_cli.audio import Samples
 from tts_cli.distance import chunk_distances, distance, log_mel, seam
-from tts_cli.engines.chatterbox import S3GenDecoder
+from tts_cli.engines.chatterbox import SAMPLE_RATE, S3GenDecoder
 from tts_cli.engines.chatterbox.options import STRATEGIES
 from tts_cli.engines.chatterbox.proof.context_sizes import context_distances
 from tts_cli.engines.chatterbox.s3gen.strategies import Context, Overlap
-from tts_cli.engines.chatterbox.weights.config import SAMPLE_RATE, SAMPLES_PER_TOKEN, SPEECH_VOCABULARY
+from tts_cli.engines.chatterbox.weights.config import SAMPLES_PER_TOKEN, SPEECH_VOCABULARY
 from tts_cli.errors import UsageError
 
 TOKENS = np.random.default_rng(5).integers(0, SPEECH_VOCABULARY, 60)

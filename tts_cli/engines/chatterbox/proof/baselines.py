@@ -17,9 +17,10 @@ import numpy as np
 
 from tts_cli.audio import AudioChunk, Samples
 from tts_cli.engines import Engine, EngineSettings, Segments, SpeakOptions
+from tts_cli.engines.chatterbox import SAMPLE_RATE
 from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings
 from tts_cli.engines.chatterbox.voice.store import VoiceStore
-from tts_cli.engines.chatterbox.weights.config import CONFIG_FILE, SAMPLE_RATE
+from tts_cli.engines.chatterbox.weights.config import CONFIG_FILE
 from tts_cli.engines.chatterbox.weights.locate import INSTALL, locate
 from tts_cli.engines.chatterbox.weights.tensors import pick_device
 from tts_cli.engines.in_order import in_order

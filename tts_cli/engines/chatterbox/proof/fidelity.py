@@ -17,6 +17,7 @@ import torch
 
 from tts_cli.audio import TOKEN_RATE, Samples
 from tts_cli.distance import Floats, distance, log_mel
+from tts_cli.engines.chatterbox import SAMPLE_RATE
 from tts_cli.engines.chatterbox.options import FLOW_STEPS, PRECISIONS
 from tts_cli.engines.chatterbox.precision.choice import choose
 from tts_cli.engines.chatterbox.proof.maps import errors as map_errors
@@ -27,7 +28,7 @@ from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder
 from tts_cli.engines.chatterbox.t3.model import T3, TokenRequest
 from tts_cli.engines.chatterbox.t3.prompt import TextTokenizer, normalise
 from tts_cli.engines.chatterbox.voice.conditionals import Conditionals, sample_of
-from tts_cli.engines.chatterbox.weights.config import FRAMES_PER_TOKEN, SAMPLE_RATE, SAMPLES_PER_FRAME
+from tts_cli.engines.chatterbox.weights.config import FRAMES_PER_TOKEN, SAMPLES_PER_FRAME
 from tts_cli.engines.chatterbox.weights.tensors import pick_device
 from tts_cli.errors import UsageError
 

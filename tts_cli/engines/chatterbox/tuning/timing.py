@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from tts_cli.cores import cores
+from tts_cli.engines.chatterbox import SAMPLE_RATE
 from tts_cli.engines.chatterbox.device_placement import Placed, found_fault
 from tts_cli.engines.chatterbox.options import PRECISIONS
 from tts_cli.engines.chatterbox.precision.choice import Precision, choose, fast_bf16
@@ -39,7 +40,6 @@ from tts_cli.engines.chatterbox.voice.conditionals import sample_of
 from tts_cli.engines.chatterbox.weights.config import (
     FRAMES_PER_TOKEN,
     MEL_BINS,
-    SAMPLE_RATE,
     SPEAKER_SIZE,
     SPEECH_VOCABULARY,
 )

@@ -25,13 +25,14 @@ from typing import Any, Final, TypeVar
 import torch
 
 from tts_cli.audio import Samples, as_samples
+from tts_cli.engines.chatterbox import SAMPLE_RATE
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder
 from tts_cli.engines.chatterbox.t3.model import T3
 from tts_cli.engines.chatterbox.voice.conditionals import Conditionals, fingerprint, prefix_key, save_prefix
 from tts_cli.engines.chatterbox.voice.past import save_past
 from tts_cli.engines.chatterbox.voice.recording import T3_SECONDS, read_recording, resample
 from tts_cli.engines.chatterbox.voice.store import ENGINE, VoiceStore
-from tts_cli.engines.chatterbox.weights.config import S3GEN_FILE, SAMPLE_RATE, read_config
+from tts_cli.engines.chatterbox.weights.config import S3GEN_FILE, read_config
 from tts_cli.engines.chatterbox.weights.locate import INSTALL
 from tts_cli.engines.chatterbox.weights.tensors import Uninitialised, read_tensors
 from tts_cli.engines.spec import VoiceInfo

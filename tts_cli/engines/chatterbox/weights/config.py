@@ -20,10 +20,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from tts_cli.engines.chatterbox import SAMPLE_RATE
 from tts_cli.errors import ModelError
 
-SAMPLE_RATE: Final = 24_000
-"""Samples a second of the sound that HiFT makes."""
 MEL_BINS: Final = 80
 """Bands of a mel frame."""
 FRAMES_PER_TOKEN: Final = 2
