@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from tts_cli.engines.chatterbox.options import STRATEGIES, ChatterboxOptions, ChatterboxSettings
+from tts_cli.engines.chatterbox.sample_rate import SAMPLE_RATE
 from tts_cli.engines.spec import EngineSpec, VoiceInfo
 from tts_cli.errors import MissingError
 from tts_cli.segment import MAX_CHARS, Segment
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ENGINE", "SAMPLE_RATE", "S3GenDecoder", "S3GenStream"]
 
-SAMPLE_RATE: Final = 24_000
-"""Samples a second of the sound that HiFT makes."""
 TAGS: Final = (
     *("clear throat", "sigh", "shush", "cough", "groan", "sniff", "gasp", "chuckle", "laugh"),
     *("angry", "fear", "surprised", "whispering", "advertisement", "dramatic", "narration"),

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from tts_cli.audio import TOKEN_RATE, AudioChunk, Samples
 from tts_cli.engines import EngineSettings, Segments, SpeakOptions
-from tts_cli.engines.chatterbox import SAMPLE_RATE
 from tts_cli.engines.chatterbox.device_placement import place
 from tts_cli.engines.chatterbox.options import AUTO, ChatterboxOptions, ChatterboxSettings
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenStream
+from tts_cli.engines.chatterbox.sample_rate import SAMPLE_RATE
 from tts_cli.engines.chatterbox.schedule.batching import DrawnText, TokenBatcher
 from tts_cli.engines.chatterbox.schedule.drawn_tokens import Tokens
 from tts_cli.engines.chatterbox.schedule.earliest_deadline import Turns

@@ -26,8 +26,8 @@ import torch
 from torch import Tensor, nn
 
 from tts_cli.audio import Samples, as_samples, raised_cosine
-from tts_cli.engines.chatterbox import SAMPLE_RATE
 from tts_cli.engines.chatterbox.modules import Conv1d, Sequential, TypedModule
+from tts_cli.engines.chatterbox.sample_rate import SAMPLE_RATE
 from tts_cli.engines.chatterbox.weights.tensors import built
 from tts_cli.errors import MissingError, ModelError
 

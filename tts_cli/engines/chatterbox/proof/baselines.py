@@ -17,8 +17,8 @@ import numpy as np
 
 from tts_cli.audio import AudioChunk, Samples
 from tts_cli.engines import Engine, EngineSettings, Segments, SpeakOptions
-from tts_cli.engines.chatterbox import SAMPLE_RATE
 from tts_cli.engines.chatterbox.options import ChatterboxOptions, ChatterboxSettings
+from tts_cli.engines.chatterbox.sample_rate import SAMPLE_RATE
 from tts_cli.engines.chatterbox.voice.store import VoiceStore
 from tts_cli.engines.chatterbox.weights.config import CONFIG_FILE
 from tts_cli.engines.chatterbox.weights.locate import INSTALL, locate

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from tts_cli.distance import chunk_distances
-from tts_cli.engines.chatterbox import SAMPLE_RATE
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder, Tokens
 from tts_cli.engines.chatterbox.s3gen.strategies import Context
+from tts_cli.engines.chatterbox.sample_rate import SAMPLE_RATE
 
 
 def context_distances(

@@ -17,7 +17,6 @@ import torch
 
 from tts_cli.audio import TOKEN_RATE, Samples
 from tts_cli.distance import Floats, distance, log_mel
-from tts_cli.engines.chatterbox import SAMPLE_RATE
 from tts_cli.engines.chatterbox.options import FLOW_STEPS, PRECISIONS
 from tts_cli.engines.chatterbox.precision.choice import choose
 from tts_cli.engines.chatterbox.proof.maps import errors as map_errors
@@ -25,6 +24,7 @@ from tts_cli.engines.chatterbox.proof.maps import watch
 from tts_cli.engines.chatterbox.proof.pitch import compare as compare_pitch
 from tts_cli.engines.chatterbox.proof.verdict import WHOLE, Fidelity, MapError, SoundFidelity, TokenFidelity
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder
+from tts_cli.engines.chatterbox.sample_rate import SAMPLE_RATE
 from tts_cli.engines.chatterbox.t3.model import T3, TokenRequest
 from tts_cli.engines.chatterbox.t3.prompt import TextTokenizer, normalise
 from tts_cli.engines.chatterbox.voice.conditionals import Conditionals, sample_of

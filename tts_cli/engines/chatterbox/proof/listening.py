@@ -10,7 +10,7 @@ from pathlib import Path
 from random import SystemRandom
 
 from tts_cli.audio import Samples
-from tts_cli.engines.chatterbox import SAMPLE_RATE
+from tts_cli.engines.chatterbox.sample_rate import SAMPLE_RATE
 from tts_cli.errors import OutputError, UsageError
 
 

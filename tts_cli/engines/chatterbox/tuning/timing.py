@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 
 from tts_cli.cores import cores
-from tts_cli.engines.chatterbox import SAMPLE_RATE
 from tts_cli.engines.chatterbox.device_placement import Placed, found_fault
 from tts_cli.engines.chatterbox.options import PRECISIONS
 from tts_cli.engines.chatterbox.precision.choice import Precision, choose, fast_bf16
 from tts_cli.engines.chatterbox.s3gen.cached import VoicePast
 from tts_cli.engines.chatterbox.s3gen.cached_past import NetworkPast
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder, S3GenStream
+from tts_cli.engines.chatterbox.sample_rate import SAMPLE_RATE
 from tts_cli.engines.chatterbox.schedule.earliest_deadline import Turns
 from tts_cli.engines.chatterbox.schedule.policy import Listener
 from tts_cli.engines.chatterbox.schedule.sizes import FIRST, chunk_sizes

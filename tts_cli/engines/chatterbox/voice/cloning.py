@@ -25,8 +25,8 @@ from typing import Any, Final, TypeVar
 import torch
 
 from tts_cli.audio import Samples, as_samples
-from tts_cli.engines.chatterbox import SAMPLE_RATE
 from tts_cli.engines.chatterbox.s3gen.decoder import S3GenDecoder
+from tts_cli.engines.chatterbox.sample_rate import SAMPLE_RATE
 from tts_cli.engines.chatterbox.t3.model import T3
 from tts_cli.engines.chatterbox.voice.conditionals import Conditionals, fingerprint, prefix_key, save_prefix
 from tts_cli.engines.chatterbox.voice.past import save_past

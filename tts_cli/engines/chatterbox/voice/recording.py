@@ -17,7 +17,7 @@ import numpy as np
 import soundfile
 
 from tts_cli.audio import AUDIBLE, Samples, as_samples
-from tts_cli.engines.chatterbox import SAMPLE_RATE
+from tts_cli.engines.chatterbox.sample_rate import SAMPLE_RATE
 from tts_cli.engines.chatterbox.weights.locate import INSTALL
 from tts_cli.errors import MissingError, UsageError
 from tts_cli.paths import explained

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from tts_cli.engines.chatterbox import SAMPLE_RATE
+from tts_cli.engines.chatterbox.sample_rate import SAMPLE_RATE
 from tts_cli.errors import ModelError
 
 MEL_BINS: Final = 80
