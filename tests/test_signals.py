@@ -70,7 +70,8 @@ Thing()
 
 def run(program: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", BEGIN + program],
+        # A signal that comes while Python reads a module leaves the file to be closed by reference counting.
+        [sys.executable, "-W", "ignore::ResourceWarning", "-c", BEGIN + program],
         env=clean_environment(),
         capture_output=True,
         text=True,
