@@ -41,12 +41,13 @@ def add_page(app: FastAPI, service: Service) -> None:
         """What the page offers to choose."""
         session = service.session
         known = declared(session.spec.options)
+        offered = "strategy" in known and session.spec.has("strategy")  # it may also be a setting, which stays
         return {
             "engine": session.spec.title,
             "sample_rate": session.engine.sample_rate,
             "voices": session.voices(),
             "voice": session.voice,
-            "strategies": list(known["strategy"].option.choices) if session.spec.has("strategy") else [],
+            "strategies": list(known["strategy"].option.choices) if offered else [],
             "bounds": {name: [known[name].option.minimum, known[name].option.maximum] for name in ("chunk", "speed")},
         }
 
